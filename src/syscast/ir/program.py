@@ -1,0 +1,136 @@
+"""Functions, programs and what surrounds them: arguments, schemas, sites, maps."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from syscast.diagnostics import Span
+from syscast.ir.ops import Op
+from syscast.ir.types import IrType, Reg, Slot
+from syscast.spec.meta import SchemaMeta, SiteMeta
+from syscast.spec.objectspec import MapSpec
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Ops that run in order; the last is the only terminator."""
+
+    label: str
+    ops: tuple[Op, ...]
+
+
+class ArgFrom(Enum):
+    """Where the context holds an argument."""
+
+    CTX = "ctx"  # at ctx + offset
+    REGS = "regs"  # member `member` of the struct pt_regs that ctx + offset points to
+
+
+class ArgumentSource(msgspec.Struct, frozen=True):
+    """One argument of a probe and how its program gets it.
+
+    Attributes:
+        name: From BTF or the tracepoint's format.
+        type_id: BTF type, 0 where there is none (then `ctype` says it).
+        offset: In the context, bytes.
+        size: Of the load, bytes (1, 2, 4 or 8).
+        signed: Of the integer.
+        trusted: A BTF pointer that the verifier lets a program load through.
+        user: A pointer into user memory (``__user``).
+        member: For ArgFrom.REGS, such as ``di``.
+        ctype: C type as text, for messages and anonymous events.
+        data_loc: A tracepoint's __data_loc word: offset (low 16) and length (high 16) of the
+            data inside the record; the argument's value is then a pointer to the data.
+        array: Number of bytes when the argument is an array in the context; else 0.
+    """
+
+    name: str
+    type_id: int = 0
+    offset: int = 0
+    size: int = 8
+    signed: bool = False
+    trusted: bool = False
+    user: bool = False
+    where: ArgFrom = ArgFrom.CTX
+    member: str = ""
+    ctype: str = ""
+    data_loc: bool = False
+    array: int = 0
+
+
+class ProgramContext(msgspec.Struct, frozen=True):
+    """What a front end and the passes must know of the probe kind that a function is for.
+
+    A probe kind fills it in; nothing in the compile tower knows a kind by name otherwise.
+
+    Attributes:
+        kind: The kind's name, for messages and metadata.
+        target: What it attaches to.
+        section: ELF section, libbpf's name: ``fentry/inet_listen``.
+        program_type: ``enum bpf_prog_type`` without prefix, lower case.
+        attach_type: ``enum bpf_attach_type`` without prefix, lower case, or ``""``.
+        arguments: In order of the target's prototype.
+        returns: The return value, where the program can see it.
+        direct_reads: Whether the verifier knows BTF pointers here (fentry, fexit, tp_btf).
+        frame: For call pairs: "" (one call per task at a time), ``ctx`` (the context's address
+            tells calls apart) or a member of pt_regs (``sp``); `frame_bias` is added to it.
+        syscall: The syscall number to test for first, or -1 (args of raw sys_enter/sys_exit).
+    """
+
+    kind: str
+    target: str
+    section: str
+    program_type: str
+    attach_type: str = ""
+    arguments: tuple[ArgumentSource, ...] = ()
+    returns: ArgumentSource | None = None
+    direct_reads: bool = False
+    frame: str = ""
+    frame_bias: int = 0
+    syscall: int = -1
+
+
+class Function(msgspec.Struct, frozen=True):
+    """One BPF program, or a subprogram (context is None).
+
+    Attributes:
+        blocks: The first is the entry.
+        role: ``probe``, ``entry``, ``exit`` or ``follow``; entry and exit of one call probe share
+            `pair` and their kept slots (same id, name, type and size).
+        id: Program id (record header, ledger row); -1 for a subprogram.
+        filtered: Whether the attach-time filters of the config apply to it.
+        keeps: Kept slots, in the order of the kept state's layout.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    slots: tuple[Slot, ...]
+    context: ProgramContext | None = None
+    role: str = "probe"
+    pair: str = ""
+    id: int = -1
+    probe: str = ""
+    filtered: bool = True
+    parameters: tuple[Reg, ...] = ()
+    returns: IrType | None = None
+    keeps: tuple[Slot, ...] = ()
+    span: Span | None = None
+
+
+class Program(msgspec.Struct, frozen=True):
+    """Everything that becomes one object.
+
+    Attributes:
+        sources: Text of each source file that a span names; line info embeds the lines.
+        data: Initial content of the read-only data section.
+    """
+
+    name: str
+    functions: tuple[Function, ...]
+    schemas: tuple[SchemaMeta, ...] = ()
+    sites: tuple[SiteMeta, ...] = ()
+    maps: tuple[MapSpec, ...] = ()
+    sources: dict[str, str] = {}
+    data: bytes = b""
+    arch: str = ""

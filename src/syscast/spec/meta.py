@@ -1,0 +1,133 @@
+"""What an object made by syscast says of itself, in its section ``.syscast`` (msgpack).
+
+Another loader ignores the section; syscast's needs it to decode events and keep the ledger.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+VERSION = 1
+
+RECORD_HEADER = "<QQQIIHHI16s"
+"""struct format of the header before each payload, little endian, 56 bytes:
+
+u64 time (boot clock, ns), u64 sequence number, u64 cgroup id, u32 pid (thread group id),
+u32 tid, u16 schema id, u16 program id, u32 cpu, char comm[16].
+"""
+RECORD_HEADER_SIZE = 56
+
+LEDGER = ("ran", "filtered", "raised", "tried", "dropped", "discarded")
+"""u64 counters of one row of the per-CPU map ``ledger``; the row's index is the program id.
+
+tried counts every attempt to reserve a record and gives the sequence number; dropped are the
+attempts that found the ring full; discarded are records given up after the reservation.
+"""
+
+EVENTS_MAP = "events"
+LEDGER_MAP = "ledger"
+RAISED_MAP = "raised"
+SCRATCH_MAP = "scratch"
+FOLLOWED_MAP = "followed"
+CGROUPS_MAP = "cgroups"
+CALLS_MAP = "calls"
+CONFIG_SECTION = ".rodata"
+
+FILTER_PID = 1
+FILTER_TID = 2
+FILTER_UID = 4
+FILTER_COMM = 8
+FILTER_NETNS = 16
+FILTER_CGROUP = 32
+FILTER_FOLLOW = 64
+
+
+class FieldMeta(msgspec.Struct, frozen=True):
+    """One field of an event's payload.
+
+    Attributes:
+        kind: ``int``, ``bool``, ``str`` (NUL-terminated, escaped UTF-8), ``bytes`` (fixed size),
+            ``ipv4`` (4 bytes, network order), ``ipv6`` (16 bytes, network order; an IPv4 address
+            stands v4-mapped), ``ip`` (u16 address family in host order, 2 bytes of zero, 16 bytes
+            address), ``port`` (u16, host order), ``pointer`` (u64, shown in hex), ``enum``
+            (an int with names).
+        offset: From the payload's start.
+        size: In bytes.
+        labels: For ``enum``: value to name.
+    """
+
+    name: str
+    kind: str
+    offset: int
+    size: int
+    signed: bool = False
+    labels: dict[int, str] = {}
+
+
+class SchemaMeta(msgspec.Struct, frozen=True):
+    """One event type: its id in record headers, its name and its payload's layout.
+
+    Attributes:
+        size: Payload in bytes, a multiple of 8.
+    """
+
+    id: int
+    name: str
+    size: int
+    fields: tuple[FieldMeta, ...]
+
+
+class SiteMeta(msgspec.Struct, frozen=True):
+    """A place in the source where a probe can raise; its id indexes the map ``raised``."""
+
+    id: int
+    exception: str
+    file: str
+    line: int
+    column: int
+    text: str = ""
+
+
+class ConfigField(msgspec.Struct, frozen=True):
+    """Where a filter's value stands in the read-only data section."""
+
+    name: str
+    offset: int
+    size: int
+
+
+class ProgramMeta(msgspec.Struct, frozen=True):
+    """What one program of the object is for.
+
+    Attributes:
+        name: The program's name in the object.
+        id: Program id in record headers and row of the ledger.
+        probe: The name that users see.
+        kind: The probe kind's name.
+        target: The function, tracepoint or syscall.
+        role: ``probe``, ``entry``, ``exit`` or ``follow``.
+    """
+
+    name: str
+    id: int
+    probe: str
+    kind: str
+    target: str
+    role: str = "probe"
+
+
+class ObjectMeta(msgspec.Struct, frozen=True):
+    """The whole section ``.syscast``.
+
+    Attributes:
+        arch: Machine whose registers the programs read (``x86_64``), ``""`` if they read none.
+        btf_identity: Set where the programs hold facts of one kernel that no relocation mends.
+    """
+
+    version: int = VERSION
+    schemas: tuple[SchemaMeta, ...] = ()
+    sites: tuple[SiteMeta, ...] = ()
+    programs: tuple[ProgramMeta, ...] = ()
+    config: tuple[ConfigField, ...] = ()
+    arch: str = ""
+    btf_identity: str = ""
