@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from syscast.diagnostics import Span
-from syscast.ir.ops import Op
+from syscast.ir.ops import FieldRef, Op
 from syscast.ir.types import IrType, Reg, Slot
 from syscast.spec.meta import SchemaMeta, SiteMeta
 from syscast.spec.objectspec import MapSpec
@@ -25,6 +25,10 @@ class ArgFrom(Enum):
 
     CTX = "ctx"  # at ctx + offset
     REGS = "regs"  # member `member` of the struct pt_regs that ctx + offset points to
+    PROBED = "probed"  # at ctx + offset, where the verifier refuses a plain load: probe read it
+    STACK = "stack"  # probe read at (the stack pointer that ctx + member holds) + offset
+    TASK = "task"  # member `member` of the running task's task_struct (guards only)
+    NOWHERE = "nowhere"  # a program cannot get it; `why` says why, for the error where it is used
 
 
 class ArgumentSource(msgspec.Struct, frozen=True):
@@ -42,7 +46,14 @@ class ArgumentSource(msgspec.Struct, frozen=True):
         ctype: C type as text, for messages and anonymous events.
         data_loc: A tracepoint's __data_loc word: offset (low 16) and length (high 16) of the
             data inside the record; the argument's value is then a pointer to the data.
-        array: Number of bytes when the argument is an array in the context; else 0.
+        array: Number of bytes when the argument is an array or a struct passed by value that
+            lies in the context itself; its value is then a KERNEL pointer to ctx + offset (probe
+            reads through it work). Else 0.
+        string: A pointer to, or array of, characters that end with NUL.
+        pointee: BTF struct that a pointer points to where `type_id` is 0, else 0.
+        field: Set where the context is a BTF struct (a tracepoint's record): load this member of
+            it, CO-RE relocated, instead of at the fixed `offset`.
+        why: For NOWHERE.
     """
 
     name: str
@@ -57,6 +68,21 @@ class ArgumentSource(msgspec.Struct, frozen=True):
     ctype: str = ""
     data_loc: bool = False
     array: int = 0
+    string: bool = False
+    pointee: int = 0
+    field: FieldRef | None = None
+    why: str = ""
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """A test before everything else, the ledger too: where it fails the run never happened.
+
+    Passes where ``source & mask == value``, both as 64-bit numbers.
+    """
+
+    source: ArgumentSource
+    value: int
+    mask: int = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class ProgramContext(msgspec.Struct, frozen=True):
@@ -75,7 +101,11 @@ class ProgramContext(msgspec.Struct, frozen=True):
         direct_reads: Whether the verifier knows BTF pointers here (fentry, fexit, tp_btf).
         frame: For call pairs: "" (one call per task at a time), ``ctx`` (the context's address
             tells calls apart) or a member of pt_regs (``sp``); `frame_bias` is added to it.
-        syscall: The syscall number to test for first, or -1 (args of raw sys_enter/sys_exit).
+        syscall: The syscall's number, or -1; the test for it is in `guards`.
+        guards: Tests that a program on a shared attach point makes first, in this order: the
+            syscall's number, and that the caller is not a 32-bit one.
+        kernel_bound: Offsets are this kernel's and no relocation mends them, so that the object
+            needs ObjectMeta.btf_identity.
     """
 
     kind: str
@@ -89,6 +119,8 @@ class ProgramContext(msgspec.Struct, frozen=True):
     frame: str = ""
     frame_bias: int = 0
     syscall: int = -1
+    guards: tuple[Guard, ...] = ()
+    kernel_bound: bool = False
 
 
 class Function(msgspec.Struct, frozen=True):
