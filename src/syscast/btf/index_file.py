@@ -52,11 +52,10 @@ def read(path: str, key: str) -> Index | None:
         blob = FileBlob(path)
     except OSError:
         return None
-    made = None
     try:
         made = _read(blob, _key_bytes(key))
     except (FormatError, OSError):
-        pass
+        made = None
     if made is None:
         blob.close()
     return made
