@@ -57,6 +57,13 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
         return  # an editor or another process took it away meanwhile
 
 
+def _add_folder(archive: tarfile.TarFile, name: str) -> None:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.DIRTYPE
+    info.mode = 0o700
+    archive.addfile(info)
+
+
 def _metadata(project: Path) -> dict[str, bytes]:
     """An installed-package record, so that importlib.metadata knows the version inside the guest."""
     import tomllib
@@ -81,6 +88,7 @@ def write(target: Path, *, seeds: Iterable[Path], project: Path = PROJECT) -> No
         for seed in seeds:
             for directory, folders, names in os.walk(seed):
                 folders[:] = [name for name in folders if not (Path(directory) == seed and name == "vm")]
+                _add_folder(archive, f"{CACHE_DIR}/{Path(directory).relative_to(seed)}")
                 for name in names:
                     path = Path(directory) / name
                     _add(archive, path, f"{CACHE_DIR}/{path.relative_to(seed)}")

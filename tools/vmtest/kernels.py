@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmtest import apt, bzimage
-from vmtest.host import HarnessError, cache_dir, find_tool, lock, make_ext4, run, say
+from vmtest.host import HarnessError, cache_dir, lock, make_ext4, require_tool, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid")
 MATRIX = ("5.10", "6.1", "6.12", "newest")
+LAYOUT = "2"  # bump when the code below changes what a cached kernel holds
 INDEX_AGE = 7 * 24 * 3600.0
 PACKAGE = re.compile(r"linux-(?:image|binary)-(?P<release>\d.*-cloud-(?P<arch>[a-z0-9]+))")
 
@@ -82,7 +83,14 @@ def _cached(name: str) -> Path | None:
         fresh = time.time() - entry["at"] < INDEX_AGE
     except (OSError, ValueError, KeyError):
         return None
-    return directory if fresh and (directory / "complete").exists() else None
+    return directory if fresh and _complete(directory) else None
+
+
+def _complete(directory: Path) -> bool:
+    try:
+        return (directory / "complete").read_text() == LAYOUT
+    except OSError:
+        return False
 
 
 def _remember(name: str, release: str) -> None:
@@ -110,7 +118,7 @@ def _fetch(root: apt.AptRoot, release: str, directory: Path) -> None:
         image.rename(work / "vmlinuz")
         _write_boot_image(work)
         _lay_out_modules(work, release)
-        (work / "complete").touch()
+        (work / "complete").write_text(LAYOUT)
         shutil.rmtree(directory, ignore_errors=True)
         work.rename(directory)
     finally:
@@ -141,8 +149,11 @@ def _lay_out_modules(work: Path, release: str) -> None:
     modules = tree / "usr" / "lib" / "modules" / release
     if not modules.is_dir():
         return
-    depmod = find_tool("depmod")
-    if depmod is not None:
+    try:
+        depmod = require_tool("depmod")
+    except HarnessError as error:
+        say(f"{error}: modprobe will not find modules in the guest")
+    else:
         (tree / "lib").symlink_to("usr/lib")
         run([depmod, "-b", tree, release], timeout=120)
         (tree / "lib").unlink()
@@ -183,7 +194,7 @@ def _get_from_mirror(name: str) -> Path:
     problem: HarnessError | None = None
     for release in candidates[:3]:  # an index can name packages that the mirror has dropped already
         directory = cache_dir() / "kernels" / release
-        if not (directory / "complete").exists():
+        if not _complete(directory):
             say(f"fetching kernel {release}")
             try:
                 _fetch(root, release, directory)

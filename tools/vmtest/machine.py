@@ -44,7 +44,7 @@ GUEST_ENV = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "TERM": "dumb",
-    "PYTHONPATH": "/syscast/src:/opt/site:/opt/site-llvm",
+    "PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site:/opt/site-llvm",
     "PYTHONDONTWRITEBYTECODE": "1",
     "SYSCAST_VM": "1",
 }
@@ -120,6 +120,7 @@ class Machine:
         self.release = ""
         self.boot_seconds = 0.0
         self.watcher = Watcher()
+        self.on_event: Callable[[bytes], None] | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="syscast-vm-"))
         self._console_log = console_log
         self._console = self._directory / "console"
@@ -148,11 +149,11 @@ class Machine:
 
     # ---- life
 
-    def start(self) -> None:
-        """Boot to the agent's greeting. Raises MachineDied."""
+    def start(self, patience: float = BOOT_TIMEOUT) -> None:
+        """Boot to the agent's greeting within `patience` seconds. Raises MachineDied."""
         began = time.monotonic()
         ports = {}
-        for name in ("agent", "beat"):
+        for name in ("agent", "beat", "events"):
             ours, theirs = socket.socketpair()
             ports[name] = (ours, theirs)
         self._console.touch()
@@ -170,11 +171,11 @@ class Machine:
             pair[0].setblocking(False)
             self._selector.register(pair[0], selectors.EVENT_READ, name)
         try:
-            self._pump(lambda: self._hello, began + BOOT_TIMEOUT, beating=False)
+            self._pump(lambda: self._hello, began + patience, beating=False)
         except MachineDied as error:
             raise MachineDied("boot", f"{error.kind}: {error.detail}") from error
         if not self._hello:
-            raise MachineDied("boot", f"no agent after {BOOT_TIMEOUT:.0f} s\n{self.console_tail()}")
+            raise MachineDied("boot", f"no agent after {patience:.0f} s\n{self.console_tail()}")
         self.boot_seconds = time.monotonic() - began
         self._beat_at = time.monotonic()
         self._beat_cpu = self._cpu_seconds()
@@ -257,6 +258,10 @@ class Machine:
         if not data:
             self._selector.unregister(port)
             port.close()
+            return
+        if name == "events":
+            if self.on_event is not None:
+                self.on_event(data)
             return
         self._beat_at = time.monotonic()
         self._beat_cpu = self._cpu_seconds()
@@ -348,7 +353,9 @@ class Machine:
         timeout: float = 120,
         env: Mapping[str, str] | None = None,
         uid: int | None = None,
+        stdin: bytes = b"",
         listener: Callable[[int, bytes], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Command:
         """Run a command in the guest's checkout and wait for its end.
 
@@ -357,7 +364,9 @@ class Machine:
             timeout: seconds; the whole process group is killed then, and `timed_out` is set.
             env: variables over the guest's own.
             uid: user and group to run as, None for root.
+            stdin: what the command reads.
             listener: takes (1 or 2, bytes) as output arrives, instead of collecting it.
+            stop: asked several times a second; the command is ended as by the time-out once it says True.
 
         Raises:
             MachineDied: the VM died or hung meanwhile.
@@ -369,12 +378,16 @@ class Machine:
         self._send({
             "op": "run", "id": command.number, "argv": list(argv), "cwd": "/syscast", "uid": uid,
             "env": {**GUEST_ENV, **home, **(env or {})},
-        })
-        self._pump(lambda: command.code is not None, time.monotonic() + timeout)
+        }, stdin)
+        self._pump(lambda: command.code is not None or (stop is not None and stop()), time.monotonic() + timeout)
         if command.code is None:
             command.timed_out = True
-            self._send({"op": "kill", "id": command.number})
-            self._pump(lambda: command.code is not None, time.monotonic() + 15)
+            # SIGABRT first: Python's faulthandler then tells where each thread was.
+            for number, patience in ((signal.SIGABRT, 5), (signal.SIGKILL, 20)):
+                self._send({"op": "kill", "id": command.number, "signal": int(number)})
+                self._pump(lambda: command.code is not None, time.monotonic() + patience)
+                if command.code is not None:
+                    break
             if command.code is None:
                 raise MachineDied("timeout", f"a command could not be killed: {' '.join(argv)}\n{self.console_tail()}")
         del self._commands[command.number]

@@ -17,15 +17,20 @@ import time
 PORTS = "/sys/class/virtio-ports"
 
 
-def open_port(name):
-    """Open the virtio port with this name; it can appear a little later than the driver."""
+def find_port(name):
+    """Device of the virtio port with this name; it can appear a little later than the driver."""
     for _ in range(200):
         for entry in os.listdir(PORTS) if os.path.isdir(PORTS) else ():
             with open(f"{PORTS}/{entry}/name") as handle:
                 if handle.read().strip() == name:
-                    return os.open(f"/dev/{entry}", os.O_RDWR | os.O_CLOEXEC)
+                    return f"/dev/{entry}"
         time.sleep(0.05)
     raise SystemExit(f"agent: no virtio port {name}")
+
+
+def open_port(name):
+    """Open the virtio port with this name."""
+    return os.open(find_port(name), os.O_RDWR | os.O_CLOEXEC)
 
 
 def start_heartbeat():
@@ -136,6 +141,7 @@ class Agent:
 
 
 def main():
+    os.symlink(find_port("syscast.events"), "/run/test-events")
     port = open_port("syscast.agent")
     start_heartbeat()
     Agent(port).serve()
