@@ -1,1 +1,1 @@
-"""TODO docstring."""
+"""Sinks: where batches of events go. One file each; `syscast.sinks.registry` lists them."""

@@ -1,0 +1,334 @@
+"""The base of all events.
+
+An event is a thin view: it keeps its unpacked record and what the session's records share, and
+turns a value into its Python form when the attribute is read. So a busy stream pays for the
+fields that are looked at only. Events made by hand hold the same raw values, without an envelope.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import msgspec
+
+from syscast.errors import UsageError
+from syscast.events.envelope import KEYS, NO_HEADER, Envelope, Origin, RawRecord
+from syscast.events.fields import MISSING, Annotations, EventField, declared, from_schema
+from syscast.events.schema import FIRST_FIELD, envelope_key, layout
+from syscast.events.text import clock_text, decode_text, escape
+from syscast.events.values import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from syscast.events.values import Json
+    from syscast.spec.meta import SchemaMeta
+
+    _State: TypeAlias = tuple["type[Event] | SchemaMeta", RawRecord, Origin | None]
+    _Restore: TypeAlias = Callable[["type[Event] | SchemaMeta", RawRecord, Origin | None], "Event"]
+
+
+class EventType(type):
+    """The type of event classes: gives them empty ``__slots__`` and collects their fields."""
+
+    def __new__(  # noqa: D102 - as type
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, object],
+        *,
+        schema: SchemaMeta | None = None,
+    ) -> EventType:
+        namespace.setdefault("__slots__", ())
+        made = super().__new__(cls, name, bases, namespace)
+        if bases:  # not Event itself
+            local_names = sys._getframe(1).f_locals  # noqa: SLF001 - as typing and dataclasses do
+            _declare(cast("type[Event]", made), namespace, local_names, schema)
+        return made
+
+
+@typing.dataclass_transform(kw_only_default=True, frozen_default=True)
+class Event(metaclass=EventType):
+    """One thing that happened, with typed fields.
+
+    Subclass it with annotations; the fields are given by keyword, and a default is what stands
+    where a probe omits the field::
+
+        class Listen(Event):
+            addr: IPv4
+            port: Port
+            backlog: u32 = 0
+
+    Events are immutable, equal when their class and fields are, hashable, usable in ``match`` and
+    picklable. A probe's event has an envelope: `Envelope`'s values stand as attributes of the
+    event too, except where the class has a field of that name. An event made by hand has none:
+    `envelope` is None there, and the attributes raise AttributeError.
+    """
+
+    __slots__ = ("_origin", "_raw")
+
+    if TYPE_CHECKING:
+        # Plain attributes for checkers, so that a field may take such a name.
+        time: int
+        """Wall clock, ns since 1970."""
+        probe: str
+        cpu: int
+        pid: int
+        tid: int
+        comm: str
+        cgroup_id: int
+        seq: int
+        _origin: Origin | None
+        _raw: RawRecord
+        __match_args__: typing.ClassVar[tuple[str, ...]]
+        _fields: typing.ClassVar[tuple[EventField, ...]]
+        _readers: typing.ClassVar[tuple[Callable[[Event], object], ...]]
+        _schema: typing.ClassVar[SchemaMeta | None]
+
+    _fields = ()
+    _readers = ()
+    _schema = None
+    __match_args__ = ()
+
+    def __init__(self, **values: object) -> None:
+        raw: tuple[int | bytes, ...] = tuple(
+            [_encoded(type(self).__name__, field, values) for field in self._fields]
+        )
+        if values:
+            known = ", ".join(field.name for field in self._fields)
+            raise TypeError(
+                f"event {type(self).__name__!r}: no field {min(values)!r} (it has {known})"
+            )
+        _set_raw(self, cast("RawRecord", NO_HEADER + raw))
+        _set_origin(self, None)
+
+    @classmethod
+    def schema(cls, schema_id: int) -> SchemaMeta:
+        """Lay out the payload under the given id: natural alignment, a multiple of 8 bytes."""
+        if cls._schema is not None:
+            return msgspec.structs.replace(cls._schema, id=schema_id)
+        return layout(schema_id, cls.__name__, ((each.name, each.type) for each in cls._fields))
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """When and where it happened; None for an event made by hand."""
+        return None if self._origin is None else self._origin.envelope(self._raw)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the event's class name as ``event``, the envelope, then the fields.
+
+        A value of the envelope whose name is also a field's is called ``envelope_<name>``.
+        """
+        found = self._labelled()
+        for field, read in zip(self._fields, self._readers, strict=True):
+            found[field.name] = read(self)
+        return found
+
+    def to_json(self) -> str:
+        r"""Write `to_dict` as one JSON object on one line.
+
+        Integers are exact, addresses are text, enums are names, pointers are hex text, bytes are
+        hex digits; bytes of a string that are no UTF-8 stand as ``\xNN``.
+        """
+        return msgspec.json.encode(plain(self)).decode()
+
+    def _labelled(self) -> dict[str, object]:
+        taken = self.__match_args__
+        found: dict[str, object] = {envelope_key("event", taken): type(self).__name__}
+        if self._origin is not None:
+            envelope = self._origin.envelope(self._raw)
+            for key in KEYS:
+                found[envelope_key(key, taken)] = getattr(envelope, key)
+        return found
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple([read(self) for read in self._readers])
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"event {type(self).__name__!r}: set {name!r}: events are immutable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"event {type(self).__name__!r}: del {name!r}: events are immutable")
+
+    def __reduce__(self) -> tuple[_Restore, _State]:
+        made_of = type(self) if self._schema is None else self._schema
+        return _restore, (made_of, self._raw, self._origin)
+
+    def __repr__(self) -> str:
+        shown = []
+        for field, value in zip(self._fields, self._values(), strict=True):
+            text = repr(value) if field.type.kind in {"str", "bytes"} else field.text(value)
+            shown.append(f"{field.name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __str__(self) -> str:
+        """Write one line for people, safe for terminals."""
+        shown = fields_text(self)
+        if self._origin is None:
+            return f"{type(self).__name__} {shown}".rstrip()
+        clock = clock_text(self._origin.time(self._raw))
+        task = f"{escape(decode_text(self._raw[8]))}[{self._raw[3]}]"
+        return f"{clock} {task} {escape(self._origin.probe(self._raw))}: {shown}".rstrip(": ")
+
+
+_set_raw: Callable[[Event, RawRecord], None] = Event.__dict__["_raw"].__set__
+_set_origin: Callable[[Event, Origin | None], None] = Event.__dict__["_origin"].__set__
+
+
+def _encoded(name: str, field: EventField, values: dict[str, object]) -> int | bytes:
+    value = values.pop(field.name, field.default)
+    if value is MISSING:
+        raise TypeError(f"event {name!r}: field {field.name!r} is missing")
+    try:
+        return field.encode(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"event {name!r}: field {field.name!r}: {error}") from None
+
+
+def _envelope_reader(read: Callable[[Origin, RawRecord], object]) -> property:
+    def get(event: Event) -> object:
+        if event._origin is None:  # noqa: SLF001 - part of Event
+            raise AttributeError(
+                f"event {type(event).__name__!r}: it has no envelope (it was made by hand)"
+            )
+        return read(event._origin, event._raw)  # noqa: SLF001 - part of Event
+
+    return property(get)
+
+
+for _key, _read in (
+    ("time", Origin.time),
+    ("probe", Origin.probe),
+    ("cpu", lambda _origin, raw: raw[7]),
+    ("pid", lambda _origin, raw: raw[3]),
+    ("tid", lambda _origin, raw: raw[4]),
+    ("comm", lambda _origin, raw: decode_text(raw[8])),
+    ("cgroup_id", lambda _origin, raw: raw[2]),
+    ("seq", lambda _origin, raw: raw[1]),
+):
+    setattr(Event, _key, _envelope_reader(cast("Callable[[Origin, RawRecord], object]", _read)))
+
+
+def _field_reader(index: int, field: EventField) -> Callable[[Event], object]:
+    """Make the function that reads one field of an event; one closure per kind of work."""
+    decode = KINDS[field.type.kind].decode
+    if decode is not None:
+        return lambda event: decode(cast("bytes", event._raw[index]))  # noqa: SLF001 - part of Event
+    if field.type.enum is not None:
+        members: Mapping[object, object] = dict(field.type.enum._value2member_map_)
+        find = members.get
+
+        def named(event: Event) -> object:
+            raw = event._raw[index]  # noqa: SLF001 - part of Event
+            return find(raw, raw)
+
+        return named
+    return lambda event: event._raw[index]  # noqa: SLF001 - part of Event
+
+
+_RESERVED = frozenset(dir(Event)) - set(KEYS)
+
+
+def _declare(
+    cls: type[Event],
+    namespace: Mapping[str, object],
+    local_names: Mapping[str, object],
+    schema: SchemaMeta | None,
+) -> None:
+    """Give a new class its fields."""
+    if schema is not None:
+        fields = {field.name: field for field in from_schema(schema, _RESERVED)}
+    else:
+        where = f"event {cls.__name__!r}"
+        body = Annotations(
+            where, cls.__module__, lambda: cls.__annotations__, local_names, namespace
+        )
+        parents = [base for base in cls.__bases__ if issubclass(base, Event) and base._fields]
+        if len(parents) > 1:
+            raise UsageError(f"{where}: it inherits fields twice (use one base with fields)")
+        fields = {field.name: field for base in parents for field in base._fields}
+        fields |= {field.name: field for field in declared(body, _RESERVED)}
+    readers = []
+    for index, field in enumerate(fields.values(), FIRST_FIELD):
+        read = _field_reader(index, field)
+        readers.append(read)
+        setattr(cls, field.attribute, property(read))
+    cls._fields = tuple(fields.values())
+    cls._readers = tuple(readers)
+    cls._schema = schema
+    setattr(cls, "__match_args__", tuple(fields))  # noqa: B010 - checkers make their own
+
+
+def fields_of(cls: type[Event]) -> tuple[EventField, ...]:
+    """Give the fields of an event class in their order."""
+    return cls._fields
+
+
+def fields_text(event: Event) -> str:
+    """Write the fields as ``name=value`` with spaces between, safe for terminals."""
+    shown = []
+    for field, value in zip(event._fields, event._values(), strict=True):  # noqa: SLF001 - part of Event
+        text = field.text(value)
+        if field.type.kind == "str" and (not text or " " in text or "=" in text or '"' in text):
+            text = '"' + text.replace('"', '\\"') + '"'
+        shown.append(f"{escape(field.name)}={text}")
+    return " ".join(shown)
+
+
+def plain(event: Event) -> dict[str, Json]:
+    """Give `Event.to_dict` with values that JSON takes; see `Event.to_json`."""
+    found = cast("dict[str, Json]", event._labelled())  # noqa: SLF001 - part of Event
+    for field, value in zip(event._fields, event._values(), strict=True):  # noqa: SLF001 - part of Event
+        found[field.name] = field.plain(value)
+    return found
+
+
+def make_events(
+    records: Iterable[RawRecord], classes: Mapping[int, type[Event]], origin: Origin
+) -> list[Event]:
+    """Wrap unpacked records; the classes are found by schema id."""
+    made: list[Event] = []
+    add = made.append
+    new = object.__new__
+    set_raw, set_origin = _set_raw, _set_origin
+    for raw in records:
+        event = new(classes[raw[5]])
+        set_raw(event, raw)
+        set_origin(event, origin)
+        add(event)
+    return made
+
+
+_anonymous: dict[bytes, type[Event]] = {}
+
+
+def make_event_class(schema: SchemaMeta) -> type[Event]:
+    """Make the class of an anonymous event; equal schemas give the same class.
+
+    Raises:
+        FormatError: The schema cannot be decoded.
+    """
+    key = msgspec.msgpack.encode(msgspec.structs.replace(schema, id=0))
+    found = _anonymous.get(key)
+    if found is None:
+        made = EventType(schema.name, (Event,), {"__module__": __name__}, schema=schema)
+        found = _anonymous[key] = cast("type[Event]", made)
+    return found
+
+
+def _restore(made_of: type[Event] | SchemaMeta, raw: RawRecord, origin: Origin | None) -> Event:
+    cls = made_of if isinstance(made_of, type) else make_event_class(made_of)
+    event: Event = object.__new__(cls)
+    _set_raw(event, raw)
+    _set_origin(event, origin)
+    return event

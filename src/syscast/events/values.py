@@ -1,0 +1,157 @@
+"""Values of each field kind: from a record, into a record, as JSON, as text.
+
+A raw value is what `struct` unpacks: an int or bytes. `KINDS` has one row per field kind.
+"""
+
+from __future__ import annotations
+
+import operator
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, TypeAlias
+
+from syscast.events.text import address_text, decode_text, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscast.events.fieldtypes import FieldType
+
+Raw: TypeAlias = int | bytes
+Json: TypeAlias = int | str | bool
+
+AF_INET = 2
+AF_INET6 = 10
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+class Kind(NamedTuple):
+    """What one field kind does with its values.
+
+    Attributes:
+        decode: Bytes of a record to the value; None where the raw value is the value.
+        encode: A Python value to the raw one; raises TypeError, ValueError or OverflowError.
+        plain: The value for JSON, None where JSON can take it as it is.
+        text: The value for people, on one line, safe for terminals.
+    """
+
+    decode: Callable[[bytes], object] | None
+    encode: Callable[[FieldType, object], Raw]
+    plain: Callable[[object], Json] | None
+    text: Callable[[object], str]
+
+
+def _encode_int(field: FieldType, value: object) -> int:
+    if not isinstance(value, SupportsIndex):
+        raise TypeError(f"{value!r} is not an int")
+    number = operator.index(value)
+    bits = field.size * 8
+    low = -(1 << (bits - 1)) if field.signed else 0
+    if not low <= number < low + (1 << bits):
+        raise OverflowError(f"{number} does not fit in {field}")
+    return number
+
+
+def _encode_bool(field: FieldType, value: object) -> bool:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a {field.kind}")
+    return bool(value)
+
+
+def _encode_str(field: FieldType, value: object) -> bytes:
+    if isinstance(value, str):
+        try:
+            value = value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{value!r} holds lone surrogates") from None
+    if not isinstance(value, bytes):
+        raise TypeError(f"{value!r} is not a str")
+    if b"\0" in value:
+        raise ValueError(f"{value!r} holds a NUL")
+    if len(value) >= field.size:
+        raise ValueError(f"{len(value)} bytes and a NUL do not fit in {field}")
+    return value.ljust(field.size, b"\0")
+
+
+def _encode_bytes(field: FieldType, value: object) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{value!r} is not bytes")
+    if len(value) > field.size:
+        raise ValueError(f"{len(value)} bytes do not fit in {field}")
+    return bytes(value).ljust(field.size, b"\0")
+
+
+def _encode_ipv4(_field: FieldType, value: object) -> bytes:
+    if isinstance(value, (IPv4Address, str, int, bytes)):
+        return IPv4Address(value).packed
+    raise TypeError(f"{value!r} is not an IPv4 address")
+
+
+def _encode_ipv6(_field: FieldType, value: object) -> bytes:
+    if isinstance(value, IPv4Address):
+        return _MAPPED + value.packed
+    if isinstance(value, (IPv6Address, str, int, bytes)):
+        return IPv6Address(value).packed
+    raise TypeError(f"{value!r} is not an IPv6 address")
+
+
+def _encode_ip(_field: FieldType, value: object) -> bytes:
+    if isinstance(value, str):
+        value = IPv6Address(value) if ":" in value else IPv4Address(value)
+    if isinstance(value, IPv4Address):
+        return AF_INET.to_bytes(4, "little") + value.packed + bytes(12)
+    if isinstance(value, IPv6Address):
+        return AF_INET6.to_bytes(4, "little") + value.packed
+    if value == 0 and isinstance(value, int):  # an omitted field
+        return AF_INET.to_bytes(4, "little") + bytes(16)
+    raise TypeError(f"{value!r} is not an IP address")
+
+
+def _decode_ip(raw: bytes) -> IPv4Address | IPv6Address:
+    if raw[0] == AF_INET and raw[1] == 0:
+        return IPv4Address(raw[4:8])
+    return IPv6Address(raw[4:20])
+
+
+def _address(value: object) -> str:
+    return address_text(value) if isinstance(value, (IPv4Address, IPv6Address)) else str(value)
+
+
+def _hex(value: object) -> str:
+    return f"{value:#x}" if isinstance(value, int) else str(value)
+
+
+def _bytes_hex(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _plain_enum(value: object) -> Json:
+    if isinstance(value, IntEnum):
+        return value.name
+    return value if isinstance(value, int) else str(value)
+
+
+def _text_enum(value: object) -> str:
+    return str(_plain_enum(value))
+
+
+def _text_bool(value: object) -> str:
+    return "true" if value else "false"
+
+
+def _text_str(value: object) -> str:
+    return escape(str(value))
+
+
+KINDS = {
+    "int": Kind(None, _encode_int, None, str),
+    "bool": Kind(None, _encode_bool, None, _text_bool),
+    "str": Kind(decode_text, _encode_str, None, _text_str),
+    "bytes": Kind(bytes, _encode_bytes, _bytes_hex, _bytes_hex),
+    "ipv4": Kind(IPv4Address, _encode_ipv4, _address, _address),
+    "ipv6": Kind(IPv6Address, _encode_ipv6, _address, _address),
+    "ip": Kind(_decode_ip, _encode_ip, _address, _address),
+    "port": Kind(None, _encode_int, None, str),
+    "pointer": Kind(None, _encode_int, _hex, _hex),
+    "enum": Kind(None, _encode_int, _plain_enum, _text_enum),
+}
