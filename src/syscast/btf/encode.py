@@ -7,6 +7,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from syscast.btf import parse
+from syscast.btf.strip import strip_for
 from syscast.btf.types import (
     Array,
     Const,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.btf.types import BtfType
+
+__all__ = ["BtfBuilder", "strip_for"]
 
 _MAX_VLEN = 0xFFFF  # what every kernel with BTF takes
 _FLAG = 1 << 31
@@ -105,16 +108,7 @@ class BtfBuilder:
                 raise UsageError(f"btf type {made!r}: encode: {error}") from error
         types = b"".join(parts)
         strings = bytes(self._string_data)
-        return encode_header(len(types), len(strings)) + types + strings
-
-
-def encode_header(type_size: int, string_size: int) -> bytes:
-    """Return the header of BTF whose strings follow right after its types."""
-    return struct.pack(
-        "=HBBI4I",
-        *(parse.MAGIC, parse.VERSION, 0, parse.HEADER_SIZE),
-        *(0, type_size, type_size, string_size),
-    )
+        return parse.encode_header(len(types), len(strings)) + types + strings
 
 
 def _common(name: int, kind: int, word: int, vlen: int = 0, *, flag: bool = False) -> bytes:

@@ -145,6 +145,15 @@ def parse_header(blob: Blob, subject: str) -> Header:
     return header
 
 
+def encode_header(type_size: int, string_size: int) -> bytes:
+    """Return the header of BTF whose strings follow right after its types."""
+    return struct.pack(
+        "=HBBI4I",
+        *(MAGIC, VERSION, 0, HEADER_SIZE),
+        *(0, type_size, type_size, string_size),
+    )
+
+
 def check_strings(blob: Blob, header: Header, subject: str, *, split: bool) -> None:
     """Check that the string section begins (unless it continues a base's) and ends with NUL."""
     start, size = header.string_offset, header.string_size

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from syscast.btf import parse
 from syscast.btf.blob import MemoryBlob
-from syscast.btf.encode import encode_header
 from syscast.errors import FormatError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 Unsupported: TypeAlias = Literal[
     "func",
@@ -65,36 +64,6 @@ def strip_for(btf_bytes: bytes, unsupported: Collection[Unsupported]) -> bytes:
     return editor.finish()
 
 
-def fix_data_sections(
-    btf_bytes: bytes, sizes: Mapping[str, int], offsets: Mapping[str, int]
-) -> bytes:
-    """Fill in what a compiler leaves open: sizes of data sections and offsets of variables.
-
-    clang and LLVM write 0 for both, and the kernel refuses a data section of size 0.
-
-    Args:
-        btf_bytes: The BTF of an object.
-        sizes: The size of each ELF section in bytes, by name; others stay as they are.
-        offsets: The value of each ELF symbol of a variable, by name.
-    """
-    editor = _Editor(btf_bytes)
-    words = editor.words
-    for number, kind in enumerate(editor.scan.kinds):
-        at = editor.scan.offsets[number] // 4
-        name = editor.string(words[at])
-        if kind != parse.KIND_DATASEC or name not in sizes:
-            continue
-        words[at + 2] = sizes[name]
-        variables = []
-        for record in range(at + 3, at + 3 + 3 * (words[at + 1] & _VLEN), 3):
-            type_id, offset, size = words[record : record + 3]
-            variable = editor.string(words[editor.start_of(type_id)])
-            variables.append((offsets.get(variable, offset), type_id, size))
-        for place, (offset, type_id, size) in enumerate(sorted(variables)):
-            words[at + 3 + 3 * place : at + 6 + 3 * place] = array("I", (type_id, offset, size))
-    return editor.finish()
-
-
 class _Editor:
     """The words of the types, to be changed in place, and the strings."""
 
@@ -114,9 +83,6 @@ class _Editor:
         if not 0 < type_id <= len(self.scan.kinds):
             raise FormatError(f"btf: type {type_id}: there is no such id")
         return self.scan.offsets[type_id - 1] // 4
-
-    def string(self, offset: int) -> str:
-        return self.strings[offset : self.strings.find(0, offset)].decode(errors="replace")
 
     def replace_function(self, at: int, kind: int, unsupported: Collection[Unsupported]) -> None:
         words = self.words
@@ -188,4 +154,4 @@ class _Editor:
         if self._placeholder:
             types += struct.pack("=4I", len(self.strings), parse.KIND_INT << 24, 1, _ONE_BYTE_INT)
             self.strings += _PLACEHOLDER
-        return encode_header(len(types), len(self.strings)) + types + bytes(self.strings)
+        return parse.encode_header(len(types), len(self.strings)) + types + bytes(self.strings)
