@@ -41,9 +41,9 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     """The numbers in the kernel's list form, such as ``0-3,8``; raises FormatError."""
     numbers: list[int] = []
     for part in text.strip().split(","):
-        first, _, last = part.partition("-")
+        first, dash, last = part.partition("-")
         try:
-            numbers += range(int(first), int(last or first) + 1)
+            numbers += range(int(first), int(last if dash else first) + 1)
         except ValueError:
             raise FormatError(f"cpu list '{text.strip()}': parse: bad range '{part}'") from None
     return tuple(numbers)
