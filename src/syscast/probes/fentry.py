@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.btf.render import signature
 from syscast.errors import TargetError
 from syscast.ir.program import ProgramContext
 from syscast.link.tracing import TracingLink
 from syscast.probes import functions, slots
 from syscast.probes.kind import Target
 from syscast.probes.parameters import WORD
-from syscast.probes.signature import prototype
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
@@ -60,7 +60,7 @@ class _Tracing:
             name=name,
             btf_id=btf_id,
             module=functions.owner(types, btf_id),
-            signature=prototype(types, name, proto),
+            signature=signature(types, btf_id),
             arguments=arguments,
             returns=slots.returned(types, proto, WORD * taken),
         )

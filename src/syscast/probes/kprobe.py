@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from syscast.btf.render import signature
 from syscast.ir.program import ArgFrom, ArgumentSource, ProgramContext
 from syscast.kernel import perf
 from syscast.link.kprobe_multi import KprobeMultiLink
@@ -21,7 +22,6 @@ from syscast.link.perf_event import PerfEventLink
 from syscast.probes import functions, registers
 from syscast.probes.kind import Target
 from syscast.probes.parameters import WORD, Parameter, parameter
-from syscast.probes.signature import prototype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class _Kprobe:
             name=name,
             btf_id=btf_id,
             module=functions.owner(types, btf_id),
-            signature=prototype(types, name, proto),
+            signature=signature(types, btf_id),
             arguments=arguments(types, proto, self.registers),
             returns=_returned(types, proto, self.registers),
         )

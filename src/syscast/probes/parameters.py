@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.btf.record import Record
+from syscast.btf.render import type_name
 from syscast.btf.types import (
     Array,
     Const,
@@ -24,7 +25,6 @@ from syscast.btf.types import (
     Volatile,
 )
 from syscast.errors import TargetError
-from syscast.probes.signature import declare
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
@@ -73,7 +73,7 @@ def parameter(btf: Btf, type_id: int, name: str = "") -> Parameter:
     Raises:
         TargetError: A type that cannot be passed.
     """
-    ctype = declare(btf, type_id)
+    ctype = type_name(btf, type_id)
     resolved = btf.resolve(type_id)
     match btf.type(resolved):
         case Int(size=size, signed=signed):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.btf.render import declaration as declared
 from syscast.btf.types import Func, FuncProto, Ptr, Typedef
 from syscast.errors import TargetError
 from syscast.ir.program import ProgramContext
 from syscast.link.tracing import RawTracepointLink, TracingLink
 from syscast.probes import functions, slots
 from syscast.probes.kind import Target
-from syscast.probes.signature import prototype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ class RawTracepoint:
             name=bare,
             btf_id=btf_id,
             module=functions.owner(types, btf_id),
-            signature=prototype(types, bare, proto),
+            signature=f"{bare}({_parameters(types, proto)})",
             arguments=arguments,
         )
 
@@ -116,6 +116,11 @@ def declaration(types: Btf, name: str) -> tuple[int, FuncProto] | None:
         return None
     named = _named_parameters(types, name, len(proto.params))
     return btf_id, FuncProto(proto.return_id, (named or proto.params)[1:])
+
+
+def _parameters(types: Btf, proto: FuncProto) -> str:
+    words = (declared(types, param.type_id, param.name) for param in proto.params)
+    return ", ".join(words) or "void"
 
 
 def _named_parameters(types: Btf, name: str, count: int) -> tuple[Param, ...]:
