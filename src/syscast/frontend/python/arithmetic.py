@@ -1,0 +1,442 @@
+"""Integer operators, comparisons and boolean operators, with Python's meaning."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from typing import TYPE_CHECKING
+
+from syscast.frontend.python.values import (
+    BoolValue,
+    IntValue,
+    Lowered,
+    PtrValue,
+    PyValue,
+    StrValue,
+    boolean,
+)
+from syscast.ir.ops import (
+    BinaryOp,
+    BytesEqual,
+    Checked,
+    CheckedConvert,
+    CheckedOp,
+    Compare,
+    ExactCompare,
+    Predicate,
+    Select,
+    SlotLoad,
+    SlotStore,
+)
+from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Reg, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syscast.frontend.python.context import Lowering
+
+_OPERATORS: Mapping[type[ast.operator], tuple[CheckedOp, Callable[[int, int], int]]] = {
+    ast.Add: (CheckedOp.ADD, operator.add),
+    ast.Sub: (CheckedOp.SUB, operator.sub),
+    ast.Mult: (CheckedOp.MUL, operator.mul),
+    ast.FloorDiv: (CheckedOp.FLOORDIV, operator.floordiv),
+    ast.Mod: (CheckedOp.MOD, operator.mod),
+    ast.LShift: (CheckedOp.LSHIFT, operator.lshift),
+    ast.RShift: (CheckedOp.RSHIFT, operator.rshift),
+    ast.BitAnd: (CheckedOp.AND, operator.and_),
+    ast.BitOr: (CheckedOp.OR, operator.or_),
+    ast.BitXor: (CheckedOp.XOR, operator.xor),
+}
+_REFUSED: Mapping[type[ast.operator], tuple[str, str]] = {
+    ast.Div: ("`/` makes a float, and the kernel has none", "use `//`"),
+    ast.Pow: ("`**` works on constants only", "multiply, or shift for powers of two"),
+    ast.MatMult: ("`@` is not part of the probe language", ""),
+}
+_SHIFTS = {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
+_MAX_FOLD_BITS = 4096
+"""Constants beyond this would only cost memory: no 64-bit value comes of them."""
+
+_PREDICATES: Mapping[type[ast.cmpop], Predicate] = {
+    ast.Eq: Predicate.EQ,
+    ast.NotEq: Predicate.NE,
+    ast.Lt: Predicate.SLT,
+    ast.LtE: Predicate.SLE,
+    ast.Gt: Predicate.SGT,
+    ast.GtE: Predicate.SGE,
+    ast.Is: Predicate.EQ,
+    ast.IsNot: Predicate.NE,
+}
+_PYTHON: Mapping[Predicate, Callable[[int, int], bool]] = {
+    Predicate.EQ: operator.eq,
+    Predicate.NE: operator.ne,
+    Predicate.SLT: operator.lt,
+    Predicate.SLE: operator.le,
+    Predicate.SGT: operator.gt,
+    Predicate.SGE: operator.ge,
+}
+
+
+def literal(low: Lowering, node: ast.expr) -> Lowered:
+    """A literal of the source."""
+    assert isinstance(node, ast.Constant)
+    if isinstance(node.value, float | complex):
+        raise low.rejection(
+            node,
+            f"{node.value!r} is a {type(node.value).__name__}, and the kernel has none",
+            "scale to integers",
+        )
+    return PyValue(node.value)
+
+
+def _python_int(value: Lowered) -> int | None:
+    """The Python integer behind a constant expression."""
+    if isinstance(value, PyValue) and isinstance(value.value, int):
+        return int(value.value)
+    return None
+
+
+def binary(low: Lowering, node: ast.expr) -> Lowered:
+    """``a op b``."""
+    assert isinstance(node, ast.BinOp)
+    left, right = low.expr(node.left), low.expr(node.right)
+    return combine(low, node, node.op, (node.left, left), (node.right, right))
+
+
+def combine(
+    low: Lowering,
+    node: ast.AST,
+    op: ast.operator,
+    left: tuple[ast.expr, Lowered],
+    right: tuple[ast.expr, Lowered],
+) -> Lowered:
+    """An operator on two lowered operands; also for augmented assignment."""
+    a, b = _python_int(left[1]), _python_int(right[1])
+    if a is not None and b is not None:
+        return PyValue(_fold(low, node, op, a, b))
+    if type(op) in _REFUSED:
+        raise low.rejection(node, *_REFUSED[type(op)])
+    checked, _ = _OPERATORS[type(op)]
+    x, y = low.integer(*left), low.integer(*right)
+    kind = x.kind if checked in _SHIFTS else (U64 if U64 in {x.kind, y.kind} else I64)
+    result = low.reg(kind)
+    site = low.site(
+        node,
+        "ZeroDivisionError" if checked in {CheckedOp.FLOORDIV, CheckedOp.MOD} else "OverflowError",
+    )
+    low.add(Checked(result, checked, x.value, y.value, site, span=low.span(node)))
+    return IntValue(result, kind)
+
+
+def _fold(low: Lowering, node: ast.AST, op: ast.operator, a: int, b: int) -> int:
+    """Compute with Python itself what is known when compiling."""
+    try:
+        if isinstance(op, ast.Div | ast.MatMult):
+            raise low.rejection(node, *_REFUSED[type(op)])
+        if isinstance(op, ast.Pow):
+            if b < 0:
+                raise low.rejection(node, "a negative power is a float, and the kernel has none")
+            if a.bit_length() * b > _MAX_FOLD_BITS:
+                raise low.rejection(node, "this constant does not fit 64 bits")
+            return int(a**b)
+        if isinstance(op, ast.LShift) and b > _MAX_FOLD_BITS:
+            raise low.rejection(node, "this constant does not fit 64 bits")
+        return _OPERATORS[type(op)][1](a, b)
+    except (ZeroDivisionError, ValueError) as error:
+        raise low.rejection(node, f"this always raises {type(error).__name__}: {error}") from None
+
+
+def unary(low: Lowering, node: ast.expr) -> Lowered:
+    """``-x``, ``+x``, ``~x``, ``not x``."""
+    assert isinstance(node, ast.UnaryOp)
+    if isinstance(node.op, ast.Not):
+        inverted = low.reg(BOOL)
+        truth = low.truth(node.operand)
+        low.add(Compare(inverted, Predicate.EQ, truth, Const(0, BOOL), span=low.span(node)))
+        return BoolValue(inverted)
+    operand = low.expr(node.operand)
+    known = _python_int(operand)
+    if known is not None:
+        return PyValue(
+            -known
+            if isinstance(node.op, ast.USub)
+            else known
+            if isinstance(node.op, ast.UAdd)
+            else ~known
+        )
+    value = low.integer(node.operand, operand)
+    if isinstance(node.op, ast.UAdd):
+        return value
+    # -x is 0 - x and ~x is -1 - x, both negative numbers for a large x: hence I64.
+    start = Const(0 if isinstance(node.op, ast.USub) else -1, I64)
+    result = low.reg(I64)
+    site = low.site(node, "OverflowError")
+    low.add(Checked(result, CheckedOp.SUB, start, value.value, site, span=low.span(node)))
+    return IntValue(result, I64)
+
+
+def compare(low: Lowering, node: ast.expr) -> Lowered:
+    """``a < b < c``: each operand is evaluated once, and none after the answer is known."""
+    assert isinstance(node, ast.Compare)
+    left_node, left = node.left, low.expr(node.left)
+    if len(node.ops) == 1:
+        right_node = node.comparators[0]
+        return _compare_one(low, node, node.ops[0], (left_node, left), right_node)
+    answer = low.builder.slot("compared", BOOL, 1)
+    end = low.builder.label("compared")
+    for position, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
+        right = low.expr(right_node)
+        result = _compare_values(low, node, op, (left_node, left), (right_node, right))
+        low.add(SlotStore(answer, low.truth(right_node, result), span=low.span(node)))
+        if position == len(node.ops) - 1:
+            break
+        more = low.builder.label("compare")
+        low.branch(node, low.truth(right_node, result), more, end)
+        low.builder.start(more)
+        left_node, left = right_node, right
+    low.jump(end)
+    low.builder.start(end)
+    final = low.reg(BOOL)
+    low.add(SlotLoad(final, answer, span=low.span(node)))
+    return BoolValue(final)
+
+
+def _compare_one(
+    low: Lowering,
+    node: ast.Compare,
+    op: ast.cmpop,
+    left: tuple[ast.expr, Lowered],
+    right_node: ast.expr,
+) -> Lowered:
+    if isinstance(op, ast.In | ast.NotIn):
+        return _membership(low, node, op, left, right_node)
+    return _compare_values(low, node, op, left, (right_node, low.expr(right_node)))
+
+
+def _membership(
+    low: Lowering,
+    node: ast.Compare,
+    op: ast.cmpop,
+    left: tuple[ast.expr, Lowered],
+    right_node: ast.expr,
+) -> Lowered:
+    """``x in (A, B, C)``: equal to one of a few constants."""
+    if not isinstance(right_node, ast.Tuple) or not right_node.elts:
+        raise low.rejection(right_node, "`in` needs a tuple written in place, such as (80, 443)")
+    found: Value = Const(0, BOOL)
+    for element in right_node.elts:
+        equal = low.truth(
+            element, _compare_values(low, node, ast.Eq(), left, (element, low.expr(element)))
+        )
+        either = low.reg(BOOL)
+        low.add(Select(either, equal, Const(1, BOOL), found, span=low.span(node)))
+        found = either
+    if isinstance(op, ast.NotIn):
+        inverted = low.reg(BOOL)
+        low.add(Compare(inverted, Predicate.EQ, found, Const(0, BOOL), span=low.span(node)))
+        found = inverted
+    return BoolValue(found)
+
+
+def _compare_values(
+    low: Lowering,
+    node: ast.expr,
+    op: ast.cmpop,
+    left: tuple[ast.expr, Lowered],
+    right: tuple[ast.expr, Lowered],
+) -> Lowered:
+    predicate = _PREDICATES.get(type(op))
+    if predicate is None:
+        raise low.rejection(node, "`in` cannot be chained in a probe")
+    a, b = _python_int(left[1]), _python_int(right[1])
+    if a is not None and b is not None:
+        return boolean(_PYTHON[predicate](a, b))
+    sides = (left[1], right[1])
+    if any(isinstance(side, PtrValue) for side in sides):
+        return _compare_pointers(low, node, predicate, left, right)
+    if any(isinstance(side, StrValue) for side in sides):
+        return _compare_strings(low, node, predicate, left, right)
+    if isinstance(op, ast.Is | ast.IsNot):
+        raise low.rejection(
+            node, "`is` compares pointers with None or with each other", "use `==`"
+        )
+    x, y = low.integer(*left), low.integer(*right)
+    result = low.reg(BOOL)
+    low.add(ExactCompare(result, predicate, x.value, y.value, span=low.span(node)))
+    return BoolValue(result)
+
+
+def _compare_pointers(
+    low: Lowering,
+    node: ast.expr,
+    predicate: Predicate,
+    left: tuple[ast.expr, Lowered],
+    right: tuple[ast.expr, Lowered],
+) -> Lowered:
+    if predicate not in {Predicate.EQ, Predicate.NE}:
+        raise low.rejection(node, "pointers can be compared for equality only")
+    values: list[Value] = []
+    for side_node, side in (left, right):
+        if isinstance(side, PtrValue):
+            values.append(side.value)
+        elif isinstance(side, PyValue) and side.value in {None, 0}:
+            values.append(Const(0, PtrType(_pointer(left, right).space)))
+        else:
+            raise low.rejection(side_node, "a pointer can be compared with a pointer or None only")
+    result = low.reg(BOOL)
+    low.add(Compare(result, predicate, values[0], values[1], span=low.span(node)))
+    return BoolValue(result)
+
+
+def _pointer(left: tuple[ast.expr, Lowered], right: tuple[ast.expr, Lowered]) -> PtrType:
+    for _, side in (left, right):
+        if isinstance(side, PtrValue) and isinstance(side.value.type, PtrType):
+            return side.value.type
+    raise AssertionError
+
+
+def _compare_strings(
+    low: Lowering,
+    node: ast.expr,
+    predicate: Predicate,
+    left: tuple[ast.expr, Lowered],
+    right: tuple[ast.expr, Lowered],
+) -> Lowered:
+    (text_node, text), (other_node, other) = (
+        (left, right) if isinstance(left[1], StrValue) else (right, left)
+    )
+    if predicate not in {Predicate.EQ, Predicate.NE}:
+        raise low.rejection(node, "strings can be compared for equality only")
+    if (
+        not isinstance(text, StrValue)
+        or not isinstance(other, PyValue)
+        or not isinstance(other.value, str | bytes)
+    ):
+        raise low.rejection(other_node, "a string can be compared with a constant string only")
+    wanted = (
+        other.value.encode(errors="surrogateescape")
+        if isinstance(other.value, str)
+        else other.value
+    )
+    if b"\0" in wanted or len(wanted) >= text.size:
+        raise low.rejection(
+            other_node,
+            f"this can never be equal: {ast.unparse(text_node)} has at most {text.size - 1} bytes and no NUL",
+        )
+    # The buffer is zero behind its text, so the literal's own NUL ends the comparison.
+    equal = low.reg(BOOL)
+    low.add(BytesEqual(equal, text.address, wanted + b"\0", span=low.span(node)))
+    if predicate is Predicate.EQ:
+        return BoolValue(equal)
+    inverted = low.reg(BOOL)
+    low.add(Compare(inverted, Predicate.EQ, equal, Const(0, BOOL), span=low.span(node)))
+    return BoolValue(inverted)
+
+
+def boolean_operator(low: Lowering, node: ast.expr) -> Lowered:
+    """``a and b``, ``a or b``: the operand that decides is the value; the rest is not evaluated."""
+    assert isinstance(node, ast.BoolOp)
+    stop_when = isinstance(node.op, ast.Or)
+    end = low.builder.label("or" if stop_when else "and")
+    join = Join(low, node)
+    for position, operand in enumerate(node.values):
+        value = low.known(operand, low.expr(operand))
+        join.store(operand, value)
+        if position == len(node.values) - 1:
+            break
+        more = low.builder.label("more")
+        truth = low.truth(operand, value)
+        low.branch(operand, truth, *((end, more) if stop_when else (more, end)))
+        low.builder.start(more)
+    low.jump(end)
+    low.builder.start(end)
+    return join.load()
+
+
+def conditional(low: Lowering, node: ast.expr) -> Lowered:
+    """``a if c else b``."""
+    assert isinstance(node, ast.IfExp)
+    then, other, end = (low.builder.label(hint) for hint in ("if", "else", "endif"))
+    low.branch(node.test, low.truth(node.test), then, other)
+    join = Join(low, node)
+    for label, part in ((then, node.body), (other, node.orelse)):
+        low.builder.start(label)
+        join.store(part, low.known(part, low.expr(part)))
+        low.jump(end)
+    low.builder.start(end)
+    return join.load()
+
+
+class Join:
+    """One value out of several branches: bools stay bools, integers share one kind."""
+
+    def __init__(self, low: Lowering, node: ast.expr) -> None:
+        self._low = low
+        self._node = node
+        wide = low.text.span(node)
+        self._key = f"{wide.line}:{wide.column}"
+        self._slot = None if self._key not in low.wide else low.builder.slot("join", U64, 8)
+        self._shape: Lowered | None = None
+
+    def store(self, node: ast.expr, value: Lowered) -> None:
+        """Keep the value of one branch."""
+        low = self._low
+        if isinstance(self._shape, BoolValue) and isinstance(value, IntValue):
+            raise low.rejection(
+                node, "the branches are a bool and an integer", "make both integers: int(...)"
+            )
+        if isinstance(self._shape, IntValue) and isinstance(value, BoolValue):
+            value = low.integer(node, value)
+        if self._slot is None:
+            if not isinstance(value, BoolValue | IntValue | PtrValue):
+                raise low.rejection(node, f"{low.describe(value)} cannot be chosen between here")
+            self._slot = low.builder.slot(
+                "join", value.value.type, 1 if isinstance(value, BoolValue) else 8
+            )
+        self._shape = self._shape or value
+        if not isinstance(value, BoolValue | IntValue | PtrValue) or type(value) is not type(
+            self._shape
+        ):
+            raise low.rejection(
+                node,
+                f"this branch is {low.describe(value)}, the other {low.describe(self._shape)}",
+            )
+        stored = value.value
+        if isinstance(value, IntValue) and stored.type != self._slot.type:
+            if stored.type == U64:
+                low.wide.add(self._key)
+            stored = as_kind(low, node, stored, self._slot.type == U64)
+        low.add(SlotStore(self._slot, stored, span=low.span(node)))
+
+    def load(self) -> Lowered:
+        """The value where the branches meet."""
+        low, slot, shape = self._low, self._slot, self._shape
+        assert slot is not None
+        assert slot.type is not None
+        value = low.reg(slot.type)
+        low.add(SlotLoad(value, slot, span=low.span(self._node)))
+        if isinstance(shape, BoolValue):
+            return BoolValue(value)
+        if isinstance(shape, PtrValue):
+            return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
+        return IntValue(value, U64 if value.type == U64 else I64)
+
+
+def as_kind(low: Lowering, node: ast.expr, value: Value, wide: bool) -> Reg | Const:  # noqa: FBT001
+    """A value as U64 (``wide``) or I64, or OverflowError where it does not fit."""
+    kind = U64 if wide else I64
+    if isinstance(value, Const) and (value.value >= 0 or not wide) and value.value < (1 << 63):
+        return Const(value.value, kind)
+    result = low.reg(kind)
+    low.add(CheckedConvert(result, value, low.site(node, "OverflowError"), span=low.span(node)))
+    return result
+
+
+BINARY_OPS: Mapping[type[ast.operator], BinaryOp] = {
+    ast.Add: BinaryOp.ADD,
+    ast.Sub: BinaryOp.SUB,
+    ast.Mult: BinaryOp.MUL,
+    ast.BitAnd: BinaryOp.AND,
+    ast.BitOr: BinaryOp.OR,
+    ast.BitXor: BinaryOp.XOR,
+}
+"""Operators whose wrapping form is one machine instruction."""

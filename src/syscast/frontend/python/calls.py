@@ -1,0 +1,230 @@
+"""Calls inside a probe: the language's functions, event classes, a few of Python's own."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from syscast.btf.types import Struct
+from syscast.events.event import Event
+from syscast.frontend.python import language
+from syscast.frontend.python.arithmetic import BINARY_OPS, Join
+from syscast.frontend.python.eventing import construct, is_char, read_text
+from syscast.frontend.python.members import address_of
+from syscast.frontend.python.values import (
+    BoolValue,
+    IntValue,
+    Lowered,
+    PlaceValue,
+    PtrValue,
+    PyValue,
+    StrValue,
+)
+from syscast.ir.ops import Binary, Branch, Convert, ExactCompare, Now, Predicate
+from syscast.ir.types import BOOL, U64, Const, PtrType, Space, Value
+
+if TYPE_CHECKING:
+    from syscast.frontend.python.context import CallHandler, Lowering
+
+MAX_STR = 4096
+"""PATH_MAX, and what the per-CPU scratch room is planned for."""
+
+_HINTS = {
+    "print": "send an event: emit(...)",
+    "len": "",
+    "range": "",
+    "open": "a probe has no files; send an event: emit(...)",
+    "str": "read text with user_str(pointer) or kernel_str(pointer)",
+}
+
+
+def call(low: Lowering, node: ast.expr) -> Lowered:
+    """``f(...)``."""
+    assert isinstance(node, ast.Call)
+    function = low.expr(node.func)
+    if isinstance(function, PyValue):
+        value = function.value
+        handler = low.calls.get(id(value))
+        if handler is not None:
+            return handler(low, node)
+        if isinstance(value, type) and issubclass(value, Event):
+            return construct(low, node, value)
+        name = getattr(value, "__name__", ast.unparse(node.func))
+        hint = _HINTS.get(name, "") or "a probe can call " + ", ".join(sorted(NAMES))
+        raise low.rejection(node.func, f"a probe cannot call {name}()", hint)
+    raise low.rejection(node.func, f"{low.describe(function)} cannot be called")
+
+
+def _arguments(low: Lowering, node: ast.Call, least: int, most: int) -> list[ast.expr]:
+    name = ast.unparse(node.func)
+    for keyword in node.keywords:
+        raise low.rejection(keyword, f"{name}() takes no keyword '{keyword.arg}' in a probe")
+    for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            raise low.rejection(argument, "`*` is not part of the probe language")
+    if not least <= len(node.args) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise low.rejection(
+            node, f"{name}() takes {wanted} arguments, this gives {len(node.args)}"
+        )
+    return list(node.args)
+
+
+def _now(low: Lowering, node: ast.Call) -> Lowered:
+    _arguments(low, node, 0, 0)
+    result = low.reg(U64)
+    low.add(Now(result, span=low.span(node)))
+    return IntValue(result, U64)
+
+
+def _read_string(space: Space) -> CallHandler:
+    def handler(low: Lowering, node: ast.Call) -> Lowered:
+        pointer_node, *rest = _arguments(low, node, 1, 2)
+        size = 256
+        if rest:
+            known = low.expr(rest[0])
+            if not isinstance(known, PyValue) or not isinstance(known.value, int):
+                raise low.rejection(rest[0], "the capacity must be a constant")
+            size = int(known.value)
+        if not 1 < size <= MAX_STR:
+            raise low.rejection(rest[0], f"the capacity must be 2 to {MAX_STR} bytes")
+        source = low.known(pointer_node, low.expr(pointer_node))
+        if isinstance(source, StrValue):
+            return source  # a syscall's string argument, read already
+        return read_text(low, node, _text_pointer(low, pointer_node, source, space), size)
+
+    return handler
+
+
+def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -> Value:
+    """The pointer an expression gives, seen in the space that the call names."""
+    if isinstance(value, PlaceValue):
+        if space is Space.KERNEL:
+            return address_of(low, node, value)
+        raise low.rejection(
+            node, f"{low.describe(value)} lies in kernel memory", "use kernel_str()"
+        )
+    if isinstance(value, PtrValue | IntValue):
+        if isinstance(value, PtrValue) and value.pointee and not is_char(low, value.pointee):
+            raise low.rejection(node, f"{low.describe(value)} is not a pointer to characters")
+        result = low.reg(PtrType(space))
+        low.add(Convert(result, value.value, span=low.span(node)))
+        return result
+    raise low.rejection(node, f"a pointer to characters is needed, this is {low.describe(value)}")
+
+
+def _cast(low: Lowering, node: ast.Call) -> Lowered:
+    type_node, pointer_node = _arguments(low, node, 2, 2)
+    named = low.expr(type_node)
+    if not isinstance(named, PyValue) or not isinstance(named.value, str):
+        raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
+    words = str(named.value).replace("*", " ").split()
+    name = words[-1] if words else ""
+    found = low.btf.find(name, Struct)
+    if found is None:
+        near = low.btf.near(name, Struct)
+        raise low.rejection(
+            type_node,
+            f"no such struct: '{name}'",
+            f"did you mean {', '.join(near)}?" if near else "",
+        )
+    value = low.known(pointer_node, low.expr(pointer_node))
+    if isinstance(value, PlaceValue):
+        value = PtrValue(address_of(low, pointer_node, value), value.type_id, value.space)
+    if not isinstance(value, PtrValue | IntValue):
+        raise low.rejection(pointer_node, f"a pointer is needed, this is {low.describe(value)}")
+    space = value.space if isinstance(value, PtrValue) else Space.KERNEL
+    result = low.reg(PtrType(space, found))
+    low.add(Convert(result, value.value, span=low.span(node)))
+    return PtrValue(result, found, space)
+
+
+def _wrap64(low: Lowering, node: ast.Call) -> Lowered:
+    (inner,) = _arguments(low, node, 1, 1)
+    if isinstance(inner, ast.BinOp) and type(inner.op) in BINARY_OPS:
+        a, b = (_as_u64(low, side) for side in (inner.left, inner.right))
+        result = low.reg(U64)
+        low.add(Binary(result, BINARY_OPS[type(inner.op)], a, b, span=low.span(node)))
+        return IntValue(result, U64)
+    return IntValue(_as_u64(low, inner), U64)
+
+
+def _as_u64(low: Lowering, node: ast.expr) -> Value:
+    value = low.integer(node).value
+    if isinstance(value, Const):
+        return Const(value.value % (1 << 64), U64)
+    if value.type == U64:
+        return value
+    result = low.reg(U64)
+    low.add(Convert(result, value, span=low.span(node)))
+    return result
+
+
+def _int(low: Lowering, node: ast.Call) -> Lowered:
+    (inner,) = _arguments(low, node, 1, 1)
+    value = low.expr(inner)
+    if isinstance(value, PtrValue):
+        result = low.reg(U64)
+        low.add(Convert(result, value.value, span=low.span(node)))
+        return IntValue(result, U64)
+    return low.integer(inner, value)
+
+
+def _bool(low: Lowering, node: ast.Call) -> Lowered:
+    (inner,) = _arguments(low, node, 1, 1)
+    return BoolValue(low.truth(inner))
+
+
+def _extreme(predicate: Predicate) -> CallHandler:
+    def handler(low: Lowering, node: ast.Call) -> Lowered:
+        nodes = _arguments(low, node, 2, 8)
+        best = low.integer(nodes[0])
+        for each in nodes[1:]:
+            other = low.integer(each)
+            better = low.reg(BOOL)
+            low.add(ExactCompare(better, predicate, other.value, best.value, span=low.span(node)))
+            take, keep, end = (low.builder.label(hint) for hint in ("take", "keep", "best"))
+            low.add(Branch(better, take, keep, span=low.span(node)))
+            join = Join(low, each)
+            for label, value in ((take, other), (keep, best)):
+                low.builder.start(label)
+                join.store(each, value)
+                low.jump(end)
+            low.builder.start(end)
+            joined = join.load()
+            assert isinstance(joined, IntValue)
+            best = joined
+        return best
+
+    return handler
+
+
+def _emit_elsewhere(low: Lowering, node: ast.Call) -> Lowered:
+    raise low.rejection(node, "emit() has no value", "write it as a statement of its own")
+
+
+NAMES = {
+    "now": language.now,
+    "emit": language.emit,
+    "user_str": language.user_str,
+    "kernel_str": language.kernel_str,
+    "cast": language.cast,
+    "wrap64": language.wrap64,
+    "int": int,
+    "bool": bool,
+    "min": min,
+    "max": max,
+}
+
+CALLS: dict[int, CallHandler] = {
+    id(language.now): _now,
+    id(language.emit): _emit_elsewhere,
+    id(language.user_str): _read_string(Space.USER),
+    id(language.kernel_str): _read_string(Space.KERNEL),
+    id(language.cast): _cast,
+    id(language.wrap64): _wrap64,
+    id(int): _int,
+    id(bool): _bool,
+    id(min): _extreme(Predicate.SLT),
+    id(max): _extreme(Predicate.SGT),
+}

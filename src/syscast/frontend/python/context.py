@@ -1,0 +1,268 @@
+"""The state of lowering one function, and the conversions every handler needs.
+
+Handlers live in modules of their own and never import each other: they reach one another through
+`Lowering.expr`, which looks the node's class up in the table that `lower` puts together.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from syscast.frontend.python.values import (
+    BoolValue,
+    IntValue,
+    Lowered,
+    PtrValue,
+    PyValue,
+    StrValue,
+    boolean,
+    constant,
+)
+from syscast.ir.ops import Branch, Compare, Convert, ExactCompare, Jump, Op, Predicate, SlotAddr
+from syscast.ir.types import BOOL, I64, U64, Const, IntType, PtrType, Reg, Slot, Space, Value
+
+if TYPE_CHECKING:
+    from syscast.btf.lookup import Btf
+    from syscast.diagnostics import Diagnostic, Span
+    from syscast.frontend.python.source import FunctionSource, SourceText
+    from syscast.frontend.python.unit import Unit
+    from syscast.ir.builder import Builder
+    from syscast.ir.program import ProgramContext
+    from syscast.spec.meta import SchemaMeta
+
+Handler = Callable[["Lowering", ast.expr], Lowered]
+CallHandler = Callable[["Lowering", ast.Call], Lowered]
+
+
+class Rejected(Exception):  # noqa: N818  (control flow inside the front end, never shown)
+    """One finding; the statement it stands in is given up, the next one is still looked at."""
+
+    def __init__(self, diagnostic: Diagnostic | None) -> None:
+        super().__init__(diagnostic.message if diagnostic else "follows from a finding before")
+        self.diagnostic = diagnostic
+
+
+class Local:
+    """A variable of the probe.
+
+    Attributes:
+        slot: Where its value lives.
+        shape: A value whose description (not its register) fits whatever the slot holds.
+    """
+
+    def __init__(self, slot: Slot, shape: Lowered) -> None:
+        self.slot = slot
+        self.shape = shape
+
+
+class Lowering:
+    """Lowers one function for one program context.
+
+    Attributes:
+        locals: Variables met so far.
+        assigned: Those that have a value on every path to here.
+        wide: Variables (and joins) that some path gives a U64, so that all must.
+        kept: Variables that live across a yield.
+        inferred: The schema of the event, where no class declares it.
+        poisoned: Variables whose assignment was rejected; reading one is no new finding.
+    """
+
+    def __init__(  # noqa: PLR0913  (the surroundings of a function; all are needed, none has a default)
+        self,
+        unit: Unit,
+        btf: Btf,
+        context: ProgramContext,
+        builder: Builder,
+        text: SourceText,
+        *,
+        outer: FunctionSource | None,
+        handlers: Mapping[type[ast.expr], Handler],
+        calls: Mapping[int, CallHandler],
+    ) -> None:
+        self.unit = unit
+        self.btf = btf
+        self.context = context
+        self.builder = builder
+        self.text = text
+        self.outer = outer
+        self.handlers = handlers
+        self.calls = calls
+        self.locals: dict[str, Local] = {}
+        self.assigned: set[str] = set()
+        self.wide: set[str] = set()
+        self.kept: frozenset[str] = frozenset()
+        self.poisoned: set[str] = set()
+        self.inferred: SchemaMeta | None = None
+        self.diagnostics: list[Diagnostic] = []
+
+    # ------------------------------------------------------------ findings
+
+    def rejection(self, node: ast.AST, message: str, hint: str = "") -> Rejected:
+        """A finding at a node, to be raised: the statement is given up."""
+        return Rejected(self.text.diagnostic(node, message, hint))
+
+    def span(self, node: ast.AST) -> Span:
+        """The source span of a node."""
+        return self.text.span(node)
+
+    def site(self, node: ast.AST, exception: str) -> int:
+        """The counter of an exception at a node."""
+        span = self.span(node)
+        return self.unit.site(exception, span, self.text.line(span.line).strip())
+
+    # ------------------------------------------------------------ building
+
+    def add(self, op: Op) -> None:
+        """Append an op."""
+        self.builder.add(op)
+
+    def reg(self, type_: IntType | PtrType) -> Reg:
+        """A fresh register."""
+        return self.builder.register(type_)
+
+    def expr(self, node: ast.expr) -> Lowered:
+        """Lower an expression."""
+        handler = self.handlers.get(type(node))
+        if handler is None:
+            name = type(node).__name__
+            raise self.rejection(
+                node, _OUTSIDE.get(name, f"{name} is not part of the probe language")
+            )
+        return handler(self, node)
+
+    def branch(self, node: ast.AST, cond: Value, then: str, other: str) -> None:
+        """End the block with a branch."""
+        self.add(Branch(cond, then, other, span=self.span(node)))
+
+    def jump(self, label: str) -> None:
+        """End the block, if it is still open, with a jump."""
+        if not self.builder.terminated:
+            self.add(Jump(label))
+
+    def buffer(self, name: str, size: int, *, kept: bool = False) -> tuple[Slot, Reg]:
+        """A byte buffer and its address."""
+        slot = self.builder.slot(name, None, size, kept=kept)
+        address = self.reg(PtrType(Space.STACK))
+        self.add(SlotAddr(address, slot))
+        return slot, address
+
+    # ------------------------------------------------------------ conversions
+
+    def known(self, node: ast.expr, value: Lowered) -> Lowered:
+        """Turn a Python constant into an IR value where it has one."""
+        if not isinstance(value, PyValue):
+            return value
+        held = value.value
+        if isinstance(held, bool):
+            return boolean(held)
+        if isinstance(held, enum.IntEnum | int):
+            number = constant(int(held))
+            if number is None:
+                raise self.rejection(
+                    node,
+                    f"{int(held)} does not fit 64 bits",
+                    "probes compute with 64-bit integers",
+                )
+            return number
+        return value
+
+    def integer(self, node: ast.expr, value: Lowered | None = None) -> IntValue:
+        """An expression as an integer; booleans count as 0 and 1, as in Python."""
+        value = self.known(node, self.expr(node) if value is None else value)
+        if isinstance(value, IntValue):
+            return value
+        if isinstance(value, BoolValue):
+            if isinstance(value.value, Const):
+                return IntValue(Const(value.value.value, I64), I64)
+            result = self.reg(I64)
+            self.add(Convert(result, value.value, span=self.span(node)))
+            return IntValue(result, I64)
+        raise self.rejection(
+            node, f"an integer is needed here, this is {self.describe(value)}", _hint_for(value)
+        )
+
+    def widen(self, node: ast.AST, value: Value, natural: IntType) -> Value:
+        """A value of any integer type as I64 or U64, whichever the language gives that type."""
+        kind = U64 if natural == U64 else I64
+        if value.type == kind:
+            return value
+        result = self.reg(kind)
+        self.add(Convert(result, value, span=self.span(node)))
+        return result
+
+    def truth(self, node: ast.expr, value: Lowered | None = None) -> Value:
+        """Whether Python would take an expression for true."""
+        value = self.known(node, self.expr(node) if value is None else value)
+        if isinstance(value, BoolValue):
+            return value.value
+        if isinstance(value, IntValue | PtrValue):
+            result = self.reg(BOOL)
+            zero = Const(0, value.value.type)
+            if isinstance(value, IntValue):
+                self.add(
+                    ExactCompare(result, Predicate.NE, value.value, zero, span=self.span(node))
+                )
+            else:
+                self.add(Compare(result, Predicate.NE, value.value, zero, span=self.span(node)))
+            return result
+        if isinstance(value, PyValue) and (
+            value.value is None or isinstance(value.value, str | bytes)
+        ):
+            return Const(int(bool(value.value)), BOOL)
+        raise self.rejection(
+            node, f"{self.describe(value)} has no truth value in a probe", _hint_for(value)
+        )
+
+    def describe(self, value: Lowered) -> str:
+        """What a value is, for messages."""
+        from syscast.btf.render import type_name  # noqa: PLC0415  (only messages need it)
+
+        if isinstance(value, IntValue):
+            return "an integer"
+        if isinstance(value, BoolValue):
+            return "a bool"
+        if isinstance(value, StrValue):
+            return "a string"
+        if isinstance(value, PtrValue):
+            place = "user" if value.space is Space.USER else "kernel"
+            return f"a {place} pointer to {type_name(self.btf, value.pointee) if value.pointee else 'void'}"
+        if isinstance(value, PyValue):
+            held = value.value
+            return (
+                f"the class {held.__name__}"
+                if isinstance(held, type)
+                else f"the {type(held).__name__} {held!r:.40}"
+            )
+        type_id = getattr(value, "type_id", 0)
+        return f"a {type_name(self.btf, type_id)}" if type_id else "an event"
+
+
+_OUTSIDE = {
+    "ListComp": "a comprehension makes a list; a probe has no heap",
+    "SetComp": "a comprehension makes a set; a probe has no heap",
+    "DictComp": "a comprehension makes a dict; a probe has no heap",
+    "GeneratorExp": "a generator expression is not part of the probe language",
+    "List": "a list needs a heap; a probe has none",
+    "Dict": "a dict needs a heap; a probe has none",
+    "Set": "a set needs a heap; a probe has none",
+    "Tuple": "a tuple is not part of the probe language here",
+    "Lambda": "a lambda is not part of the probe language",
+    "JoinedStr": "an f-string is not part of the probe language",
+    "Await": "await is not part of the probe language",
+    "Yield": "yield may stand only as a statement of its own (`ret = yield`) at the function's top level",
+    "YieldFrom": "yield from is not part of the probe language",
+    "NamedExpr": "`:=` is not part of the probe language",
+    "Starred": "`*` is not part of the probe language",
+    "Slice": "a slice is not part of the probe language",
+}
+
+
+def _hint_for(value: Lowered) -> str:
+    if isinstance(value, PtrValue):
+        return "read a member, compare it with None, or give it to a field of type sc.Pointer"
+    if isinstance(value, PyValue) and isinstance(value.value, float):
+        return "the kernel has no floating point; scale to integers"
+    return ""

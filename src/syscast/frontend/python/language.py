@@ -1,0 +1,141 @@
+"""The names of the probe language, as real Python objects.
+
+A compiled probe never runs them: the front end knows them by identity. Called from plain Python
+they answer for the calling process, so that a probe can be tried without a kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from syscast.events.event import Event
+
+_T = TypeVar("_T")
+_U64: Final = (1 << 64) - 1
+
+
+class Current:
+    """The task that runs the probe; see ``current``."""
+
+    @property
+    def pid(self) -> int:
+        """Process id: the kernel's thread group id, in the initial pid namespace."""
+        return os.getpid()
+
+    @property
+    def tid(self) -> int:
+        """Thread id: the kernel's pid."""
+        import threading  # noqa: PLC0415  (only when a probe runs in plain Python)
+
+        return threading.get_native_id()
+
+    @property
+    def ppid(self) -> int:
+        """Process id of the real parent."""
+        return os.getppid()
+
+    @property
+    def uid(self) -> int:
+        """Real user id in the initial user namespace."""
+        return os.getuid()
+
+    @property
+    def gid(self) -> int:
+        """Real group id in the initial user namespace."""
+        return os.getgid()
+
+    @property
+    def comm(self) -> str:
+        """Command name of the thread, at most 15 bytes (comm in proc(5))."""
+        with open("/proc/thread-self/comm", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            return file.read().rstrip("\n")
+
+    @property
+    def cpu(self) -> int:
+        """Number of the CPU that runs the probe."""
+        raise _only_in_probe("current.cpu")
+
+    @property
+    def cgroup_id(self) -> int:
+        """Id of the task's cgroup v2: the inode number of its directory."""
+        raise _only_in_probe("current.cgroup_id")
+
+    @property
+    def netns(self) -> int:
+        """Inode number of the task's network namespace, as in /proc/PID/ns/net."""
+        return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+
+    @property
+    def task(self) -> object:
+        """The task itself: a kernel pointer to ``struct task_struct``."""
+        raise _only_in_probe("current.task")
+
+    @property
+    def parent(self) -> object:
+        """The real parent: a kernel pointer to ``struct task_struct``."""
+        raise _only_in_probe("current.parent")
+
+
+current: Final = Current()
+
+
+def _only_in_probe(name: str) -> UsageError:
+    return UsageError(f"{name} exists only inside a probe that the kernel runs")
+
+
+def now() -> int:
+    """Time in ns on the boot clock (CLOCK_BOOTTIME, which counts through suspend), u64."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def emit(event: Event) -> None:
+    """Send an event and go on; a probe may send several.
+
+    Args:
+        event: ``SomeEvent(field=...)``, written in place.
+    """
+    del event
+    raise _only_in_probe("emit()")
+
+
+def user_str(pointer: object, size: int = 256) -> str:
+    """A NUL-terminated string from the traced process's memory.
+
+    Args:
+        pointer: A ``char *`` of user space.
+        size: Capacity in bytes with the NUL; longer strings are cut. A constant of 1 to 4096.
+    """
+    del pointer, size
+    raise _only_in_probe("user_str()")
+
+
+def kernel_str(pointer: object, size: int = 256) -> str:
+    """A NUL-terminated string from kernel memory.
+
+    Args:
+        pointer: A ``char *`` of the kernel.
+        size: Capacity in bytes with the NUL; longer strings are cut. A constant of 1 to 4096.
+    """
+    del pointer, size
+    raise _only_in_probe("kernel_str()")
+
+
+def cast(type_name: str, pointer: _T) -> _T:
+    """The same address seen as a pointer to another kernel type.
+
+    Args:
+        type_name: ``struct NAME`` or ``union NAME``.
+        pointer: A kernel pointer.
+    """
+    del type_name
+    return pointer
+
+
+def wrap64(value: int) -> int:
+    """An integer operation modulo 2**64: ``wrap64(a * b)`` has no OverflowError."""
+    return value & _U64

@@ -1,0 +1,550 @@
+"""The way in: a probe's function, or expressions from a command line, to IR functions.
+
+A target is seen by one program (``probe``) or by two, at entry and exit (``call``). In a call
+probe, what the entry knows and the exit needs lives in kept slots; the pass ``calls`` keeps them
+per task and call. A generator is cut at its yield; a plain function runs at the exit.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from syscast.diagnostics import CompileError, Diagnostic
+from syscast.frontend.python.arithmetic import (
+    binary,
+    boolean_operator,
+    compare,
+    conditional,
+    literal,
+    unary,
+)
+from syscast.frontend.python.calls import CALLS, call
+from syscast.frontend.python.context import Local, Lowering, Rejected
+from syscast.frontend.python.eventing import INFERRED_STR, infer, layout, send, store
+from syscast.frontend.python.members import attribute, name, subscript
+from syscast.frontend.python.parameters import (
+    DURATION,
+    RETURN,
+    Parameter,
+    begin,
+    match_parameters,
+    source_of,
+)
+from syscast.frontend.python.source import FunctionSource, SourceText
+from syscast.frontend.python.statements import assign, run
+from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
+from syscast.ir.builder import Builder
+from syscast.ir.ops import (
+    Branch,
+    Checked,
+    CheckedOp,
+    ExactCompare,
+    Finish,
+    Now,
+    Predicate,
+    ReadStr,
+    SlotAddr,
+    SlotLoad,
+    SlotStore,
+    Suspend,
+)
+from syscast.ir.program import Function, ProgramContext
+from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Slot, Space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syscast.btf.lookup import Btf
+    from syscast.frontend.python.context import Handler
+    from syscast.frontend.python.unit import Unit
+    from syscast.frontend.python.values import Lowered
+
+_HANDLERS: dict[type[ast.expr], Handler] = {
+    ast.Constant: literal,
+    ast.Name: name,
+    ast.Attribute: attribute,
+    ast.Subscript: subscript,
+    ast.BinOp: binary,
+    ast.UnaryOp: unary,
+    ast.Compare: compare,
+    ast.BoolOp: boolean_operator,
+    ast.IfExp: conditional,
+    ast.Call: call,
+}
+
+_START = "(start)"
+"""Name of the hidden local that holds a call's start; no Python name can be it."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What to lower: where, under which name, and the parameters' and body's makers.
+
+    Attributes:
+        contexts: One, or entry and exit.
+        body: Lowers what the probe does, once the parameters are locals.
+        before: Lowers what a generator does before its yield; None for other probes.
+        resumes: The name that takes the value of ``yield``, "" for none.
+        uses: Names that the body reads; None means all parameters.
+    """
+
+    probe: str
+    contexts: tuple[ProgramContext, ...]
+    text: SourceText
+    node: ast.AST
+    parameters: Callable[[Lowering, ProgramContext], list[Parameter]]
+    body: Callable[[Lowering], bool]
+    outer: FunctionSource | None = None
+    before: Callable[[Lowering], bool] | None = None
+    resumes: str = ""
+    uses: frozenset[str] | None = None
+
+
+def lower_probe(
+    unit: Unit, btf: Btf, source: FunctionSource, contexts: tuple[ProgramContext, ...], probe: str
+) -> None:
+    """Lower a probe's function and add what comes of it to the unit.
+
+    Raises:
+        CompileError: With every independent finding.
+    """
+    unit.source(source.text)
+    function = source.node
+
+    def parameters(low: Lowering, last: ProgramContext) -> list[Parameter]:
+        return match_parameters(low, function, last)
+
+    body: Sequence[ast.stmt] = function.body
+    before: Callable[[Lowering], bool] | None = None
+    resumes = ""
+    if source.is_generator:
+        cut = _cut(source, contexts)
+        start, resumes = body[:cut], _resumed_name(source.text, body[cut])
+        body = body[cut + 1 :]
+        before = lambda low: run(low, start)  # noqa: E731
+    rest = body
+    job = Job(
+        probe,
+        contexts,
+        source.text,
+        function,
+        parameters,
+        lambda low: run(low, rest),
+        source,
+        before,
+        resumes,
+        frozenset(_loaded(rest)),
+    )
+    _lower(unit, btf, job)
+
+
+def _cut(source: FunctionSource, contexts: tuple[ProgramContext, ...]) -> int:
+    """Where a generator's only yield stands among its statements."""
+    text = source.text
+    found = [index for index, each in enumerate(source.node.body) if _yield_of(each) is not None]
+    yields = [
+        node for node in ast.walk(source.node) if isinstance(node, ast.Yield | ast.YieldFrom)
+    ]
+    if len(found) != 1 or len(yields) != 1 or isinstance(yields[0], ast.YieldFrom):
+        wrong = yields[1] if len(yields) > 1 and len(found) == 1 else yields[0]
+        raise CompileError(
+            [
+                text.diagnostic(
+                    wrong,
+                    "a call probe has exactly one yield, a statement of its own at the function's top level",
+                    "write `ret = yield` once, not inside if",
+                )
+            ]
+        )
+    node = _yield_of(source.node.body[found[0]])
+    assert node is not None
+    if node.value is not None:
+        raise CompileError(
+            [text.diagnostic(node.value, "yield sends nothing here", "write a bare `yield`")]
+        )
+    if len(contexts) == 1:
+        kind = contexts[0].kind
+        raise CompileError(
+            [
+                text.diagnostic(
+                    node, f"a {kind} sees one moment only, so it cannot yield", "use @sc.call"
+                )
+            ]
+        )
+    return found[0]
+
+
+def _yield_of(statement: ast.stmt) -> ast.Yield | None:
+    value = (
+        statement.value if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) else None
+    )
+    return value if isinstance(value, ast.Yield) else None
+
+
+def _resumed_name(text: SourceText, statement: ast.stmt) -> str:
+    if isinstance(statement, ast.Expr):
+        return ""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    target = targets[0] if len(targets) == 1 else getattr(statement, "target", None)
+    if isinstance(target, ast.Name):
+        return target.id
+    raise CompileError(
+        [
+            text.diagnostic(
+                statement, "the return value goes into one plain variable", "ret = yield"
+            )
+        ]
+    )
+
+
+def _loaded(statements: Sequence[ast.stmt]) -> set[str]:
+    return {
+        node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)
+    }
+
+
+def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
+    unit: Unit,
+    btf: Btf,
+    contexts: tuple[ProgramContext, ...],
+    probe: str,
+    *,
+    fields: Sequence[tuple[str, ast.expr, SourceText]],
+    condition: tuple[ast.expr, SourceText] | None,
+    outer: FunctionSource | None = None,
+) -> None:
+    """Lower a probe that sends the values of expressions, in fields inferred from their types.
+
+    Without fields, the event has all arguments (and return value and duration, where known).
+
+    Args:
+        unit: The object that the probe becomes part of.
+        btf: Types of the kernel compiled against.
+        contexts: One, or entry and exit.
+        probe: The probe's name.
+        fields: Name, expression and text of each field.
+        condition: Expression that must be true for an event to be sent.
+        outer: Names that expressions may use beside the target's arguments.
+    """
+    arguments = contexts[0].arguments
+    last = contexts[-1]
+
+    def parameters(low: Lowering, last: ProgramContext) -> list[Parameter]:
+        anchor = ast.Name("", lineno=1, col_offset=0)
+        found = [Parameter(each.name, index, anchor) for index, each in enumerate(arguments)]
+        names = {each.name for each in found}
+        if last.returns is not None and "ret" not in names:
+            found.append(Parameter("ret", RETURN, anchor))
+        if last is not low.context or len(contexts) > 1:
+            found.append(Parameter("duration", DURATION, anchor))
+        return [each for each in found if wanted is None or each.name in wanted]
+
+    expressions = [each for _, each, _ in fields] + ([condition[0]] if condition else [])
+    wanted = (
+        {node.id for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)}
+        if fields
+        else None
+    )
+
+    def body(low: Lowering) -> bool:
+        return _send_inferred(low, probe, fields, condition)
+
+    texts = [text for *_, text in fields] + ([condition[1]] if condition else [])
+    if texts:
+        text = texts[0]
+    else:
+        from syscast.frontend.python.source import SourceText  # noqa: PLC0415  (the rare way in)
+
+        text = SourceText.of(f"<{last.target}>", last.target)
+    for each in [*texts, text]:
+        unit.source(each)
+    node = ast.Name("", lineno=1, col_offset=0)
+    _lower(unit, btf, Job(probe, contexts, text, node, parameters, body, outer))
+
+
+def _send_inferred(
+    low: Lowering,
+    probe: str,
+    fields: Sequence[tuple[str, ast.expr, SourceText]],
+    condition: tuple[ast.expr, SourceText] | None,
+) -> bool:
+    own = low.text
+    nodes = [(label, node, text) for label, node, text in fields] or [
+        (
+            label,
+            ast.copy_location(ast.Name(label, ast.Load()), ast.Name("", lineno=1, col_offset=0)),
+            own,
+        )
+        for label in low.locals
+        if label != _START
+    ]
+    if condition is not None:
+        low.text = condition[1]
+        send_it, skip = low.builder.label("send"), low.builder.label("skip")
+        low.branch(condition[0], low.truth(condition[0]), send_it, skip)
+        low.builder.start(skip)
+        low.add(Finish(span=low.span(condition[0])))
+        low.builder.start(send_it)
+    values: list[tuple[str, ast.expr, SourceText, Lowered]] = []
+    for label, node, text in nodes:
+        low.text = text
+        try:
+            values.append((label, node, text, low.known(node, low.expr(node))))
+        except Rejected as rejected:
+            if rejected.diagnostic is not None:
+                low.diagnostics.append(rejected.diagnostic)
+    low.text = own
+    _send_values(low, probe, values, strict=bool(fields))
+    return False
+
+
+def _send_values(
+    low: Lowering,
+    probe: str,
+    values: Sequence[tuple[str, ast.expr, SourceText, Lowered]],
+    *,
+    strict: bool,
+) -> None:
+    metas, chosen = [], []
+    for label, node, text, value in values:
+        meta = infer(low, label, value)
+        if meta is not None:
+            metas.append(meta)
+            chosen.append((node, text, value))
+        elif strict:
+            low.text = text
+            low.diagnostics.append(
+                low.rejection(
+                    node, f"{low.describe(value)} cannot be a field", "name one of its members"
+                ).diagnostic
+                or Diagnostic("", low.span(node))
+            )
+    schema = layout(low.unit.next_schema, probe, metas)
+    stored = []
+    for field, (node, text, value) in zip(schema.fields, chosen, strict=True):
+        low.text = text
+        stored.append((field.name, store(low, node, field, value)))
+    low.inferred = schema
+    send(low, ast.Name("", lineno=1, col_offset=0), EventValue(schema.id, tuple(stored)))
+    low.add(Finish())
+
+
+# ---------------------------------------------------------------- one or two programs
+
+
+def _lower(unit: Unit, btf: Btf, job: Job) -> None:
+    """Lower, again if a variable turned out to need the wider kind."""
+    wide: set[str] = set()
+    first_id = unit.program_id()
+    ids = [first_id, *(unit.program_id() for _ in job.contexts[1:])]
+    while True:
+        known = set(wide)
+        functions, lows = _attempt(unit, btf, job, wide, ids)
+        diagnostics = [finding for low in lows for finding in low.diagnostics]
+        if diagnostics:
+            unique = {
+                (each.span.file, each.span.line, each.span.column, each.message): each
+                for each in diagnostics
+            }
+            raise CompileError([unique[key] for key in sorted(unique)])
+        if wide == known:
+            break
+    for low in lows:
+        if low.inferred is not None:
+            unit.add_schema(low.inferred)
+    for function in functions:
+        unit.add(function)
+
+
+def _attempt(
+    unit: Unit, btf: Btf, job: Job, wide: set[str], ids: Sequence[int]
+) -> tuple[list[Function], list[Lowering]]:
+    def lowering(context: ProgramContext, slots: Sequence[Slot] = ()) -> Lowering:
+        low = Lowering(
+            unit,
+            btf,
+            context,
+            Builder(slots=slots),
+            job.text,
+            outer=job.outer,
+            handlers=_HANDLERS,
+            calls=CALLS,
+        )
+        low.wide = wide
+        low.builder.start("entry")
+        return low
+
+    first = lowering(job.contexts[0])
+    if len(job.contexts) == 1:
+        _guarded(first, lambda: _simple(first, job))
+        return [_function(first, job, ids[0], "probe")], [first]
+    _guarded(first, lambda: _entry(first, job))
+    keeps = tuple(slot for slot in first.builder.slots() if slot.kept)
+    last = lowering(job.contexts[1], keeps)
+    _guarded(last, lambda: _exit(last, job, first))
+    return [
+        _function(first, job, ids[0], "entry", keeps),
+        _function(last, job, ids[1], "exit", keeps),
+    ], [first, last]
+
+
+def _guarded(low: Lowering, lower: Callable[[], None]) -> None:
+    """Run a part that may be rejected outside any statement."""
+    try:
+        lower()
+    except Rejected as rejected:
+        if rejected.diagnostic is not None:
+            low.diagnostics.append(rejected.diagnostic)
+        if not low.builder.terminated:
+            low.add(Finish())
+
+
+def _simple(low: Lowering, job: Job) -> None:
+    for parameter in job.parameters(low, low.context):
+        value = begin(low, parameter, source_of(low.context, parameter.index))
+        _assign_parameter(low, parameter, value)
+    if job.body(low):
+        low.add(Finish(span=low.span(job.node)))
+
+
+def _assign_parameter(low: Lowering, parameter: Parameter, value: Lowered) -> None:
+    anchor = ast.Name(parameter.name)
+    assign(low, ast.copy_location(anchor, parameter.node), parameter.name, value)
+
+
+def _entry(low: Lowering, job: Job) -> None:
+    """The entry program: parameters, what stands before the yield, then keep what is needed."""
+    parameters = job.parameters(low, job.contexts[1])
+    needed = job.uses if job.uses is not None else frozenset(each.name for each in parameters)
+    if job.before is not None:
+        needed -= {job.resumes}
+    low.kept = needed | {_START}
+    for parameter in parameters:
+        if parameter.index == DURATION:
+            start = low.reg(U64)
+            low.add(Now(start, span=low.span(parameter.node)))
+            assign(
+                low,
+                ast.copy_location(ast.Name(_START), parameter.node),
+                _START,
+                IntValue(start, U64),
+            )
+        elif parameter.index != RETURN and (job.before is not None or parameter.name in needed):
+            value = begin(low, parameter, source_of(low.context, parameter.index))
+            if isinstance(value, PtrValue) and value.text:
+                _keep_text(low, parameter, value)
+            else:
+                _assign_parameter(low, parameter, value)
+    if job.before is None or job.before(low):
+        low.add(Suspend(span=low.span(job.node)))
+
+
+def _text_names(parameter: Parameter) -> tuple[str, str]:
+    return f"({parameter.name} pointer)", f"({parameter.name} length)"
+
+
+def _keep_text(low: Lowering, parameter: Parameter, pointer: PtrValue) -> None:
+    """Read a syscall's string at entry: execve, for one, has replaced the memory at its exit.
+
+    A page that is not mapped in yet cannot be read here (a probe must not fault), so the pointer
+    and the outcome are kept too, and the exit tries again.
+    """
+    kept = parameter.name in low.kept
+    node = parameter.node
+    text = low.builder.slot(parameter.name, None, INFERRED_STR * 2, kept=kept)
+    address = low.reg(PtrType(Space.STACK))
+    low.add(SlotAddr(address, text))
+    length = low.reg(I64)
+    low.add(ReadStr(length, address, text.size, pointer.value, -1, span=low.span(node)))
+    low.locals[parameter.name] = Local(text, StrValue(address, text.size))
+    low.assigned.add(parameter.name)
+    if kept:
+        names = _text_names(parameter)
+        low.kept |= set(names)
+        anchor = ast.copy_location(ast.Name(parameter.name), node)
+        assign(low, anchor, names[0], pointer)
+        assign(low, anchor, names[1], IntValue(length, I64))
+
+
+def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
+    """The exit program: what was kept, the return value, then the rest of the body."""
+    for label, local in entry.locals.items():
+        if local.slot.kept:
+            low.locals[label] = local
+            if label in entry.assigned:
+                low.assigned.add(label)
+    low.poisoned = set(entry.poisoned)
+    for parameter in job.parameters(low, low.context):
+        if parameter.index == RETURN:
+            _assign_parameter(
+                low, parameter, begin(low, parameter, source_of(low.context, RETURN))
+            )
+        elif parameter.index == DURATION:
+            _assign_parameter(low, parameter, _duration(low, parameter))
+        elif _text_names(parameter)[1] in low.locals:
+            _read_text_again(low, parameter)
+    if job.resumes:
+        if low.context.returns is None:
+            raise low.rejection(
+                job.node, f"{low.context.target} returns nothing", "write a bare `yield`"
+            )
+        resumed = Parameter(
+            job.resumes, RETURN, ast.copy_location(ast.Name(job.resumes), job.node)
+        )
+        _assign_parameter(low, resumed, begin(low, resumed, source_of(low.context, RETURN)))
+    if job.body(low):
+        low.add(Finish(span=low.span(job.node)))
+
+
+def _duration(low: Lowering, parameter: Parameter) -> IntValue:
+    node = parameter.node
+    end, start, span = low.reg(U64), low.reg(U64), low.span(node)
+    low.add(Now(end, span=span))
+    low.add(SlotLoad(start, low.locals[_START].slot, span=span))
+    result = low.reg(U64)
+    low.add(Checked(result, CheckedOp.SUB, end, start, low.site(node, "OverflowError"), span=span))
+    return IntValue(result, U64)
+
+
+def _read_text_again(low: Lowering, parameter: Parameter) -> None:
+    pointer_name, length_name = _text_names(parameter)
+    span = low.span(parameter.node)
+    length, failed = low.reg(I64), low.reg(BOOL)
+    low.add(SlotLoad(length, low.locals[length_name].slot, span=span))
+    low.add(ExactCompare(failed, Predicate.SLT, length, Const(0, I64), span=span))
+    again, done = low.builder.label("again"), low.builder.label("done")
+    low.add(Branch(failed, again, done, span=span))
+    low.builder.start(again)
+    slot = low.locals[pointer_name].slot
+    assert slot.type is not None
+    pointer, address, ignored = low.reg(slot.type), low.reg(PtrType(Space.STACK)), low.reg(I64)
+    low.add(SlotLoad(pointer, slot, span=span))
+    text = low.locals[parameter.name].slot
+    low.add(SlotAddr(address, text))
+    low.add(ReadStr(ignored, address, text.size, pointer, -1, span=span))
+    low.add(SlotStore(low.locals[length_name].slot, ignored, span=span))
+    low.jump(done)
+    low.builder.start(done)
+
+
+def _function(
+    low: Lowering, job: Job, number: int, role: str, keeps: tuple[Slot, ...] = ()
+) -> Function:
+    base = re.sub(r"\W", "_", job.probe) or "probe"
+    paired = role != "probe"
+    return Function(
+        f"{base}_{number}",
+        low.builder.blocks(),
+        low.builder.slots(),
+        low.context,
+        role,
+        pair=f"{base}_{number if role == 'entry' else number - 1}" if paired else "",
+        id=number,
+        probe=job.probe,
+        keeps=keeps,
+        span=low.span(job.node),
+    )

@@ -1,0 +1,406 @@
+"""Names, members and subscripts: from a pointer to what it points to."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from syscast.btf.layout import find_member, near_members
+from syscast.btf.render import type_name
+from syscast.btf.types import Array, Enum, Fwd, Int, Ptr, Struct, Typedef
+from syscast.frontend.python.context import Rejected
+from syscast.frontend.python.language import Current
+from syscast.frontend.python.values import (
+    BoolValue,
+    IntValue,
+    Lowered,
+    PlaceValue,
+    PtrValue,
+    PyValue,
+    StrValue,
+)
+from syscast.ir.ops import (
+    Binary,
+    BinaryOp,
+    Branch,
+    ByteSwap,
+    Convert,
+    CurrentComm,
+    CurrentItem,
+    ExactCompare,
+    FieldAddr,
+    FieldLoad,
+    FieldRef,
+    Offset,
+    Predicate,
+    Raise,
+    ScalarLoad,
+    SlotAddr,
+    SlotLoad,
+)
+from syscast.ir.ops import (
+    Current as CurrentOp,
+)
+from syscast.ir.types import BOOL, I64, U8, U64, Const, IntType, PtrType, Space, Value
+
+if TYPE_CHECKING:
+    from syscast.frontend.python.context import Lowering
+
+COMM_SIZE = 16
+"""TASK_COMM_LEN."""
+
+_ITEMS = {
+    "pid": CurrentItem.PID,
+    "tid": CurrentItem.TID,
+    "ppid": CurrentItem.PPID,
+    "uid": CurrentItem.UID,
+    "gid": CurrentItem.GID,
+    "cpu": CurrentItem.CPU,
+    "cgroup_id": CurrentItem.CGROUP_ID,
+    "netns": CurrentItem.NETNS,
+}
+
+
+def name(low: Lowering, node: ast.expr) -> Lowered:
+    """A name: a local, else something of the enclosing scopes."""
+    assert isinstance(node, ast.Name)
+    local = low.locals.get(node.id)
+    if node.id in low.poisoned:
+        raise Rejected(None)
+    if local is not None:
+        if node.id not in low.assigned:
+            raise low.rejection(
+                node,
+                f"'{node.id}' may be unassigned here",
+                "give it a value on every path that leads here",
+            )
+        return read_local(low, node)
+    found, value = low.outer.outer(node.id) if low.outer else (False, None)
+    if found:
+        return captured(low, node, value)
+    raise low.rejection(node, f"no such name: '{node.id}'", _near_names(low, node.id))
+
+
+def read_local(low: Lowering, node: ast.Name) -> Lowered:
+    """The value in a local's slot, described as it was stored."""
+    local = low.locals[node.id]
+    slot, shape = local.slot, local.shape
+    if isinstance(shape, StrValue):
+        address = low.reg(PtrType(Space.STACK))
+        low.add(SlotAddr(address, slot))
+        return StrValue(address, shape.size)
+    assert slot.type is not None
+    value = low.reg(slot.type)
+    low.add(SlotLoad(value, slot, span=low.span(node)))
+    if isinstance(shape, IntValue):
+        return IntValue(value, shape.natural, shape.enum, shape.network, shape.name)
+    if isinstance(shape, BoolValue):
+        return BoolValue(value)
+    if isinstance(shape, PtrValue):
+        return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
+    assert isinstance(shape, PlaceValue)
+    return PlaceValue(
+        value, shape.space, shape.root, shape.path, shape.bit_offset, shape.type_id, shape.name
+    )
+
+
+def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
+    """A value of an enclosing scope: constants, classes, functions and modules are known."""
+    if isinstance(value, int | str | bytes | type | Current) or value is None or callable(value):
+        return PyValue(value)
+    if type(value).__name__ == "module":
+        return PyValue(value)
+    kind = type(value).__name__
+    what = ast.unparse(node)
+    hint = (
+        "the kernel has no floating point; scale to integers"
+        if isinstance(value, float)
+        else ("capture integers, strings, IntEnum members or event classes")
+    )
+    raise low.rejection(
+        node,
+        f"'{what}' is a {kind} of the enclosing scope; a probe can capture constants only",
+        hint,
+    )
+
+
+def attribute(low: Lowering, node: ast.expr) -> Lowered:
+    """``a.b``: a member, an item of ``current``, or a name in a module or class."""
+    assert isinstance(node, ast.Attribute)
+    base = low.expr(node.value)
+    if isinstance(base, PyValue):
+        if isinstance(base.value, Current):
+            return _current(low, node)
+        try:
+            found: object = getattr(base.value, node.attr)
+        except AttributeError:
+            raise low.rejection(
+                node, f"{low.describe(base)} has no attribute '{node.attr}'"
+            ) from None
+        return captured(low, node, found)
+    if isinstance(base, PlaceValue):
+        return _member(low, node, base)
+    if isinstance(base, PtrValue):
+        if not base.pointee:
+            raise low.rejection(
+                node,
+                f"'{ast.unparse(node.value)}' points to void, so '.{node.attr}' means nothing",
+                'say what it is: cast("struct NAME", pointer)',
+            )
+        root = low.btf.resolve(base.pointee)
+        place = PlaceValue(base.value, base.space, root, (), 0, root, "")
+        return _member(low, node, place)
+    raise low.rejection(node, f"{low.describe(base)} has no members")
+
+
+def _member(low: Lowering, node: ast.Attribute, place: PlaceValue) -> Lowered:
+    struct_id = low.btf.resolve(place.type_id)
+    struct = low.btf.type(struct_id)
+    if not isinstance(struct, Struct):
+        detail = " (BTF knows its name only)" if isinstance(struct, Fwd) else ""
+        raise low.rejection(node, f"{type_name(low.btf, struct_id)} has no members{detail}")
+    path = find_member(low.btf, struct_id, node.attr)
+    if path is None:
+        near = near_members(low.btf, struct_id, node.attr)
+        hint = (
+            f"did you mean {', '.join(near)}?"
+            if near
+            else f"see: syscast show '{type_name(low.btf, struct_id)}'"
+        )
+        raise low.rejection(
+            node, f"{type_name(low.btf, struct_id)} has no member '{node.attr}'", hint
+        )
+    reached = PlaceValue(
+        place.base,
+        place.space,
+        place.root,
+        (*place.path, *path.access),
+        place.bit_offset + path.bit_offset,
+        path.type_id,
+        f"{place.name}.{path.name}" if place.name else path.name,
+    )
+    return read_place(low, node, reached, path.bitfield_size)
+
+
+def read_place(
+    low: Lowering, node: ast.expr, place: PlaceValue, bitfield_size: int = 0
+) -> Lowered:
+    """Load a scalar or pointer; structs and arrays stay places."""
+    type_id = low.btf.resolve(place.type_id)
+    kind = low.btf.type(type_id)
+    field = FieldRef(
+        place.root, place.path, place.type_id, place.bit_offset, bitfield_size, place.name
+    )
+    site = low.site(node, "MemoryError")
+    span = low.span(node)
+    if isinstance(kind, Ptr):
+        # What user memory points to is user memory too.
+        pointer = low.reg(PtrType(place.space, kind.type_id))
+        low.add(FieldLoad(pointer, place.base, field, site, span=span))
+        return PtrValue(pointer, kind.type_id, place.space)
+    natural = int_type(low, node, type_id)
+    if natural is None:
+        return place
+    loaded = low.reg(natural)
+    low.add(FieldLoad(loaded, place.base, field, site, span=span))
+    return from_natural(low, node, loaded, place.type_id, place.name)
+
+
+def from_natural(
+    low: Lowering, node: ast.expr, loaded: Value, type_id: int, label: str
+) -> Lowered:
+    """A scalar just read, as the language sees it: bool, or I64/U64 in host byte order."""
+    natural = loaded.type
+    assert isinstance(natural, IntType)
+    if natural == BOOL:
+        return BoolValue(loaded)
+    resolved = low.btf.resolve(type_id)
+    kind = low.btf.type(resolved)
+    if isinstance(kind, Int) and kind.bool:
+        result = low.reg(BOOL)
+        low.add(Convert(result, loaded, span=low.span(node)))
+        return BoolValue(result)
+    network = natural.bits > U8.bits and is_network_order(low, type_id)
+    if network:
+        swapped = low.reg(natural)
+        low.add(ByteSwap(swapped, loaded, span=low.span(node)))
+        loaded = swapped
+    enum = resolved if isinstance(kind, Enum) else 0
+    return IntValue(low.widen(node, loaded, natural), natural, enum, network, label)
+
+
+def int_type(low: Lowering, node: ast.expr, type_id: int) -> IntType | None:
+    """The machine integer of a BTF scalar; None for structs and arrays."""
+    kind = low.btf.type(low.btf.resolve(type_id))
+    if isinstance(kind, Int):
+        if kind.size > U64.bits // 8:
+            raise low.rejection(node, f"{type_name(low.btf, type_id)} is wider than 64 bits")
+        return IntType(kind.size * 8, signed=kind.signed)
+    if isinstance(kind, Enum):
+        return IntType(kind.size * 8, signed=kind.signed)
+    if isinstance(kind, Struct | Array):
+        return None
+    raise low.rejection(node, f"a value of type {type_name(low.btf, type_id)} cannot be read")
+
+
+def is_network_order(low: Lowering, type_id: int) -> bool:
+    """Whether a type is one of the kernel's big-endian typedefs (__be16, __be32, __be64)."""
+    while True:
+        kind = low.btf.type(type_id)
+        if isinstance(kind, Typedef) and kind.name in {"__be16", "__be32", "__be64"}:
+            return True
+        inner = getattr(kind, "type_id", 0)
+        if isinstance(kind, Ptr) or not inner:
+            return False
+        type_id = inner
+
+
+def address_of(low: Lowering, node: ast.expr, place: PlaceValue) -> Value:
+    """The address of a place; nothing is read."""
+    if not place.path:
+        return place.base
+    field = FieldRef(place.root, place.path, place.type_id, place.bit_offset, 0, place.name)
+    result = low.reg(PtrType(place.space, place.type_id))
+    low.add(FieldAddr(result, place.base, field, span=low.span(node)))
+    return result
+
+
+def subscript(low: Lowering, node: ast.expr) -> Lowered:
+    """``p[i]`` through a pointer, or ``a[i]`` of an array member."""
+    assert isinstance(node, ast.Subscript)
+    base = low.expr(node.value)
+    if isinstance(base, PlaceValue):
+        kind = low.btf.type(low.btf.resolve(base.type_id))
+        if isinstance(kind, Array):
+            return _element(low, node, base, kind)
+    if isinstance(base, PtrValue) and base.pointee:
+        return _through(low, node, base.value, base.space, base.pointee)
+    raise low.rejection(node, f"{low.describe(base)} has no elements")
+
+
+def _element(low: Lowering, node: ast.Subscript, base: PlaceValue, array: Array) -> Lowered:
+    known = low.known(node.slice, low.expr(node.slice))
+    if isinstance(known, IntValue) and isinstance(known.value, Const):
+        index = known.value.value
+        if index < 0 or (array.count and index >= array.count):
+            raise low.rejection(
+                node.slice, f"index {index} is outside the array of {array.count} elements"
+            )
+        size = low.btf.size_of(array.element_id)
+        element = PlaceValue(
+            base.base,
+            base.space,
+            base.root,
+            (*base.path, index),
+            base.bit_offset + index * size * 8,
+            array.element_id,
+            f"{base.name}[{index}]",
+        )
+        return read_place(low, node, element)
+    return _through(
+        low, node, address_of(low, node.value, base), base.space, array.element_id, array.count
+    )
+
+
+def _through(
+    low: Lowering, node: ast.Subscript, pointer: Value, space: Space, element: int, count: int = 0
+) -> Lowered:
+    index = low.integer(node.slice)
+    if count:
+        inside, outside = low.builder.label("index"), low.builder.label("index.out")
+        for predicate, bound in ((Predicate.SGE, 0), (Predicate.SLT, count)):
+            cond = low.reg(BOOL)
+            low.add(
+                ExactCompare(cond, predicate, index.value, Const(bound, I64), span=low.span(node))
+            )
+            step = low.builder.label("index.step")
+            low.add(Branch(cond, step, outside, span=low.span(node)))
+            low.builder.start(step)
+        low.jump(inside)
+        low.builder.start(outside)
+        low.add(Raise(low.site(node.slice, "IndexError"), span=low.span(node)))
+        low.builder.start(inside)
+    size = low.btf.size_of(element)
+    delta = low.reg(I64)
+    low.add(
+        Binary(
+            delta,
+            BinaryOp.MUL,
+            _as_i64(low, node, index.value),
+            Const(size, I64),
+            span=low.span(node),
+        )
+    )
+    address = low.reg(PtrType(space, element))
+    low.add(Offset(address, pointer, delta, span=low.span(node)))
+    return dereference(low, node, address, space, element)
+
+
+def dereference(
+    low: Lowering, node: ast.expr, address: Value, space: Space, type_id: int
+) -> Lowered:
+    """What stands at an address: a scalar is read, a struct is a place."""
+    resolved = low.btf.resolve(type_id)
+    kind = low.btf.type(resolved)
+    if isinstance(kind, Struct | Array):
+        return PlaceValue(address, space, resolved, (), 0, type_id, "")
+    site = low.site(node, "MemoryError")
+    if isinstance(kind, Ptr):
+        pointer = low.reg(PtrType(space, kind.type_id))
+        low.add(ScalarLoad(pointer, address, site, span=low.span(node)))
+        return PtrValue(pointer, kind.type_id, space)
+    natural = int_type(low, node, resolved)
+    assert natural is not None
+    loaded = low.reg(natural)
+    low.add(ScalarLoad(loaded, address, site, span=low.span(node)))
+    return from_natural(low, node, loaded, type_id, "")
+
+
+def _as_i64(low: Lowering, node: ast.AST, value: Value) -> Value:
+    if value.type == I64:
+        return value
+    result = low.reg(I64)
+    low.add(Convert(result, value, span=low.span(node)))
+    return result
+
+
+def _current(low: Lowering, node: ast.Attribute) -> Lowered:
+    span = low.span(node)
+    item = _ITEMS.get(node.attr)
+    if item is not None:
+        kind = U64 if item is CurrentItem.CGROUP_ID else I64
+        natural = U64 if kind == U64 else IntType(32, signed=False)
+        result = low.reg(kind)
+        low.add(CurrentOp(result, item, low.site(node, "MemoryError"), span=span))
+        return IntValue(result, natural, name=node.attr)
+    if node.attr == "comm":
+        _, address = low.buffer("comm", COMM_SIZE)
+        low.add(CurrentComm(address, span=span))
+        return StrValue(address, COMM_SIZE)
+    if node.attr in {"task", "parent"}:
+        task_id = low.btf.find("task_struct", Struct)
+        if task_id is None:
+            raise low.rejection(node, "this kernel's BTF has no struct task_struct")
+        task = low.reg(PtrType(Space.KERNEL, task_id))
+        low.add(CurrentOp(task, CurrentItem.TASK, low.site(node, "MemoryError"), span=span))
+        pointer = PtrValue(task, task_id, Space.KERNEL)
+        if node.attr == "task":
+            return pointer
+        path = find_member(low.btf, task_id, "real_parent")
+        if path is None:
+            raise low.rejection(
+                node, "struct task_struct has no member real_parent in this kernel"
+            )
+        place = PlaceValue(
+            task, Space.KERNEL, task_id, path.access, path.bit_offset, path.type_id, "real_parent"
+        )
+        return read_place(low, node, place)
+    known = ", ".join([*_ITEMS, "comm", "task", "parent"])
+    raise low.rejection(node, f"current has no '{node.attr}'", f"it has {known}")
+
+
+def _near_names(low: Lowering, wanted: str) -> str:
+    import difflib  # noqa: PLC0415  (only messages need it)
+
+    near = difflib.get_close_matches(wanted, low.locals, 3)
+    return f"did you mean {', '.join(near)}?" if near else ""

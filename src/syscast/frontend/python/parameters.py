@@ -1,0 +1,175 @@
+"""A probe's parameters: which argument of the target each one is, and how its value begins."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from syscast.btf.render import type_name
+from syscast.btf.types import Ptr, Struct
+from syscast.frontend.python.eventing import is_char
+from syscast.frontend.python.members import from_natural
+from syscast.frontend.python.values import IntValue, Lowered, PtrValue
+from syscast.ir.ops import Argument
+from syscast.ir.types import IntType, PtrType, Space
+
+if TYPE_CHECKING:
+    from syscast.frontend.python.context import Lowering
+    from syscast.ir.program import ArgumentSource, ProgramContext
+
+RETURN = -1
+DURATION = -2
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One parameter of a probe.
+
+    Attributes:
+        index: Of the target's argument; RETURN or DURATION for what only the exit knows.
+        node: Where it stands, for messages.
+        annotation: As written, None where there is none.
+    """
+
+    name: str
+    index: int
+    node: ast.expr | ast.arg
+    annotation: ast.expr | None = None
+
+
+def match_parameters(
+    low: Lowering, function: ast.FunctionDef, exit_context: ProgramContext
+) -> list[Parameter]:
+    """Match a function's parameters to a target: by position, ``ret`` and ``duration`` by name."""
+    spec = function.args
+    for extra, what in ((spec.vararg, "*"), (spec.kwarg, "**")):
+        if extra is not None:
+            raise low.rejection(extra, f"`{what}{extra.arg}` is not part of the probe language")
+    for default in [*spec.defaults, *(each for each in spec.kw_defaults if each is not None)]:
+        raise low.rejection(default, "a probe's parameters have no defaults")
+    arguments = low.context.arguments
+    known = {argument.name: index for index, argument in enumerate(arguments)}
+    matched: list[Parameter] = []
+    position = 0
+    for arg in [*spec.posonlyargs, *spec.args]:
+        special = _special(low, arg, known, exit_context)
+        if special is not None:
+            matched.append(Parameter(arg.arg, special, arg, arg.annotation))
+            continue
+        if position >= len(arguments):
+            raise low.rejection(
+                arg,
+                f"{low.context.target} has {len(arguments)} arguments, this would be the {position + 1}th",
+                f"its arguments: {', '.join(known) or 'none'}",
+            )
+        matched.append(Parameter(arg.arg, position, arg, arg.annotation))
+        position += 1
+    for arg in spec.kwonlyargs:
+        special = _special(low, arg, known, exit_context)
+        if special is None:
+            special = known.get(arg.arg)
+        if special is None:
+            raise low.rejection(
+                arg,
+                f"{low.context.target} has no argument '{arg.arg}'",
+                f"its arguments: {', '.join(known) or 'none'}",
+            )
+        matched.append(Parameter(arg.arg, special, arg, arg.annotation))
+    return matched
+
+
+def _special(
+    low: Lowering, arg: ast.arg, known: dict[str, int], exit_context: ProgramContext
+) -> int | None:
+    if arg.arg in known:
+        return None
+    if arg.arg == "ret":
+        if exit_context.returns is None:
+            raise low.rejection(
+                arg,
+                f"{low.context.kind} of {low.context.target} sees no return value",
+                "use @sc.call, fexit or kretprobe for a function that returns one",
+            )
+        return RETURN
+    if arg.arg == "duration" and exit_context is not low.context:
+        return DURATION
+    return None
+
+
+def source_of(context: ProgramContext, index: int) -> ArgumentSource:
+    """The source of an argument or of the return value."""
+    if index == RETURN:
+        assert context.returns is not None
+        return context.returns
+    return context.arguments[index]
+
+
+def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowered:
+    """Read an argument from the context and describe it."""
+    node = parameter.node
+    anchor = (
+        node if isinstance(node, ast.expr) else ast.copy_location(ast.Name(parameter.name), node)
+    )
+    if source.data_loc or source.array:
+        pointer = low.reg(PtrType(Space.KERNEL, 0))
+        low.add(Argument(pointer, parameter.index, span=low.span(node)))
+        text = source.data_loc or "char" in source.ctype
+        return PtrValue(pointer, source.type_id, Space.KERNEL, source.array, text)
+    resolved = low.btf.resolve(source.type_id) if source.type_id else 0
+    kind = low.btf.type(resolved) if resolved else None
+    if (
+        isinstance(kind, Ptr)
+        or source.user
+        or (kind is None and source.ctype.rstrip().endswith("*"))
+    ):
+        pointee = kind.type_id if isinstance(kind, Ptr) else 0
+        space = Space.USER if source.user else Space.KERNEL
+        pointer = low.reg(PtrType(space, pointee, source.trusted))
+        low.add(Argument(pointer, parameter.index, span=low.span(node)))
+        text = source.user and (is_char(low, pointee) or (not pointee and "char" in source.ctype))
+        return _annotated(low, parameter, PtrValue(pointer, pointee, space, text=text))
+    if isinstance(kind, Struct):
+        raise low.rejection(
+            node,
+            f"argument '{source.name}' is a {type_name(low.btf, source.type_id)} by value, which cannot be read yet",
+            "leave it out by naming the other arguments as keyword-only parameters",
+        )
+    natural = IntType(source.size * 8, signed=source.signed)
+    value = low.reg(natural)
+    low.add(Argument(value, parameter.index, span=low.span(node)))
+    if not source.type_id:
+        return IntValue(low.widen(node, value, natural), natural, name=source.name)
+    return from_natural(low, anchor, value, source.type_id, source.name)
+
+
+def _annotated(low: Lowering, parameter: Parameter, value: PtrValue) -> PtrValue:
+    """Hold an annotation such as ``sock: socket`` against the pointer's type."""
+    name = _annotation_name(low, parameter.annotation)
+    if not name:
+        return value
+    pointee = low.btf.type(low.btf.resolve(value.pointee)) if value.pointee else None
+    if isinstance(pointee, Struct) and pointee.name == name:
+        return value
+    wanted = low.btf.find(name, Struct)
+    if wanted is None:
+        return value
+    if pointee is None:
+        return PtrValue(value.value, wanted, value.space)
+    assert parameter.annotation is not None
+    raise low.rejection(
+        parameter.annotation,
+        f"argument '{parameter.name}' of {low.context.target} is {low.describe(value)}, not to struct {name}",
+        f'annotate it as {getattr(pointee, "name", "")} or use cast("struct {name}", {parameter.name})',
+    )
+
+
+def _annotation_name(low: Lowering, annotation: ast.expr | None) -> str:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value.split("|")[0].strip()
+    if not isinstance(annotation, ast.Name):
+        return ""
+    found, value = low.outer.outer(annotation.id) if low.outer else (False, None)
+    if found and isinstance(value, str):
+        return str(value)
+    return "" if found else annotation.id

@@ -1,0 +1,172 @@
+"""From a Python function object to its syntax tree, with true lines and columns."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import linecache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from syscast.diagnostics import CompileError, Diagnostic, Span
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+_MISSING = object()
+
+
+class SourceText(msgspec.Struct, frozen=True):
+    """A file's text by name; makes spans out of syntax nodes."""
+
+    file: str
+    text: str
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, file: str, text: str) -> SourceText:
+        """Split a text into lines."""
+        return cls(file, text, tuple(text.splitlines()))
+
+    def line(self, number: int) -> str:
+        """The text of one line, counted from 1; empty outside the file."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def span(self, node: ast.AST) -> Span:
+        """The place of a node; ast counts columns in UTF-8 bytes, a span in characters."""
+        line = getattr(node, "lineno", 1)
+        end = getattr(node, "end_lineno", None) or line
+        start_column = self._column(line, getattr(node, "col_offset", 0))
+        end_column = self._column(end, getattr(node, "end_col_offset", None) or 0)
+        return Span(self.file, line, start_column, end, end_column)
+
+    def _column(self, line: int, offset: int) -> int:
+        text = self.line(line)
+        return (
+            offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
+        ) + 1
+
+    def diagnostic(self, node: ast.AST, message: str, hint: str = "") -> Diagnostic:
+        """A finding at a node."""
+        span = self.span(node)
+        return Diagnostic(message, span, self.line(span.line), hint)
+
+
+class FunctionSource:
+    """A probe's function: its tree, its text, and the outer names it may use.
+
+    Attributes:
+        name: The function's name.
+        node: The definition.
+        text: The file it stands in.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        node: ast.FunctionDef,
+        text: SourceText,
+        names: dict[str, object],
+        module: dict[str, object],
+    ) -> None:
+        self.name = name
+        self.node = node
+        self.text = text
+        self._names = names
+        self._module = module
+
+    def outer(self, name: str) -> tuple[bool, object]:
+        """Look up a name as Python would from inside the function: closure, module, builtins."""
+        for scope in (self._names, self._module, vars(builtins)):
+            value = scope.get(name, _MISSING)
+            if value is not _MISSING:
+                return True, value
+        return False, None
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it has a ``yield`` of its own."""
+        return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(self.node))
+
+    def segment(self) -> str:
+        """The function's own text, for content addressing."""
+        start = _first_line(self.node)
+        return "\n".join(self.text.lines[start - 1 : self.node.end_lineno or start])
+
+
+def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def read_function(function: FunctionType) -> FunctionSource:
+    """Find a function's source.
+
+    Raises:
+        CompileError: The source is gone (typed into a bare interpreter, made by exec), or the
+            function is a coroutine.
+    """
+    code = function.__code__
+    file = code.co_filename
+    # linecache also knows the cells of notebooks and what IPython has run.
+    text = "".join(linecache.getlines(file, function.__globals__))
+    where = Span(file, code.co_firstlineno)
+    if not text:
+        raise CompileError(
+            [
+                Diagnostic(
+                    f"probe '{function.__name__}': its source text cannot be read",
+                    where,
+                    hint="define it in a file or a notebook cell, not in exec() or a bare prompt",
+                )
+            ]
+        )
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise CompileError(
+            [
+                Diagnostic(
+                    f"probe '{function.__name__}': its file no longer parses: {error.msg}",
+                    Span(file, error.lineno or 1, error.offset or 1),
+                    hint="the file changed after Python read it; start the program again",
+                )
+            ]
+        ) from None
+    source = SourceText.of(file, text)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.name == code.co_name
+            and _first_line(node) == code.co_firstlineno
+        ):
+            if isinstance(node, ast.AsyncFunctionDef):
+                raise CompileError(
+                    [
+                        source.diagnostic(
+                            node, "a probe cannot be a coroutine", "write `def`, not `async def`"
+                        )
+                    ]
+                )
+            return FunctionSource(
+                node.name, node, source, _closure(function), function.__globals__
+            )
+    raise CompileError(
+        [
+            Diagnostic(
+                f"probe '{function.__name__}': its definition is not at line {code.co_firstlineno} any more",
+                where,
+                hint="the file changed after Python read it, or the function is a lambda",
+            )
+        ]
+    )
+
+
+def _closure(function: FunctionType) -> dict[str, object]:
+    names: dict[str, object] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            names[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return names
