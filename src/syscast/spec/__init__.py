@@ -14,7 +14,9 @@ from syscast.spec.meta import (
 )
 from syscast.spec.objectspec import (
     CoreRelo,
+    ExternRef,
     FuncInfo,
+    KconfigVar,
     LineInfo,
     MapRef,
     MapSpec,
@@ -25,8 +27,10 @@ from syscast.spec.objectspec import (
 __all__ = [
     "ConfigField",
     "CoreRelo",
+    "ExternRef",
     "FieldMeta",
     "FuncInfo",
+    "KconfigVar",
     "LineInfo",
     "MapRef",
     "MapSpec",

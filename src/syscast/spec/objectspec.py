@@ -38,6 +38,43 @@ class MapRef(msgspec.Struct, frozen=True, array_like=True):
     offset: int = -1
 
 
+class ExternRef(msgspec.Struct, frozen=True, array_like=True):
+    """An instruction that names something in the kernel (``__ksym``).
+
+    Attributes:
+        insn: Index of the call, or of the first slot of the LD_IMM64.
+        name: The kernel's symbol, without a flavour (``___x``).
+        kind: ``kfunc`` (a call), ``typed`` (a variable or function with BTF) or ``address`` (of
+            a symbol in kallsyms).
+        weak: Missing is not an error: the program tests for it.
+    """
+
+    insn: int
+    name: str
+    kind: str
+    weak: bool = False
+
+
+class KconfigVar(msgspec.Struct, frozen=True, array_like=True):
+    """A variable whose value the loader takes from the kernel's configuration.
+
+    Attributes:
+        name: ``CONFIG_HZ``, ``LINUX_KERNEL_VERSION`` or another of libbpf's.
+        offset: In the map ``.kconfig``.
+        size: Bytes.
+        kind: ``bool``, ``tristate``, ``char``, ``int`` or ``string``.
+        signed: Of an ``int``.
+        weak: Missing gives 0.
+    """
+
+    name: str
+    offset: int
+    size: int
+    kind: str
+    signed: bool = False
+    weak: bool = False
+
+
 class FuncInfo(msgspec.Struct, frozen=True, array_like=True):
     """BTF function at an instruction (struct bpf_func_info)."""
 
@@ -61,8 +98,11 @@ class MapSpec(msgspec.Struct, frozen=True):
     Attributes:
         type: ``enum bpf_map_type`` without its prefix, lower case: ``ringbuf``, ``hash``.
         key_type_id: BTF of the key in the object's own BTF, 0 where there is none.
-        initial: Content of a data section's only value; None for ordinary maps.
+        initial: Content of a data section's only value, zeros behind it; None for ordinary maps.
         read_only: Frozen after its content is written, so that the verifier knows its values.
+        extra: Further parameter of some types (``map_extra``).
+        inner: Model of the maps inside a map of maps.
+        slots: Index and name of the maps or programs that fill it from the start.
     """
 
     name: str
@@ -75,6 +115,9 @@ class MapSpec(msgspec.Struct, frozen=True):
     value_type_id: int = 0
     initial: bytes | None = None
     read_only: bool = False
+    extra: int = 0
+    inner: MapSpec | None = None
+    slots: tuple[tuple[int, str], ...] = ()
 
 
 class ProgramSpec(msgspec.Struct, frozen=True):
@@ -99,6 +142,7 @@ class ProgramSpec(msgspec.Struct, frozen=True):
     func_infos: tuple[FuncInfo, ...] = ()
     line_infos: tuple[LineInfo, ...] = ()
     sleepable: bool = False
+    externs: tuple[ExternRef, ...] = ()
 
 
 class ObjectSpec(msgspec.Struct, frozen=True):
@@ -115,6 +159,7 @@ class ObjectSpec(msgspec.Struct, frozen=True):
     maps: tuple[MapSpec, ...]
     btf: bytes = b""
     meta: ObjectMeta | None = None
+    kconfig: tuple[KconfigVar, ...] = ()
 
     def encode(self) -> bytes:
         """Serialise; equal specs give equal bytes."""
