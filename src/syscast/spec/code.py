@@ -21,8 +21,8 @@ from syscast.spec.objectspec import CoreRelo, ExternRef, FuncInfo, LineInfo, Map
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from syscast.btf.ext import BtfExt
     from syscast.elf import Section, Symbol
-    from syscast.spec.extinfo import ExtInfo
 
 SLOT = 8
 MAX_SLOTS = 1_000_000  # BPF_COMPLEXITY_LIMIT_INSNS of the kernel's include/linux/bpf.h
@@ -147,20 +147,20 @@ class Code:
         insn = slot - function.start
         return (function, insn) if insn < function.slots else None
 
-    def add_info(self, info: ExtInfo) -> None:
+    def add_info(self, info: BtfExt) -> None:
         """Hand the records of ``.BTF.ext``, less the relocations, to their functions.
 
         Raises:
             FormatError: A record points where no instruction is.
         """
         for section in self._numbers:
-            for offset, type_id in info.funcs.get(section, ()):
-                function, insn = self.named_place(section, offset)
-                function.func_infos.append(FuncInfo(insn, type_id))
-            for offset, file_off, text_off, word in info.lines.get(section, ()):
-                function, insn = self.named_place(section, offset)
-                line = LineInfo(insn, file_off, text_off, word >> 10, word & 1023)
-                function.line_infos.append(line)
+            for func in info.func_info.get(section, ()):
+                function, insn = self.named_place(section, func.insn_off)
+                function.func_infos.append(FuncInfo(insn, func.type_id))
+            for line in info.line_info.get(section, ()):
+                function, insn = self.named_place(section, line.insn_off)
+                made = LineInfo(insn, line.file_name_off, line.line_off, line.line, line.column)
+                function.line_infos.append(made)
 
     def named_place(self, section: str, offset: int) -> tuple[Function, int]:
         """As ``place``, by the section's name; raises FormatError where nothing is."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from syscast.btf import ext
 from syscast.btf.lookup import Btf
 from syscast.btf.types import DataSec
 from syscast.elf import (
@@ -29,7 +30,7 @@ from syscast.elf import (
     Elf,
 )
 from syscast.errors import FormatError
-from syscast.spec import datasec, extinfo, mapdefs, sections
+from syscast.spec import datasec, mapdefs, sections
 from syscast.spec.code import Code
 from syscast.spec.externs import Externs
 from syscast.spec.meta import ObjectMeta
@@ -38,9 +39,9 @@ from syscast.spec.objectspec import CoreRelo, MapSpec, ObjectSpec, ProgramSpec
 from syscast.spec.relocations import Relocator
 
 if TYPE_CHECKING:
+    from syscast.btf.ext import BtfExt
     from syscast.elf import Section, Symbol
     from syscast.spec.code import Function
-    from syscast.spec.extinfo import ExtInfo
     from syscast.spec.mapdefs import MapDef
 
 _MAX_VALUE = 1 << 30
@@ -110,11 +111,11 @@ class _Reader:
         section = self._elf.section(name)
         return bytes(self._elf.content(section)) if section else b""
 
-    def _read_info(self) -> ExtInfo:
+    def _read_info(self) -> BtfExt:
         raw = self._content(".BTF.ext")
-        if self._btf is None:
-            raw = b""
-        return extinfo.parse(raw, self._btf.string if self._btf else str, self._subject)
+        if not raw or self._btf is None:
+            return ext.BtfExt({}, {}, {})
+        return ext.parse(raw, self._btf)
 
     def _complete_btf(self) -> None:
         if self._btf is None:
@@ -198,12 +199,12 @@ class _Reader:
             return found._replace(name=self._elf.sections[found.section].name)
         return found
 
-    def _add_core_relocations(self, info: ExtInfo) -> None:
-        string = self._btf.string if self._btf else str
+    def _add_core_relocations(self, info: BtfExt) -> None:
         for section in {function.section.name for function in self._code.functions}:
-            for offset, type_id, access, kind in info.relocations.get(section, ()):
-                function, insn = self._code.named_place(section, offset)
-                function.core_relos.append(CoreRelo(insn, type_id, string(access), kind))
+            for relo in info.core_relos.get(section, ()):
+                function, insn = self._code.named_place(section, relo.insn_off)
+                access = self._btf.string(relo.access_str_off) if self._btf else ""
+                function.core_relos.append(CoreRelo(insn, relo.type_id, access, relo.kind))
 
     def _filled(self, maps: list[MapDef]) -> list[MapSpec]:
         return [
