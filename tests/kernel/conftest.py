@@ -13,8 +13,10 @@ import os
 import platform
 import struct
 import time
+from pathlib import Path
 
 import pytest
+
 from vmtest.console import classify
 
 IN_VM = bool(os.environ.get("SYSCAST_VM"))
@@ -30,9 +32,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _open_fds() -> dict[int, str]:
     """This process' fds and what they are."""
     found = {}
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the fd of the listing itself is closed by now
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+            found[int(path.name)] = str(path.readlink())
     return found
 
 
@@ -86,10 +88,16 @@ def kernel_log():
 
 def _leftovers(fds, programs, links):
     """What is there now and was not before, as lines."""
-    lines = [f"fd {number}: {what}" for number, what in _open_fds().items() if fds.get(number) != what]
+    lines = [
+        f"fd {number}: {what}" for number, what in _open_fds().items() if fds.get(number) != what
+    ]
     if IN_VM:
-        lines += [f"BPF program {number}" for number in sorted(_bpf_ids(BPF_PROG_GET_NEXT_ID) - programs)]
-        lines += [f"BPF link {number}" for number in sorted(_bpf_ids(BPF_LINK_GET_NEXT_ID) - links)]
+        lines += [
+            f"BPF program {number}" for number in sorted(_bpf_ids(BPF_PROG_GET_NEXT_ID) - programs)
+        ]
+        lines += [
+            f"BPF link {number}" for number in sorted(_bpf_ids(BPF_LINK_GET_NEXT_ID) - links)
+        ]
     return lines
 
 
@@ -108,7 +116,9 @@ def nothing_left_behind(request, kernel_log):
     while (left := _leftovers(fds, programs, links)) and time.monotonic() < deadline:
         time.sleep(0.05)
     troubles = kernel_log.troubles() if kernel_log is not None else []
-    problems = [f"left behind: {line}" for line in left] + [f"kernel log: {line}" for line in troubles]
+    problems = [f"left behind: {line}" for line in left] + [
+        f"kernel log: {line}" for line in troubles
+    ]
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 

@@ -26,7 +26,7 @@ pytestmark = [
     ],
 )
 def test_pseudo_file_systems_are_mounted(path):
-    assert os.path.exists(path)
+    assert Path(path).exists()
 
 
 def test_bpf_file_system_is_mounted():
@@ -36,24 +36,38 @@ def test_bpf_file_system_is_mounted():
 
 def test_ipv4_and_ipv6_loopback_work():
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        with socket.create_server((address, 0), family=family) as server:
-            with socket.create_connection(server.getsockname()[:2]) as client:
-                assert client.getpeername()[1] == server.getsockname()[1]
+        with (
+            socket.create_server((address, 0), family=family) as server,
+            socket.create_connection(server.getsockname()[:2]) as client,
+        ):
+            assert client.getpeername()[1] == server.getsockname()[1]
 
 
 def test_unprivileged_user_has_no_rights():
-    done = subprocess.run(["bpftool", "prog"], user=1000, group=1000, extra_groups=[], capture_output=True)
+    done = subprocess.run(
+        ["bpftool", "prog"],
+        check=False,
+        user=1000,
+        group=1000,
+        extra_groups=[],
+        capture_output=True,
+    )
     assert done.returncode != 0
 
 
 def test_second_network_namespace_has_another_inode():
-    inner = subprocess.run(["unshare", "--net", "readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True)
-    assert inner.stdout.strip() != os.readlink("/proc/self/ns/net")
+    inner = subprocess.run(
+        ["unshare", "--net", "readlink", "/proc/self/ns/net"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert inner.stdout.strip() != str(Path("/proc/self/ns/net").readlink())
 
 
 def test_a_module_can_be_loaded():
     subprocess.run(["modprobe", "veth"], check=True)
-    assert os.path.isdir("/sys/module/veth")
+    assert Path("/sys/module/veth").is_dir()
 
 
 def test_bpftrace_sees_this_process():

@@ -19,8 +19,12 @@ def ensure(root: str, level: str) -> None:
     """Make .venv fit for a level. Ends the process with a message when that fails."""
     wanted = _read(f"{root}/pyproject.toml")
     # The dev level includes the run level.
-    stamps = [f"{root}/.venv/.installed-dev"] + ([f"{root}/.venv/.installed-run"] if level == "run" else [])
-    if any(_read(stamp) == wanted for stamp in stamps) and os.access(f"{root}/.venv/bin/python", os.X_OK):
+    stamps = [f"{root}/.venv/.installed-dev"] + (
+        [f"{root}/.venv/.installed-run"] if level == "run" else []
+    )
+    if any(_read(stamp) == wanted for stamp in stamps) and os.access(
+        f"{root}/.venv/bin/python", os.X_OK
+    ):
         return
     os.makedirs(f"{root}/build", exist_ok=True)  # noqa: PTH103
     with open(f"{root}/build/venv.lock", "w") as lock:  # noqa: PTH123  # pathlib costs start-up time
@@ -53,13 +57,23 @@ def _install(root: str, level: str) -> None:
     if not os.access(python, os.X_OK) or not os.access(f"{root}/.venv/bin/pip", os.X_OK):
         _need_ensurepip(root)
         print("./dev: making the virtual environment .venv (once)", file=sys.stderr)
-        _run([sys.executable, "-m", "venv", "--clear", f"{root}/.venv"], root, "virtual environment '.venv': create: failed")
+        _run(
+            [sys.executable, "-m", "venv", "--clear", f"{root}/.venv"],
+            root,
+            "virtual environment '.venv': create: failed",
+        )
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    what = "the package and its run dependencies" if level == "run" else "the package and the development tools"
+    what = (
+        "the package and its run dependencies"
+        if level == "run"
+        else "the package and the development tools"
+    )
     print(f"./dev: installing {what} into .venv", file=sys.stderr)
     if level == "dev":
         _run([*pip, "--upgrade", "pip>=25.1"], root, "pip: upgrade: failed")
-        _run([*pip, "--editable", ".", "--group", "dev"], root, "package 'syscast': install: failed")
+        _run(
+            [*pip, "--editable", ".", "--group", "dev"], root, "package 'syscast': install: failed"
+        )
     else:
         _run([*pip, "--editable", "."], root, "package 'syscast': install: failed")
 
@@ -77,7 +91,15 @@ def _need_ensurepip(root: str) -> None:
     if apt is None or (prefix and shutil.which("sudo") is None):
         sys.exit(f"./dev: this python has no ensurepip (install the package {package} as root)")
     print(f"./dev: installing {package}", file=sys.stderr)
-    apt_get = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-q", "-o", "DPkg::Lock::Timeout=300"]
+    apt_get = [
+        *prefix,
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        apt,
+        "-q",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ]
     cure = f"package '{package}': install: failed (install it as root, then run this again)"
     _run([*apt_get, "update"], root, cure)
     _run([*apt_get, "install", "-y", "--no-install-recommends", package], root, cure)

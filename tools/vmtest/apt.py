@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RELEASES = frozenset(
-    "bullseye bookworm trixie forky sid oldoldstable oldstable stable testing unstable".split(),
+    [
+        "bullseye",
+        "bookworm",
+        "trixie",
+        "forky",
+        "sid",
+        "oldoldstable",
+        "oldstable",
+        "stable",
+        "testing",
+        "unstable",
+    ],
 )
 
 
@@ -49,14 +60,21 @@ def parse_sources(text: str, *, deb822: bool) -> list[Source]:
 
 
 def _parse_lines(text: str) -> Iterable[Source]:
-    line_form = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>[^#]*)")
+    line_form = re.compile(
+        r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>[^#]*)"
+    )
     for line in text.splitlines():
         found = line_form.match(line.strip())
         if found is None:
             continue
-        options = dict(word.split("=", 1) for word in (found["options"] or "").split() if "=" in word)
+        options = dict(
+            word.split("=", 1) for word in (found["options"] or "").split() if "=" in word
+        )
         yield Source(
-            found["uri"], (found["suite"],), tuple(found["components"].split()), options.get("signed-by", ""),
+            found["uri"],
+            (found["suite"],),
+            tuple(found["components"].split()),
+            options.get("signed-by", ""),
         )
 
 
@@ -80,7 +98,9 @@ def _stanzas(text: str) -> Iterable[dict[str, str]]:
 
 def _parse_deb822(text: str) -> Iterable[Source]:
     for fields in _stanzas(text):
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in {"no", "false", "0"}:
+        if "deb" not in fields.get("types", "").split() or fields.get(
+            "enabled", "yes"
+        ).lower() in {"no", "false", "0"}:
             continue
         for uri in fields.get("uris", "").split():
             yield Source(
@@ -97,7 +117,9 @@ def installed_sources(root: Path = Path("/etc/apt")) -> list[Source]:
     files = [root / "sources.list", *sorted((root / "sources.list.d").glob("*"))]
     for path in files:
         if path.suffix in {".list", ".sources"} and path.is_file():
-            found += parse_sources(path.read_text(errors="replace"), deb822=path.suffix == ".sources")
+            found += parse_sources(
+                path.read_text(errors="replace"), deb822=path.suffix == ".sources"
+            )
     return found
 
 
@@ -116,7 +138,10 @@ def sources_text(mirror: Source, suites: Sequence[str], architecture: str) -> st
     """The deb822 text of a private root: the mirror with other suites."""
     signed_by = mirror.signed_by or (str(KEYRING) if KEYRING.exists() else "")
     lines = [
-        "Types: deb", f"URIs: {mirror.uri}", f"Suites: {' '.join(suites)}", "Components: main",
+        "Types: deb",
+        f"URIs: {mirror.uri}",
+        f"Suites: {' '.join(suites)}",
+        "Components: main",
         f"Architectures: {architecture}",
     ]
     if "\n" in signed_by:
@@ -145,7 +170,9 @@ class AptRoot:
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         (self.directory / "status").touch()
         mirror = choose_mirror(installed_sources())
-        (self.directory / "etc" / "private.sources").write_text(sources_text(mirror, self.suites, architecture()))
+        (self.directory / "etc" / "private.sources").write_text(
+            sources_text(mirror, self.suites, architecture())
+        )
         user = 'APT::Sandbox::User "root";' if os.geteuid() == 0 else ""
         here = self.directory
         (here / "apt.conf").write_text(f"""
@@ -171,10 +198,16 @@ Debug::NoLocking "true";
 #clear DPkg::Post-Invoke;
 """)
 
-    def _apt(self, tool: str, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> str:
+    def _apt(
+        self, tool: str, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None
+    ) -> str:
         if find_tool(tool) is None:
-            raise HarnessError(f"command '{tool}': not found (kernels come from a Debian mirror; give one with --kernel PATH)")
-        return run([tool, "-q", "-c", self.directory / "apt.conf", *arguments], timeout=timeout, cwd=cwd)
+            raise HarnessError(
+                f"command '{tool}': not found (kernels come from a Debian mirror; give one with --kernel PATH)"
+            )
+        return run(
+            [tool, "-q", "-c", self.directory / "apt.conf", *arguments], timeout=timeout, cwd=cwd
+        )
 
     def update(self) -> None:
         """Fetch the package lists. A suite that the mirror does not serve is left out, with a line about it."""
@@ -203,7 +236,9 @@ Debug::NoLocking "true";
         for old in self.archives.glob("*.deb"):
             old.unlink()
         self._apt(
-            "apt-get", ["install", "-y", "--download-only", "--no-install-recommends", *names], timeout=1200,
+            "apt-get",
+            ["install", "-y", "--download-only", "--no-install-recommends", *names],
+            timeout=1200,
         )
         return sorted(self.archives.glob("*.deb"))
 
@@ -211,10 +246,16 @@ Debug::NoLocking "true";
 def extract(package: Path, tree: Path) -> None:
     """Unpack one .deb into a tree, following the tree's own directory links (merged /usr). No script of it runs."""
     tree.mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as unpack:
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
+    ) as unpack:
         done = subprocess.run(
             ["tar", "--keep-directory-symlink", "--no-same-owner", "-xf", "-", "-C", str(tree)],
-            check=False, stdin=unpack.stdout, capture_output=True, text=True, timeout=300,
+            check=False,
+            stdin=unpack.stdout,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
     if done.returncode != 0 or unpack.returncode != 0:
         raise HarnessError(f"package '{package.name}': unpack: {done.stderr.strip()[-400:]}")

@@ -32,7 +32,9 @@ def payload(image: bytes) -> bytes:
 def _external(command: list[str], data: bytes) -> bytes:
     command = [require_tool(command[0]), *command[1:]]
     # The payload ends with its uncompressed size in four bytes: tools call that trailing garbage, so only the output counts.
-    return subprocess.run(command, check=False, input=data, capture_output=True, timeout=120).stdout
+    return subprocess.run(
+        command, check=False, input=data, capture_output=True, timeout=120
+    ).stdout
 
 
 def decompress(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,10 @@ def project_files(project: Path = PROJECT) -> list[Path]:
     try:
         listing = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=project, check=True, capture_output=True, timeout=60,
+            cwd=project,
+            check=True,
+            capture_output=True,
+            timeout=60,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return sorted(_walk(project))
@@ -37,14 +41,18 @@ def project_files(project: Path = PROJECT) -> list[Path]:
 
 def _walk(project: Path) -> Iterable[Path]:
     for directory, folders, names in os.walk(project):
-        folders[:] = [name for name in folders if name not in SKIP and not name.endswith(("_cache", ".egg-info"))]
+        folders[:] = [
+            name
+            for name in folders
+            if name not in SKIP and not name.endswith(("_cache", ".egg-info"))
+        ]
         yield from ((Path(directory) / name).relative_to(project) for name in names)
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
     try:
         info = archive.gettarinfo(path, name)
-        if info is None or not (info.isreg() or info.issym()):
+        if not (info.isreg() or info.issym()):
             return
         info.uid = info.gid = 0
         info.uname = info.gname = "root"
@@ -66,8 +74,6 @@ def _add_folder(archive: tarfile.TarFile, name: str) -> None:
 
 def _metadata(project: Path) -> dict[str, bytes]:
     """An installed-package record, so that importlib.metadata knows the version inside the guest."""
-    import tomllib
-
     table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     folder = f"opt/site/{table['name']}-{table['version']}.dist-info"
     return {
@@ -87,21 +93,28 @@ def write(target: Path, *, seeds: Iterable[Path], project: Path = PROJECT) -> No
             archive.addfile(info, io.BytesIO(data))
         for seed in seeds:
             for directory, folders, names in os.walk(seed):
-                folders[:] = [name for name in folders if not (Path(directory) == seed and name == "vm")]
+                folders[:] = [
+                    name for name in folders if not (Path(directory) == seed and name == "vm")
+                ]
                 _add_folder(archive, f"{CACHE_DIR}/{Path(directory).relative_to(seed)}")
                 for name in names:
                     path = Path(directory) / name
                     _add(archive, path, f"{CACHE_DIR}/{path.relative_to(seed)}")
 
 
-def unpack_cache(data: bytes, target: Path) -> int:
-    """Store the cache that a guest brought back; existing files are kept. Returns the number of new files."""
+def unpack_cache(data: bytes, target: Path, *, known: Path) -> int:
+    """Store the cache that a guest brought back, but for files that `target` or `known` has. Returns the number of new files."""
     new = 0
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             place = target / member.name
             source = archive.extractfile(member) if member.isreg() else None
-            if source is None or ".." in place.parts or place.exists():
+            if (
+                source is None
+                or ".." in place.parts
+                or place.exists()
+                or (known / member.name).exists()
+            ):
                 continue
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = place.with_name(f"{place.name}.{os.getpid()}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from vmtest import kernels, matrix, results, rootfs, session
 from vmtest.host import PROJECT, HarnessError, find_tool, say
-from vmtest.machine import MachineDied
+from vmtest.machine import Invocation, MachineDied
 from vmtest.suite import Limits
 
 if TYPE_CHECKING:
@@ -54,22 +54,73 @@ def pins() -> dict[str, str]:
 def parser() -> argparse.ArgumentParser:
     """The options of `./dev vm`; what it does not know goes to pytest."""
     form = argparse.ArgumentParser(
-        prog="./dev vm", description="Run commands or the kernel tests in virtual machines with real kernels.", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="./dev vm",
+        description="Run commands or the kernel tests in virtual machines with real kernels.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = form.add_argument
-    add("--kernel", action="append", default=[], metavar="NAME", help="5.10, 6.1, ..., newest, or the path of a kernel; repeatable")
-    add("--shell", metavar="COMMAND", help="run this in the guest's checkout instead of the tests; its exit code is returned")
-    add("--user", type=int, metavar="UID", help="with --shell: run as this user (1000 exists) instead of root")
-    add("--fetch", action="append", default=[], metavar="FILE", help="with --shell: afterwards bring this file of the guest to build/vm")
-    add("--timeout", type=float, default=1500.0, metavar="SECONDS", help="for a whole kernel or shell command (default %(default).0f)")
-    add("--test-timeout", type=float, default=240.0, metavar="SECONDS", help="for one test (default %(default).0f)")
+    add(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="5.10, 6.1, ..., newest, or the path of a kernel; repeatable",
+    )
+    add(
+        "--shell",
+        metavar="COMMAND",
+        help="run this in the guest's checkout instead of the tests; its exit code is returned",
+    )
+    add(
+        "--user",
+        type=int,
+        metavar="UID",
+        help="with --shell: run as this user (1000 exists) instead of root",
+    )
+    add(
+        "--fetch",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="with --shell: afterwards bring this file of the guest to build/vm",
+    )
+    add(
+        "--timeout",
+        type=float,
+        default=1500.0,
+        metavar="SECONDS",
+        help="for a whole kernel or shell command (default %(default).0f)",
+    )
+    add(
+        "--test-timeout",
+        type=float,
+        default=240.0,
+        metavar="SECONDS",
+        help="for one test (default %(default).0f)",
+    )
     add("--jobs", type=int, default=1, metavar="N", help="kernels at the same time (default 1)")
     add("--cpus", type=int, default=2, metavar="N", help="processors of a VM (default 2)")
     add("--memory", type=int, default=2048, metavar="MIB", help="memory of a VM (default 2048)")
-    add("--accel", choices=("auto", "tcg", "kvm"), default="auto", help="auto tries KVM once and remembers whether guests live")
-    add("--package", action="append", default=[], metavar="NAME", help="a further Debian package in the guest; repeatable")
-    add("--headers", action="store_true", help="install the kernel's headers in the guest (bcc needs them)")
+    add(
+        "--accel",
+        choices=("auto", "tcg", "kvm"),
+        default="auto",
+        help="auto tries KVM once and remembers whether guests live",
+    )
+    add(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further Debian package in the guest; repeatable",
+    )
+    add(
+        "--headers",
+        action="store_true",
+        help="install the kernel's headers in the guest (bcc needs them)",
+    )
     add("--no-llvm", action="store_true", help="hide llvmlite from the guest's Python")
     add("--no-seed", action="store_true", help="start with empty compile caches and keep nothing")
     return form
@@ -78,11 +129,16 @@ def parser() -> argparse.ArgumentParser:
 def shell(name: str, options: session.Options, arguments: argparse.Namespace) -> int:
     """Run one command in one VM, its output passed through; returns its exit code."""
     kernel = kernels.get(name)
-    environment = {"PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site"} if arguments.no_llvm else {}
-    with session.booted(kernel, options, console_log=ARTIFACTS / "shell" / "console.log") as machine:
+    environment = (
+        {"PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site"} if arguments.no_llvm else {}
+    )
+    with session.booted(
+        kernel, options, console_log=ARTIFACTS / "shell" / "console.log"
+    ) as machine:
         done = machine.run(
-            ["/bin/bash", "-c", arguments.shell], timeout=arguments.timeout, env=environment, uid=arguments.user,
-            listener=lambda stream, data: _write_all(stream, data),
+            Invocation(["/bin/bash", "-c", arguments.shell], environment, arguments.user),
+            timeout=arguments.timeout,
+            listener=_write_all,
         )
         for trouble in machine.watcher.troubles:
             say(f"kernel log: {trouble.line}")
@@ -107,7 +163,9 @@ def _write_all(stream: int, data: bytes) -> None:
 
 def pytest_arguments(rest: Sequence[str]) -> list[str]:
     """Arguments of pytest in the guest: the kernel tests, unless the caller names files."""
-    named = any((PROJECT / word.split("::")[0]).exists() for word in rest if not word.startswith("-"))
+    named = any(
+        (PROJECT / word.split("::")[0]).exists() for word in rest if not word.startswith("-")
+    )
     return ["-m", "kernel", *rest, *([] if named else ["tests/kernel"])]
 
 
@@ -129,10 +187,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_options(arguments: argparse.Namespace) -> session.Options:
     """VM options out of the command line; builds the guest image when it is missing."""
     if find_tool("apt-get") is None:
-        raise HarnessError("this is no Debian machine, so that the guest image cannot be built (run it on Debian or in a Debian container)")
+        raise HarnessError(
+            "this is no Debian machine, so that the guest image cannot be built (run it on Debian or in a Debian container)"
+        )
     image = rootfs.get(rootfs.recipe(pins(), arguments.package))
     return session.Options(
-        image, cpus=arguments.cpus, memory=arguments.memory, accel=arguments.accel, seeded=not arguments.no_seed,
+        image,
+        cpus=arguments.cpus,
+        memory=arguments.memory,
+        accel=arguments.accel,
+        seeded=not arguments.no_seed,
         headers=arguments.headers,
     )
 
@@ -146,8 +210,11 @@ def _main(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         return worst
     began = time.monotonic()
     plan = matrix.Plan(
-        arguments.kernel or kernels.MATRIX, pytest_arguments(rest), arguments.jobs,
-        Limits(arguments.test_timeout, arguments.timeout), ARTIFACTS,
+        arguments.kernel or kernels.MATRIX,
+        pytest_arguments(rest),
+        arguments.jobs,
+        Limits(arguments.test_timeout, arguments.timeout),
+        ARTIFACTS,
     )
     reports = matrix.run(plan, options)
     matrix.print_reports(reports)

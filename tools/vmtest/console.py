@@ -9,18 +9,31 @@ from dataclasses import dataclass
 # lib/debugobjects.c, mm/slub.c, kernel/locking/lockdep.c). Order matters: the first that fits names the trouble.
 PATTERNS = (
     ("panic", re.compile(r"Kernel panic - not syncing")),
-    ("oops", re.compile(r"\bOops:|general protection fault|unable to handle (kernel|page fault)|kernel BUG at|double fault|stack guard page was hit")),
-    ("lockup", re.compile(r"(soft|hard) lockup|LOCKUP|blocked for more than \d+ seconds|rcu:? INFO: .*stall|rcu_.*detected.*stalls")),
-    ("bug", re.compile(r"\bBUG: |possible recursive locking|circular locking dependency|ODEBUG: |KASAN:|UBSAN:")),
+    (
+        "oops",
+        re.compile(
+            r"\bOops:|general protection fault|unable to handle (kernel|page fault)|kernel BUG at|double fault|stack guard page was hit"
+        ),
+    ),
+    (
+        "lockup",
+        re.compile(
+            r"(soft|hard) lockup|LOCKUP|blocked for more than \d+ seconds|rcu:? INFO: .*stall|rcu_.*detected.*stalls"
+        ),
+    ),
+    (
+        "bug",
+        re.compile(
+            r"\bBUG: |possible recursive locking|circular locking dependency|ODEBUG: |KASAN:|UBSAN:"
+        ),
+    ),
     ("warning", re.compile(r"\bWARNING: (CPU: \d+ PID: \d+|.*\bat )")),
     ("init", re.compile(r"syscast-init: .*")),
 )
 FATAL = frozenset({"panic", "oops", "lockup", "init"})
 TIMESTAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 # Said by kernels under emulation, without meaning for what is tested.
-HARMLESS = (
-    re.compile(r"WARNING: .*(unstable|tsc|TSC)"),
-)
+HARMLESS = (re.compile(r"WARNING: .*(unstable|tsc|TSC)"),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,16 +76,27 @@ def run(
     merged = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
         done = subprocess.run(
-            words, check=False, capture_output=True, text=True, errors="replace",
-            timeout=timeout, cwd=cwd, env=merged, stdin=subprocess.DEVNULL,
+            words,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            cwd=cwd,
+            env=merged,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise HarnessError(f"command '{words[0]}': no end after {timeout:.0f} s: {' '.join(words)}") from error
+        raise HarnessError(
+            f"command '{words[0]}': no end after {timeout:.0f} s: {' '.join(words)}"
+        ) from error
     except FileNotFoundError as error:
         raise HarnessError(f"command '{words[0]}': not found") from error
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
-        raise HarnessError(f"command '{words[0]}': exit code {done.returncode}: {' '.join(words)}\n{tail}")
+        raise HarnessError(
+            f"command '{words[0]}': exit code {done.returncode}: {' '.join(words)}\n{tail}"
+        )
     return done.stdout
 
 
@@ -97,7 +108,9 @@ def require_tool(name: str) -> str:
     package = TOOL_PACKAGES.get(name, name)
     prefix = as_root()
     if prefix is None or find_tool("apt-get") is None:
-        raise HarnessError(f"command '{name}': not found (install the package {package}, or run as root on Debian)")
+        raise HarnessError(
+            f"command '{name}': not found (install the package {package}, or run as root on Debian)"
+        )
     say(f"installing {package}")
     apt_get(prefix, ["update", "-q"], timeout=300)
     apt_get(prefix, ["install", "-q", "-y", "--no-install-recommends", package], timeout=900)
@@ -110,7 +123,15 @@ def require_tool(name: str) -> str:
 def apt_get(prefix: Sequence[str], arguments: Sequence[str], *, timeout: float) -> str:
     """Run the system's apt-get without questions, waiting for another apt's lock."""
     return run(
-        [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        [
+            *prefix,
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            *arguments,
+        ],
         timeout=timeout,
     )
 
@@ -128,7 +149,9 @@ def lock(name: str, *, timeout: float = 1200) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise HarnessError(f"lock '{path}': held by another run for {timeout:.0f} s") from None
+                    raise HarnessError(
+                        f"lock '{path}': held by another run for {timeout:.0f} s"
+                    ) from None
                 if not told:
                     say(f"waiting for another run that holds {path.name}")
                     told = True
@@ -154,8 +177,27 @@ def make_ext4(tree: Path, image: Path, *, label: str) -> None:
     partial = image.with_name(f"{image.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     command += [
-        require_tool("mke2fs"), "-q", "-t", "ext4", "-O", "^has_journal,^resize_inode,^metadata_csum", "-m", "0",
-        "-b", "4096", "-I", "256", "-N", str(inodes + 256), "-E", "root_owner=0:0", "-L", label, "-d", str(tree), str(partial),
+        require_tool("mke2fs"),
+        "-q",
+        "-t",
+        "ext4",
+        "-O",
+        "^has_journal,^resize_inode,^metadata_csum",
+        "-m",
+        "0",
+        "-b",
+        "4096",
+        "-I",
+        "256",
+        "-N",
+        str(inodes + 256),
+        "-E",
+        "root_owner=0:0",
+        "-L",
+        label,
+        "-d",
+        str(tree),
+        str(partial),
         str(blocks),
     ]
     try:

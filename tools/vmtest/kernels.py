@@ -112,7 +112,12 @@ def _fetch(root: apt.AptRoot, release: str, directory: Path) -> None:
         for package in root.download(names, work / "debs"):
             apt.extract(package, work / "tree")
         shutil.rmtree(work / "debs")
-        image = next(iter([*work.glob("tree/boot/vmlinuz-*"), *work.glob("tree/usr/lib/modules/*/vmlinuz")]), None)
+        image = next(
+            iter(
+                [*work.glob("tree/boot/vmlinuz-*"), *work.glob("tree/usr/lib/modules/*/vmlinuz")]
+            ),
+            None,
+        )
         if image is None:
             raise HarnessError(f"kernel '{release}': its packages hold no vmlinuz")
         image.rename(work / "vmlinuz")
@@ -166,8 +171,11 @@ def _describe(name: str, directory: Path) -> Kernel:
     modules = directory / "tree" / "usr" / "lib" / "modules" / release
     image = directory / "modules.ext4"
     return Kernel(
-        name, release, elf if elf.exists() else directory / "vmlinuz",
-        modules if modules.is_dir() else None, image if image.exists() else None,
+        name,
+        release,
+        elf if elf.exists() else directory / "vmlinuz",
+        modules if modules.is_dir() else None,
+        image if image.exists() else None,
     )
 
 
@@ -192,7 +200,9 @@ def _get_from_mirror(name: str) -> Path:
     if not candidates:
         raise HarnessError(f"kernel '{name}': the mirror has no cloud kernel of that series")
     problem: HarnessError | None = None
-    for release in candidates[:3]:  # an index can name packages that the mirror has dropped already
+    for release in candidates[
+        :3
+    ]:  # an index can name packages that the mirror has dropped already
         directory = cache_dir() / "kernels" / release
         if not _complete(directory):
             say(f"fetching kernel {release}")
@@ -210,11 +220,21 @@ def _get_from_mirror(name: str) -> Path:
 def from_path(path: Path) -> Kernel:
     """A kernel given by the user: an image file, or a directory with one and its modules."""
     if path.is_dir():
-        image = next((path / name for name in ("vmlinux", "vmlinuz", "bzImage") if (path / name).exists()), None)
-        modules = next((item for item in sorted((path / "modules").glob("*")) if (item / "kernel").is_dir()), None)
+        image = next(
+            (path / name for name in ("vmlinux", "vmlinuz", "bzImage") if (path / name).exists()),
+            None,
+        )
+        modules = next(
+            (item for item in sorted((path / "modules").glob("*")) if (item / "kernel").is_dir()),
+            None,
+        )
         if image is None:
-            raise HarnessError(f"kernel '{path}': no vmlinux, vmlinuz or bzImage in this directory")
-        return Kernel(str(path), modules.name if modules else path.name, image.absolute(), modules, None)
+            raise HarnessError(
+                f"kernel '{path}': no vmlinux, vmlinuz or bzImage in this directory"
+            )
+        return Kernel(
+            str(path), modules.name if modules else path.name, image.absolute(), modules, None
+        )
     if not path.exists():
         raise HarnessError(f"kernel '{path}': no such file")
     return Kernel(str(path), path.name, path.absolute(), None, None)

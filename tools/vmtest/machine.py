@@ -24,8 +24,9 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from vmtest import monitor
 from vmtest.console import Watcher
 from vmtest.host import HarnessError, require_tool
 
@@ -56,12 +57,14 @@ class MachineDied(Exception):  # noqa: N818  # an event in a VM's life, named as
     Attributes:
         kind: panic, oops, lockup, hang, exit, boot or timeout.
         detail: what was seen, for the report.
+        addresses: where the processors of a hung guest were.
     """
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         self.detail = detail
+        self.addresses: list[int] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,23 @@ class Setup:
     accel: str = "tcg"
 
 
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command line with its surroundings.
+
+    Attributes:
+        argv: program and arguments.
+        env: variables over the guest's own.
+        uid: user and group to run as, None for root.
+        stdin: what the command reads.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    uid: int | None = None
+    stdin: bytes = b""
+
+
 @dataclass(slots=True)
 class Command:
     """A command running in the guest, or its result once `code` is set.
@@ -106,6 +126,10 @@ class Command:
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
     timed_out: bool = False
+
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.code is not None
 
     def text(self) -> str:
         """Standard output as text."""
@@ -132,11 +156,12 @@ class Machine:
         self._selector = selectors.DefaultSelector()
         self._qemu: subprocess.Popen[bytes] | None = None
         self._agent: socket.socket | None = None
+        self._monitor: socket.socket | None = None
         self._beat_at = time.monotonic()
         self._beat_cpu = 0.0
         self._hello = False
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:
@@ -153,22 +178,26 @@ class Machine:
         """Boot to the agent's greeting within `patience` seconds. Raises MachineDied."""
         began = time.monotonic()
         ports = {}
-        for name in ("agent", "beat", "events"):
+        for name in ("agent", "beat", "events", "monitor"):
             ours, theirs = socket.socketpair()
             ports[name] = (ours, theirs)
         self._console.touch()
         try:
             self._qemu = subprocess.Popen(
                 self._command_line({name: pair[1].fileno() for name, pair in ports.items()}),
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                pass_fds=[pair[1].fileno() for pair in ports.values()], start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[pair[1].fileno() for pair in ports.values()],
+                start_new_session=True,
             )
         finally:
             for pair in ports.values():
                 pair[1].close()
         self._agent = ports["agent"][0]
+        self._monitor, _ = ports.pop("monitor")
         for name, pair in ports.items():
-            pair[0].setblocking(False)
+            pair[0].settimeout(0)
             self._selector.register(pair[0], selectors.EVENT_READ, name)
         try:
             self._pump(lambda: self._hello, began + patience, beating=False)
@@ -185,18 +214,48 @@ class Machine:
         initramfs = self._directory / "initramfs"
         initramfs.write_bytes(setup.initramfs)
         command = [
-            require_tool("qemu-system-x86_64"), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-machine", "q35,usb=off,vmport=off,smbus=off,sata=off", "-m", str(setup.memory), "-smp", str(setup.cpus),
-            "-kernel", str(setup.boot), "-initrd", str(initramfs), "-append", CMDLINE,
-            "-serial", f"file:{self._console}", "-device", "virtio-serial-pci", "-device", "virtio-rng-pci",
+            require_tool("qemu-system-x86_64"),
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-machine",
+            "q35,usb=off,vmport=off,smbus=off,sata=off",
+            "-m",
+            str(setup.memory),
+            "-smp",
+            str(setup.cpus),
+            "-kernel",
+            str(setup.boot),
+            "-initrd",
+            str(initramfs),
+            "-append",
+            CMDLINE,
+            "-serial",
+            f"file:{self._console}",
+            "-device",
+            "virtio-serial-pci",
+            "-device",
+            "virtio-rng-pci",
         ]
-        command += ["-accel", "kvm", "-cpu", "host"] if setup.accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+        command += (
+            ["-accel", "kvm", "-cpu", "host"]
+            if setup.accel == "kvm"
+            else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+        )
         for name, number in ports.items():
             command += ["-chardev", f"socket,id={name},fd={number}"]
+            if name == "monitor":
+                command += ["-mon", "chardev=monitor,mode=control"]
+                continue
             command += ["-device", f"virtserialport,chardev={name},name=syscast.{name}"]
         for name, path in (("root", setup.root), ("modules", setup.modules), ("seed", setup.seed)):
             if path is not None:
-                command += ["-drive", f"if=none,id={name},file={path},format=raw,readonly=on,cache=unsafe,file.locking=off"]
+                command += [
+                    "-drive",
+                    f"if=none,id={name},file={path},format=raw,readonly=on,cache=unsafe,file.locking=off",
+                ]
                 command += ["-device", f"virtio-blk-pci,drive={name},serial={name}"]
         return command
 
@@ -213,6 +272,8 @@ class Machine:
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
         self._selector.close()
+        if self._monitor is not None:
+            self._monitor.close()
         if self._console_log is not None and self._console.exists():
             self._console_log.parent.mkdir(parents=True, exist_ok=True)
             with self._console_log.open("ab") as log:
@@ -319,77 +380,93 @@ class Machine:
         assert self._qemu is not None
         if self._qemu.poll() is None:
             return
-        said = self._qemu.stderr.read().decode(errors="replace").strip() if self._qemu.stderr else ""
-        raise MachineDied("exit", f"QEMU ended with {self._qemu.returncode}: {said}\n{self.console_tail()}")
+        said = (
+            self._qemu.stderr.read().decode(errors="replace").strip() if self._qemu.stderr else ""
+        )
+        raise MachineDied(
+            "exit", f"QEMU ended with {self._qemu.returncode}: {said}\n{self.console_tail()}"
+        )
 
     def _check_heartbeat(self) -> None:
         silent = time.monotonic() - self._beat_at
         burnt = self._cpu_seconds() - self._beat_cpu
         if burnt > HANG_CPU or silent > HANG_WALL:
             state = "spinning" if burnt > HANG_CPU else "idle"
-            raise MachineDied(
-                "hang", f"no heartbeat for {silent:.0f} s, guest {state} ({burnt:.0f} s of processor time)\n{self.console_tail()}",
+            died = MachineDied(
+                "hang",
+                f"no heartbeat for {silent:.0f} s, guest {state} ({burnt:.0f} s of processor time)\n{self.console_tail()}",
             )
+            died.addresses = monitor.sample(self._monitor) if self._monitor is not None else []
+            raise died
 
     # ---- requests
 
     def _send(self, head: dict[str, object], payload: bytes = b"") -> None:
         assert self._agent is not None
         encoded = json.dumps(head).encode()
-        self._agent.setblocking(True)
         self._agent.settimeout(HANG_WALL)
         try:
             self._agent.sendall(struct.pack("<II", len(encoded), len(payload)) + encoded + payload)
         except OSError as error:
-            raise MachineDied("hang", f"the guest takes no more commands: {error}\n{self.console_tail()}") from error
+            raise MachineDied(
+                "hang", f"the guest takes no more commands: {error}\n{self.console_tail()}"
+            ) from error
         finally:
             with contextlib.suppress(OSError):
-                self._agent.setblocking(False)
+                self._agent.settimeout(0)
 
     def run(
         self,
-        argv: Sequence[str],
+        what: Invocation | Sequence[str],
         *,
         timeout: float = 120,
-        env: Mapping[str, str] | None = None,
-        uid: int | None = None,
-        stdin: bytes = b"",
         listener: Callable[[int, bytes], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Command:
         """Run a command in the guest's checkout and wait for its end.
 
         Args:
-            argv: program and arguments.
+            what: program and arguments, with or without surroundings.
             timeout: seconds; the whole process group is killed then, and `timed_out` is set.
-            env: variables over the guest's own.
-            uid: user and group to run as, None for root.
-            stdin: what the command reads.
             listener: takes (1 or 2, bytes) as output arrives, instead of collecting it.
             stop: asked several times a second; the command is ended as by the time-out once it says True.
 
         Raises:
             MachineDied: the VM died or hung meanwhile.
         """
+        invocation = what if isinstance(what, Invocation) else Invocation(what)
         command = Command(self._next, listener)
         self._next += 1
         self._commands[command.number] = command
-        home = {"HOME": "/home/user"} if uid else {}
-        self._send({
-            "op": "run", "id": command.number, "argv": list(argv), "cwd": "/syscast", "uid": uid,
-            "env": {**GUEST_ENV, **home, **(env or {})},
-        }, stdin)
-        self._pump(lambda: command.code is not None or (stop is not None and stop()), time.monotonic() + timeout)
-        if command.code is None:
+        home = {"HOME": "/home/user"} if invocation.uid else {}
+        self._send(
+            {
+                "op": "run",
+                "id": command.number,
+                "argv": list(invocation.argv),
+                "cwd": "/syscast",
+                "uid": invocation.uid,
+                "env": {**GUEST_ENV, **home, **invocation.env},
+            },
+            invocation.stdin,
+        )
+        self._pump(
+            lambda: command.ended() or (stop is not None and stop()),
+            time.monotonic() + timeout,
+        )
+        if not command.ended():
             command.timed_out = True
             # SIGABRT first: Python's faulthandler then tells where each thread was.
             for number, patience in ((signal.SIGABRT, 5), (signal.SIGKILL, 20)):
                 self._send({"op": "kill", "id": command.number, "signal": int(number)})
-                self._pump(lambda: command.code is not None, time.monotonic() + patience)
-                if command.code is not None:
+                self._pump(command.ended, time.monotonic() + patience)
+                if command.ended():
                     break
-            if command.code is None:
-                raise MachineDied("timeout", f"a command could not be killed: {' '.join(argv)}\n{self.console_tail()}")
+            if not command.ended():
+                raise MachineDied(
+                    "timeout",
+                    f"a command could not be killed: {' '.join(invocation.argv)}\n{self.console_tail()}",
+                )
         del self._commands[command.number]
         return command
 

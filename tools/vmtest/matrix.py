@@ -83,7 +83,12 @@ def _run_one(name: str, plan: Plan, options: Options) -> Report:
         report.progress.record(results.Outcome(f"[{name}] kernel", "error", text=str(error)))
         return report
     report = KernelRun(
-        kernel, options, plan.arguments, limits=plan.limits, artifacts=plan.artifacts / label, show=printer,
+        kernel,
+        options,
+        plan.arguments,
+        limits=plan.limits,
+        artifacts=plan.artifacts / label,
+        show=printer,
     ).run()
     printer.finish()
     rules = results.parse_skip_rules(SKIP_RULES.read_text()) if SKIP_RULES.exists() else []
@@ -96,8 +101,13 @@ def print_reports(reports: Sequence[Report]) -> None:
     print("\n" + " kernels ".center(100, "="))
     for report in reports:
         counts = report.progress.counts()
-        text = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "nothing ran"
-        print(f"{report.name:10} {report.release:32} {text} in {report.seconds:.0f} s ({report.machines} VM)")
+        text = (
+            ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
+            or "nothing ran"
+        )
+        print(
+            f"{report.name:10} {report.release:32} {text} in {report.seconds:.0f} s ({report.machines} VM)"
+        )
         for note in report.progress.notes:
             print(f"{'':10} note: {note}")
     for report in reports:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 from vmtest.host import HarnessError, require_tool
@@ -28,9 +29,9 @@ def read_module(path: Path) -> bytes:
     if path.suffix == ".gz":
         return gzip.decompress(data)
     if path.suffix == ".zst":
-        import subprocess
-
-        return subprocess.run([require_tool("zstd"), "-dc"], input=data, check=True, capture_output=True, timeout=60).stdout
+        return subprocess.run(
+            [require_tool("zstd"), "-dc"], input=data, check=True, capture_output=True, timeout=60
+        ).stdout
     return data
 
 
@@ -42,7 +43,11 @@ def dependencies(module: bytes) -> list[str]:
 
 def index(tree: Path) -> dict[str, Path]:
     """Module name (with underscores) to file, for one kernel's module directory."""
-    return {SUFFIX.sub("", path.name).replace("-", "_"): path for path in tree.rglob("*.ko*") if SUFFIX.search(path.name)}
+    return {
+        SUFFIX.sub("", path.name).replace("-", "_"): path
+        for path in tree.rglob("*.ko*")
+        if SUFFIX.search(path.name)
+    }
 
 
 def builtin(tree: Path) -> set[str]:
@@ -50,7 +55,10 @@ def builtin(tree: Path) -> set[str]:
     listing = tree / "modules.builtin"
     if not listing.exists():
         return set()
-    return {SUFFIX.sub("", line.rsplit("/", 1)[-1]).replace("-", "_") for line in listing.read_text().split()}
+    return {
+        SUFFIX.sub("", line.rsplit("/", 1)[-1]).replace("-", "_")
+        for line in listing.read_text().split()
+    }
 
 
 def load_order(tree: Path, wanted: Iterable[str]) -> list[tuple[str, bytes]]:

@@ -79,10 +79,15 @@ class Progress:
                 self.running = test
             case "result":
                 seconds = event["seconds"]
-                self.record(Outcome(
-                    test, str(event["outcome"]), seconds if isinstance(seconds, float) else 0.0, str(event["reason"]),
-                    str(event["text"]),
-                ))
+                self.record(
+                    Outcome(
+                        test,
+                        str(event["outcome"]),
+                        seconds if isinstance(seconds, float) else 0.0,
+                        str(event["reason"]),
+                        str(event["text"]),
+                    )
+                )
             case "warning":
                 self.warnings += 1
             case "done" if isinstance(event["code"], int):
@@ -138,10 +143,15 @@ def forbid_skips(progress: Progress, rules: Sequence[SkipRule], kernel: str) -> 
     """Turn each skip that no rule accepts for this kernel into a failure."""
     accepted = [rule for rule in rules if kernel in rule.kernels or "*" in rule.kernels]
     for outcome in list(progress.outcomes.values()):
-        if outcome.outcome != "skipped" or any(rule.reason.fullmatch(outcome.reason) for rule in accepted):
+        if outcome.outcome != "skipped" or any(
+            rule.reason.fullmatch(outcome.reason) for rule in accepted
+        ):
             continue
         progress.outcomes[outcome.test] = Outcome(
-            outcome.test, "failed", outcome.seconds, outcome.reason,
+            outcome.test,
+            "failed",
+            outcome.seconds,
+            outcome.reason,
             f"skipped: {outcome.reason}\nno rule in tests/kernel/skips.toml accepts this reason for kernel {kernel}",
         )
 
@@ -160,8 +170,16 @@ def closing_line(counts: Counter[str], seconds: float) -> str:
     for word in WORDS:
         number = counts[word]
         if number:
-            plural = {"error": "errors"}.get(word, word) if number != 1 else {"warnings": "warning"}.get(word, word)
+            plural = (
+                {"error": "errors"}.get(word, word)
+                if number != 1
+                else {"warnings": "warning"}.get(word, word)
+            )
             parts.append(f"{number} {plural}")
     text = ", ".join(parts) or "no tests ran"
-    clock = f" ({int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02})" if seconds >= 60 else ""
+    clock = (
+        f" ({int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02})"
+        if seconds >= 60
+        else ""
+    )
     return f" {text} in {seconds:.2f}s{clock} ".center(100, "=")

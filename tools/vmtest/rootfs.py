@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmtest import apt
@@ -22,13 +21,35 @@ from vmtest.host import HarnessError, cache_dir, lock, make_ext4, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 SUITE = "bookworm"
 PYTHON = "3.11"
 PACKAGES = (
-    "base-files", "base-passwd", "bash", "bpftool", "bpftrace", "busybox-static", "coreutils", "dash", "findutils", "grep",
-    "iproute2", "kmod", "libc-bin", "libcap2-bin", "mount", "netcat-openbsd", "procps", "python3", "python3-bpfcc",
-    "sed", "socat", "tar", "util-linux",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "bpftool",
+    "bpftrace",
+    "busybox-static",
+    "coreutils",
+    "dash",
+    "findutils",
+    "grep",
+    "iproute2",
+    "kmod",
+    "libc-bin",
+    "libcap2-bin",
+    "linux-libc-dev",
+    "mount",
+    "netcat-openbsd",
+    "procps",
+    "python3",
+    "python3-bpfcc",
+    "sed",
+    "socat",
+    "tar",
+    "util-linux",
 )
 LAYOUT = 3  # bump when the code below changes what the image holds
 # Commands of busybox for what the packages above leave out.
@@ -51,7 +72,15 @@ class Recipe:
 
     def key(self) -> str:
         """Name of the image in the cache."""
-        parts = [LAYOUT, SUITE, PYTHON, apt.architecture(), self.packages, self.requirements, self.compiler]
+        parts = [
+            LAYOUT,
+            SUITE,
+            PYTHON,
+            apt.architecture(),
+            self.packages,
+            self.requirements,
+            self.compiler,
+        ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -60,8 +89,12 @@ def recipe(pins: dict[str, str], extra_packages: Sequence[str] = ()) -> Recipe:
 
     `pins` maps names of Python packages to versions: the closure of the run dependencies and of what tests need.
     """
-    compiler = tuple(f"{name}=={version}" for name, version in sorted(pins.items()) if name == "llvmlite")
-    others = tuple(f"{name}=={version}" for name, version in sorted(pins.items()) if name != "llvmlite")
+    compiler = tuple(
+        f"{name}=={version}" for name, version in sorted(pins.items()) if name == "llvmlite"
+    )
+    others = tuple(
+        f"{name}=={version}" for name, version in sorted(pins.items()) if name != "llvmlite"
+    )
     return Recipe(tuple(sorted({*PACKAGES, *extra_packages})), others, compiler)
 
 
@@ -88,7 +121,9 @@ def busybox() -> Path:
 
 
 def _forget_old(keep: Path) -> None:
-    images = sorted(keep.parent.glob("*.ext4"), key=lambda path: path.stat().st_mtime, reverse=True)
+    images = sorted(
+        keep.parent.glob("*.ext4"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     for path in images[4:]:
         if path != keep:
             path.unlink()
@@ -123,7 +158,19 @@ def _merged_usr(tree: Path) -> None:
         (tree / name).symlink_to(f"usr/{name}")
     (tree / "usr" / "lib64").mkdir()
     (tree / "lib64").symlink_to("usr/lib64")
-    for name in ("dev", "proc", "sys", "run", "tmp", "root", "home/user", "opt", "etc", "var/tmp", "mnt"):
+    for name in (
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "tmp",
+        "root",
+        "home/user",
+        "opt",
+        "etc",
+        "var/tmp",
+        "mnt",
+    ):
         (tree / name).mkdir(parents=True, exist_ok=True)
 
 
@@ -141,15 +188,25 @@ def _finish(tree: Path) -> None:
         "user:x:1000:1000:user:/home/user:/bin/bash\n",
     )
     (tree / "etc" / "group").write_text("root:x:0:\nnogroup:x:65534:\nuser:x:1000:\n")
-    (tree / "etc" / "hosts").write_text("127.0.0.1 localhost syscast-vm\n::1 localhost ip6-localhost\n")
+    (tree / "etc" / "hosts").write_text(
+        "127.0.0.1 localhost syscast-vm\n::1 localhost ip6-localhost\n"
+    )
     (tree / "etc" / "hostname").write_text("syscast-vm\n")
     (tree / "etc" / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     launcher = binaries / "syscast"
-    launcher.write_text("#!/bin/sh\nexec python3 -m syscast \"$@\"\n")
+    launcher.write_text('#!/bin/sh\nexec python3 -m syscast "$@"\n')
     launcher.chmod(0o755)
-    for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/gcc"):
+    for waste in (
+        "usr/share/doc",
+        "usr/share/man",
+        "usr/share/locale",
+        "usr/share/info",
+        "usr/share/gcc",
+    ):
         shutil.rmtree(tree / waste, ignore_errors=True)
-    for path in tree.rglob("*"):  # a directory or file that only root may read stops a build by another user
+    for path in tree.rglob(
+        "*"
+    ):  # a directory or file that only root may read stops a build by another user
         if not path.is_symlink() and not path.stat().st_mode & 0o400:
             path.chmod(0o600)
 
@@ -158,12 +215,31 @@ def _pip(requirements: Sequence[str], target: Path) -> None:
     target.mkdir(parents=True)
     if not requirements:
         return
-    glibc = [flag for minor in (36, 35, 34, 31, 28, 27, 24, 17) for flag in ("--platform", f"manylinux_2_{minor}_{_machine()}")]
+    glibc = [
+        flag
+        for minor in (36, 35, 34, 31, 28, 27, 24, 17)
+        for flag in ("--platform", f"manylinux_2_{minor}_{_machine()}")
+    ]
     run(
         [
-            sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:",
-            "--implementation", "cp", "--python-version", PYTHON, *glibc, "--platform", f"manylinux2014_{_machine()}",
-            "--target", target, *requirements,
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--implementation",
+            "cp",
+            "--python-version",
+            PYTHON,
+            *glibc,
+            "--platform",
+            f"manylinux2014_{_machine()}",
+            "--target",
+            target,
+            *requirements,
         ],
         timeout=900,
     )
@@ -177,12 +253,35 @@ def _compile(tree: Path) -> None:
     folders = [library / f"python{PYTHON}", library / "python3", tree / "opt"]
     # Some files are templates or test data that do not compile: compileall then ends with 1, with all others done.
     subprocess.run(
-        [loader, "--library-path", multiarch, tree / "usr" / "bin" / f"python{PYTHON}", "-S", "-m", "compileall",
-         "-q", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/", *folders],
-        check=False, capture_output=True, timeout=900, env={"PYTHONHOME": str(tree / "usr")},
+        [
+            loader,
+            "--library-path",
+            multiarch,
+            tree / "usr" / "bin" / f"python{PYTHON}",
+            "-S",
+            "-m",
+            "compileall",
+            "-q",
+            "-q",
+            "-j",
+            "2",
+            "--invalidation-mode",
+            "unchecked-hash",
+            "-s",
+            tree,
+            "-p",
+            "/",
+            *folders,
+        ],
+        check=False,
+        capture_output=True,
+        timeout=900,
+        env={"PYTHONHOME": str(tree / "usr")},
     )
     if not list((tree / "usr" / "lib" / f"python{PYTHON}" / "__pycache__").glob("os.*.pyc")):
-        raise HarnessError("guest image: its Python does not run here, so that nothing could be compiled")
+        raise HarnessError(
+            "guest image: its Python does not run here, so that nothing could be compiled"
+        )
 
 
 def _machine() -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vmtest.kernels import Kernel
 
 KVM_PATIENCE = 8.0
-PULL = f"cd /{checkout.CACHE_DIR} 2>/dev/null && tar -cf /tmp/.syscast-cache.tar . && wc -c < /tmp/.syscast-cache.tar"
+PULL = f"cd /{checkout.CACHE_DIR} 2>/dev/null && tar -cf /run/syscast-cache.tar . && wc -c < /run/syscast-cache.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,27 @@ def _host_cache() -> Path:
 
 
 @contextlib.contextmanager
-def booted(kernel: Kernel, options: Options, *, console_log: Path | None = None) -> Iterator[Machine]:
+def booted(
+    kernel: Kernel, options: Options, *, console_log: Path | None = None
+) -> Iterator[Machine]:
     """Boot a kernel with the checkout as it is now; the VM ends with the block. Raises MachineDied and HarnessError."""
     with tempfile.TemporaryDirectory(prefix="syscast-vm-") as work:
         seed = Path(work) / "seed.tar"
         checkout.write(seed, seeds=[_host_cache(), guest_cache(kernel)] if options.seeded else [])
         setup = Setup(
-            kernel.boot, initramfs.build(kernel, rootfs.busybox()), options.image, kernel.image, seed, cpus=options.cpus,
-            memory=options.memory, accel=_accelerator(options),
+            kernel.boot,
+            initramfs.build(kernel, rootfs.busybox()),
+            options.image,
+            kernel.image,
+            seed,
+            cpus=options.cpus,
+            memory=options.memory,
+            accel=_accelerator(options),
         )
         with _start(setup, console_log) as machine:
-            say(f"{machine.release} booted in {machine.boot_seconds:.1f} s ({machine.setup.accel})")
+            say(
+                f"{machine.release} booted in {machine.boot_seconds:.1f} s ({machine.setup.accel})"
+            )
             yield machine
 
 
@@ -125,7 +135,9 @@ def keep_cache(machine: Machine, kernel: Kernel) -> None:
     if done.code != 0:
         return
     try:
-        new = checkout.unpack_cache(machine.get("/tmp/.syscast-cache.tar"), guest_cache(kernel))  # noqa: S108  # in the guest
+        new = checkout.unpack_cache(
+            machine.get("/run/syscast-cache.tar"), guest_cache(kernel), known=_host_cache()
+        )
     except HarnessError as error:
         say(str(error))
         return

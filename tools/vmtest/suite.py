@@ -13,9 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vmtest import session
+from vmtest import monitor, session
 from vmtest.host import HarnessError
-from vmtest.machine import Machine, MachineDied
+from vmtest.machine import Invocation, Machine, MachineDied
 from vmtest.results import Outcome, Progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ class KernelRun:
     """Runs pytest in VMs with one kernel."""
 
     def __init__(
-        self, kernel: Kernel, options: Options, arguments: Sequence[str], *, limits: Limits, artifacts: Path,
+        self,
+        kernel: Kernel,
+        options: Options,
+        arguments: Sequence[str],
+        *,
+        limits: Limits,
+        artifacts: Path,
         show: Callable[[bytes], None],
     ) -> None:
         self.kernel = kernel
@@ -80,6 +86,7 @@ class KernelRun:
         self._deadline = 0.0
         self._test_since = 0.0
         self._hung: Counter[str] = Counter()
+        self._addresses: list[int] = []
         self._tail = bytearray()
 
     @property
@@ -96,7 +103,11 @@ class KernelRun:
         except HarnessError as error:
             self._fail("harness", str(error))
         for test in self._progress.left():
-            self._progress.record(Outcome(test, "error", text="not run: the kernel's time or number of VMs was used up"))
+            self._progress.record(
+                Outcome(
+                    test, "error", text="not run: the kernel's time or number of VMs was used up"
+                )
+            )
         self.report.seconds = time.monotonic() - began
         self._write_artifacts()
         return self.report
@@ -108,8 +119,11 @@ class KernelRun:
         """Use one VM as far as it goes; tells whether all is done."""
         self.report.machines += 1
         try:
-            with session.booted(self.kernel, self.options, console_log=self.artifacts / "console.log") as machine:
+            with session.booted(
+                self.kernel, self.options, console_log=self.artifacts / "console.log"
+            ) as machine:
                 machine.on_event = self._on_event
+                self._name_addresses(machine)
                 while not self._attempt(machine):
                     if time.monotonic() > self._deadline:
                         return True
@@ -124,16 +138,32 @@ class KernelRun:
     def _after_death(self, died: MachineDied) -> bool:
         test = self._progress.running
         self._progress.begin()
+        self._addresses = died.addresses
         what = f"{died.kind} during {test}" if test else f"{died.kind} outside of any test"
         self._hung[test] += 1
         if died.kind in RETRIED and self._hung[test] == 1:
-            self._progress.notes.append(f"{what}: tried again on a fresh VM; {died.detail.splitlines()[0]}")
+            self._progress.notes.append(
+                f"{what}: tried again on a fresh VM; {died.detail.splitlines()[0]}"
+            )
             self.show(f"vm: {self._progress.notes[-1]}\n".encode())
         else:
-            self._progress.record(Outcome(test or f"[{self.kernel.name}] VM", "failed", text=f"{what}: {died.detail}"))
+            self._progress.record(
+                Outcome(
+                    test or f"[{self.kernel.name}] VM", "failed", text=f"{what}: {died.detail}"
+                )
+            )
         if time.monotonic() > self._deadline:
             return True
         return bool(self._progress.plan) and not self._progress.left()
+
+    def _name_addresses(self, machine: Machine) -> None:
+        """Tell where the VM before this one hung."""
+        if self._addresses:
+            symbols = machine.run(["cat", "/proc/kallsyms"], timeout=60).text()
+            counted = Counter(monitor.name_addresses(self._addresses, symbols))
+            places = ", ".join(f"{name} ({number})" for name, number in counted.most_common(8))
+            self._progress.notes.append(f"its processors were at: {places}")
+            self._addresses = []
 
     def _on_event(self, data: bytes) -> None:
         if self._progress.feed(data):
@@ -144,11 +174,31 @@ class KernelRun:
         self._progress.begin()
         self._test_since = time.monotonic()
         self._tail.clear()
-        machine.run(["/bin/sh", "-c", f"cat > {DONE}"], stdin=json.dumps(list(self._progress.outcomes)).encode())
+        machine.run(
+            Invocation(
+                ["/bin/sh", "-c", f"cat > {DONE}"],
+                stdin=json.dumps(list(self._progress.outcomes)).encode(),
+            )
+        )
         command = machine.run(
-            ["python3", "-m", "pytest", "-p", "vmtest.guest.report", "-o", "cache_dir=/tmp/pytest_cache", *self.arguments],
+            Invocation(
+                [
+                    "python3",
+                    "-m",
+                    "pytest",
+                    "-p",
+                    "vmtest.guest.report",
+                    "-o",
+                    "cache_dir=/tmp/pytest_cache",
+                    *self.arguments,
+                ],
+                {
+                    "SYSCAST_TEST_EVENTS": EVENTS,
+                    "SYSCAST_TESTS_DONE": DONE,
+                    "SYSCAST_VM_KERNEL": self.kernel.name,
+                },
+            ),
             timeout=max(1.0, self._deadline - time.monotonic()),
-            env={"SYSCAST_TEST_EVENTS": EVENTS, "SYSCAST_TESTS_DONE": DONE, "SYSCAST_VM_KERNEL": self.kernel.name},
             listener=self._output,
             stop=lambda: time.monotonic() - self._test_since > self.limits.test,
         )
@@ -157,12 +207,20 @@ class KernelRun:
             return True
         test = self._progress.running
         if not test:
-            self._fail("pytest", f"ended by the time-out, outside of any test\n{self._tail.decode(errors='replace')}")
+            self._fail(
+                "pytest",
+                f"ended by the time-out, outside of any test\n{self._tail.decode(errors='replace')}",
+            )
             return True
         seconds = time.monotonic() - self._test_since
-        self._progress.record(Outcome(
-            test, "failed", seconds, text=f"no end after {seconds:.0f} s\n{self._tail.decode(errors='replace')}",
-        ))
+        self._progress.record(
+            Outcome(
+                test,
+                "failed",
+                seconds,
+                text=f"no end after {seconds:.0f} s\n{self._tail.decode(errors='replace')}",
+            )
+        )
         return not self._progress.left()
 
     def _judge_exit(self, code: int | None) -> None:
@@ -170,7 +228,12 @@ class KernelRun:
         nothing_left = code == 5 and bool(self._progress.outcomes)
         if code in {0, 1} or nothing_left or self._progress.bad():
             return
-        meaning = {2: "interrupted", 3: "internal error", 4: "wrong usage", 5: "no tests were collected"}.get(code or 0, f"ended with {code}")
+        meaning = {
+            2: "interrupted",
+            3: "internal error",
+            4: "wrong usage",
+            5: "no tests were collected",
+        }.get(code or 0, f"ended with {code}")
         self._fail("pytest", f"{meaning}\n{self._tail.decode(errors='replace')}")
 
     def _output(self, _: int, data: bytes) -> None:
@@ -181,7 +244,15 @@ class KernelRun:
     def _write_artifacts(self) -> None:
         self.artifacts.mkdir(parents=True, exist_ok=True)
         lines = [
-            json.dumps({"test": one.test, "outcome": one.outcome, "seconds": one.seconds, "reason": one.reason, "text": one.text})
+            json.dumps(
+                {
+                    "test": one.test,
+                    "outcome": one.outcome,
+                    "seconds": one.seconds,
+                    "reason": one.reason,
+                    "text": one.text,
+                }
+            )
             for one in self._progress.outcomes.values()
         ]
         (self.artifacts / "results.jsonl").write_text("\n".join([*lines, ""]))

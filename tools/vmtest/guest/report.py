@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ def _tell(**event: object) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is done already."""
     listing = os.environ.get("SYSCAST_TESTS_DONE")
-    if not listing or not os.path.exists(listing):
+    if not listing or not Path(listing).exists():
         return
-    with open(listing) as handle:
-        done = set(json.load(handle))
+    done = set(json.loads(Path(listing).read_text()))
     left_out = [item for item in items if item.nodeid in done]
     items[:] = [item for item in items if item.nodeid not in done]
     config.hook.pytest_deselected(items=left_out)
@@ -49,8 +49,12 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         return
     skipped = report.skipped
     _tell(
-        event="result", test=report.nodeid, outcome="skipped" if skipped else "error", seconds=0.0,
-        reason=_skip_reason(report) if skipped else "", text="" if skipped else report.longreprtext,
+        event="result",
+        test=report.nodeid,
+        outcome="skipped" if skipped else "error",
+        seconds=0.0,
+        reason=_skip_reason(report) if skipped else "",
+        text="" if skipped else report.longreprtext,
     )
 
 
@@ -73,7 +77,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         return
     expected = getattr(report, "wasxfail", None)
     if report.failed:
-        outcome, reason, text = "failed" if report.when == "call" else "error", "", report.longreprtext
+        outcome, reason, text = (
+            "failed" if report.when == "call" else "error",
+            "",
+            report.longreprtext,
+        )
     elif report.skipped and expected is not None:
         outcome, reason, text = "xfailed", str(expected), ""
     elif report.skipped:
@@ -86,7 +94,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_runtest_logfinish(nodeid: str) -> None:
     """Tell a test's result."""
     result = _outcome.pop(nodeid, {"outcome": "error", "reason": "", "text": "no report"})
-    _tell(event="result", test=nodeid, seconds=round(time.monotonic() - _began.pop(nodeid, time.monotonic()), 3), **result)
+    _tell(
+        event="result",
+        test=nodeid,
+        seconds=round(time.monotonic() - _began.pop(nodeid, time.monotonic()), 3),
+        **result,
+    )
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
