@@ -1,3 +1,149 @@
-"""syscast: any Linux kernel call as a stream of typed Python events."""
+"""syscast: any Linux kernel call as a stream of typed Python events.
+
+Names are imported when they are first used, so that ``import syscast`` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from syscast.diagnostics import CompileError, Diagnostic, Span
+    from syscast.errors import (
+        FormatError,
+        InternalError,
+        KernelError,
+        LostEventsWarning,
+        NotSupportedError,
+        PermissionDeniedError,
+        SyscastError,
+        TargetError,
+        UsageError,
+        VerifierError,
+    )
+    from syscast.events.envelope import Envelope
+    from syscast.events.event import Event
+    from syscast.events.fieldtypes import (
+        IP,
+        IPv4,
+        IPv6,
+        Pointer,
+        Port,
+        i8,
+        i16,
+        i32,
+        i64,
+        u8,
+        u16,
+        u32,
+        u64,
+    )
+    from syscast.frontend.python.language import (
+        cast,
+        current,
+        emit,
+        kernel_str,
+        now,
+        user_str,
+        wrap64,
+    )
+    from syscast.session.attach import attach, run_object
+    from syscast.session.probe import (
+        Probe,
+        call,
+        fentry,
+        fexit,
+        function,
+        kprobe,
+        kretprobe,
+        raw_tracepoint,
+        syscall,
+        tracepoint,
+    )
+    from syscast.session.session import Session
+
+_FROM = {
+    "syscast.diagnostics": "CompileError Diagnostic Span",
+    "syscast.errors": (
+        "FormatError InternalError KernelError LostEventsWarning NotSupportedError "
+        "PermissionDeniedError SyscastError TargetError UsageError VerifierError"
+    ),
+    "syscast.events.envelope": "Envelope",
+    "syscast.events.event": "Event",
+    "syscast.events.fieldtypes": "IP IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
+    "syscast.frontend.python.language": "cast current emit kernel_str now user_str wrap64",
+    "syscast.session.attach": "attach run_object",
+    "syscast.session.probe": (
+        "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
+    ),
+    "syscast.session.session": "Session",
+}
+_WHERE = {name: module for module, names in _FROM.items() for name in names.split()}
+
+__all__ = [
+    "IP",
+    "CompileError",
+    "Diagnostic",
+    "Envelope",
+    "Event",
+    "FormatError",
+    "IPv4",
+    "IPv6",
+    "InternalError",
+    "KernelError",
+    "LostEventsWarning",
+    "NotSupportedError",
+    "PermissionDeniedError",
+    "Pointer",
+    "Port",
+    "Probe",
+    "Session",
+    "Span",
+    "SyscastError",
+    "TargetError",
+    "UsageError",
+    "VerifierError",
+    "attach",
+    "call",
+    "cast",
+    "current",
+    "emit",
+    "fentry",
+    "fexit",
+    "function",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "kernel_str",
+    "kprobe",
+    "kretprobe",
+    "now",
+    "raw_tracepoint",
+    "run_object",
+    "syscall",
+    "tracepoint",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "user_str",
+    "wrap64",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _WHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'syscast' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415  (the point of this function)
+
+    value: object = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,152 @@
+"""From probe requests to an object: lower, look in the cache, else run the passes and LLVM.
+
+The cache's key is the printed IR, so that whatever cannot change the object (comments, other
+functions of the file) does not cost a compilation, and whatever can does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+import syscast
+from syscast.errors import FormatError
+from syscast.frontend.python.lower import lower_expressions, lower_probe
+from syscast.frontend.python.source import read_function
+from syscast.frontend.python.unit import Unit
+from syscast.spec.objectspec import ObjectSpec
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Sequence
+
+    from syscast.btf.lookup import Btf
+    from syscast.events.event import Event
+    from syscast.frontend.python.source import SourceText
+    from syscast.ir.program import Function, Program, ProgramContext
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """A probe given as expressions: fields with names, and a condition."""
+
+    fields: tuple[tuple[str, ast.expr, SourceText], ...] = ()
+    condition: tuple[ast.expr, SourceText] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One probe to compile.
+
+    Attributes:
+        probe: The name that events carry.
+        contexts: One program's surroundings, or entry's and exit's.
+        body: A Python function, or `Expressions`.
+    """
+
+    probe: str
+    contexts: tuple[ProgramContext, ...]
+    body: object
+
+
+def lower(
+    requests: Sequence[Request], btf: Btf, *, arch: str, companions: Sequence[Function] = ()
+) -> tuple[Program, dict[int, type[Event]]]:
+    """Lower probes into one IR program.
+
+    Args:
+        requests: The probes of one object.
+        btf: Types of the kernel, or of the one module that the probes attach to.
+        arch: Machine whose registers the programs read.
+        companions: Functions made elsewhere that belong into the object.
+
+    Raises:
+        CompileError: A probe is outside the language.
+    """
+    unit = Unit()
+    for request in requests:
+        if isinstance(request.body, Expressions):
+            lower_expressions(
+                unit,
+                btf,
+                request.contexts,
+                request.probe,
+                fields=request.body.fields,
+                condition=request.body.condition,
+            )
+        else:
+            assert isinstance(request.body, FunctionType)
+            lower_probe(unit, btf, read_function(request.body), request.contexts, request.probe)
+    for function in companions:
+        unit.add(msgspec.structs.replace(function, id=unit.program_id()))
+    name = requests[0].probe if requests else "syscast"
+    return unit.program(name, arch), unit.classes
+
+
+def build(program: Program, btf: Btf) -> bytes:
+    """Compile an IR program to an ELF object, without the cache."""
+    from syscast.compiler.backend import build_object  # noqa: PLC0415  (a warm start needs none)
+
+    return build_object(program, btf)
+
+
+def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSpec, bool]:
+    """Compile an IR program, or find its object in the cache.
+
+    Args:
+        program: From `lower`.
+        btf: What it was lowered against.
+        identity: Content key of that BTF: type ids in IR mean nothing without it.
+
+    Returns:
+        The object, and whether it came from the cache.
+    """
+    from syscast.compiler.cache import Cache  # noqa: PLC0415  (keeps `lower` light)
+
+    cache = Cache.default()
+    key = _key(program, identity)
+    held = cache.get(key)
+    if held is not None:
+        try:
+            return ObjectSpec.decode(held), True
+        except msgspec.MsgspecError:
+            pass  # an older layout of the blueprint: made again and overwritten
+    from syscast.spec.read import read_object  # noqa: PLC0415  (pyelftools; a warm start needs none)
+
+    try:
+        spec = read_object(build(program, btf), program.name)
+    except FormatError as error:
+        from syscast.errors import InternalError  # noqa: PLC0415
+
+        raise InternalError(
+            "the compiler made an object that cannot be read", str(error)
+        ) from error
+    cache.put(key, spec.encode())
+    return spec, False
+
+
+def _key(program: Program, identity: str) -> str:
+    digest = hashlib.sha256()
+    for part in (syscast.__version__, _compiler_stamp(), identity, repr(program)):
+        digest.update(part.encode(errors="surrogateescape"))
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _compiler_stamp() -> str:
+    """Changes whenever the compiler's own files do, as they do in a checkout."""
+    root = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120  (pathlib costs a start 5 ms)
+    stamps = []
+    for package in ("passes", "codegen", "ir", "spec"):
+        with os.scandir(os.path.join(root, package)) as entries:  # noqa: PTH118
+            stamps += [
+                f"{entry.name}:{entry.stat().st_mtime_ns}"
+                for entry in entries
+                if entry.name.endswith(".py")
+            ]
+    return ",".join(sorted(stamps))

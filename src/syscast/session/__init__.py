@@ -1,0 +1,1 @@
+"""Probes and sessions: compile, load, attach, read. Here the two towers meet."""

@@ -1,0 +1,109 @@
+"""What ``attach`` filters by, inside the kernel, and how it is told to the programs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syscast.errors import UsageError
+from syscast.spec.meta import (
+    FILTER_CGROUP,
+    FILTER_COMM,
+    FILTER_FOLLOW,
+    FILTER_NETNS,
+    FILTER_PID,
+    FILTER_TID,
+    FILTER_UID,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_COMM_SIZE = 16
+_U32_END = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which tasks a probe reports; what is None is not asked. All that is given must hold.
+
+    Attributes:
+        pid: Process (thread group) id.
+        tid: Thread id.
+        comm: Command name, at most 15 bytes.
+        uid: Real user id in the initial user namespace.
+        cgroup: Path of a cgroup v2 directory; tasks in it and below it pass.
+        netns: Inode number of the task's network namespace, or a path such as
+            ``/run/netns/NAME`` or ``/proc/PID/ns/net``.
+        follow: With ``pid``: the process and every descendant born from then on.
+    """
+
+    pid: int | None = None
+    tid: int | None = None
+    comm: str | None = None
+    uid: int | None = None
+    cgroup: str | None = None
+    netns: int | str | None = None
+    follow: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("pid", "tid", "uid"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < _U32_END:
+                raise UsageError(f"filter '{name}': set: {value} is not an unsigned 32-bit number")
+        if self.comm is not None and not 0 < len(_comm(self.comm)) < _COMM_SIZE:
+            raise UsageError(
+                f"filter 'comm': set: '{self.comm}' can never match "
+                f"(the kernel keeps 1 to {_COMM_SIZE - 1} bytes)"
+            )
+        if self.follow and self.pid is None:
+            raise UsageError("filter 'follow': set: no pid is given (follow what?)")
+
+    def config(self) -> Mapping[str, int | bytes]:
+        """The values of the config fields (see `syscast.spec.meta`).
+
+        Raises:
+            UsageError: ``netns`` names no network namespace.
+        """
+        values: dict[str, int | bytes] = {}
+        flags = 0
+        if self.follow:
+            flags |= FILTER_FOLLOW
+        elif self.pid is not None:
+            flags |= FILTER_PID
+            values["pid"] = self.pid
+        for name, flag in (("tid", FILTER_TID), ("uid", FILTER_UID)):
+            value: int | None = getattr(self, name)
+            if value is not None:
+                flags |= flag
+                values[name] = value
+        if self.comm is not None:
+            flags |= FILTER_COMM
+            values["comm"] = _comm(self.comm).ljust(_COMM_SIZE, b"\0")
+        if self.netns is not None:
+            flags |= FILTER_NETNS
+            values["netns"] = _netns(self.netns)
+        if self.cgroup is not None:
+            flags |= FILTER_CGROUP
+        values["flags"] = flags
+        return values
+
+
+def _comm(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")
+
+
+def _netns(where: int | str) -> int:
+    if isinstance(where, int):
+        return where
+    if where.isdigit():
+        return int(where)
+    path = where if "/" in where else f"/run/netns/{where}"
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116  (pathlib costs a start 5 ms)
+    except OSError as error:
+        cause = os.strerror(error.errno or 0).lower()
+        raise UsageError(
+            f"filter 'netns': look up {path}: {cause} (give an inode number, a name of ip-netns, or a path)"
+        ) from None

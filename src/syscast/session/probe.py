@@ -1,0 +1,128 @@
+"""``Probe``: a Python function bound to a kernel target, and the decorators that make it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
+
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscast.session.session import Session
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Probe(Generic[P, R_co]):
+    """A function of the probe language and the place in the kernel where it runs.
+
+    Calling it runs the Python function itself, which is how its logic is tested without a kernel.
+
+    Attributes:
+        function: The Python function.
+        kind: The probe kind's name; ``function`` and ``call`` take the best one available.
+        target: The kernel function, tracepoint or syscall.
+        name: What events say they come from: the target.
+    """
+
+    def __init__(self, function: Callable[P, R_co], kind: str, target: str) -> None:
+        self.function = function
+        self.kind = kind
+        self.target = target
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", target)
+
+    @property
+    def name(self) -> str:
+        """The probe's name in events and messages."""
+        return self.target
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Probe {self.kind}:{self.target}>"
+
+    def attach(  # noqa: PLR0913  (one argument for each filter)
+        self,
+        *,
+        pid: int | None = None,
+        tid: int | None = None,
+        comm: str | None = None,
+        uid: int | None = None,
+        cgroup: str | None = None,
+        netns: int | str | None = None,
+        follow: bool = False,
+        command: list[str] | None = None,
+        ring_size: int | None = None,
+    ) -> Session:
+        """Compile, load and attach; see `syscast.attach` for the arguments and errors."""
+        from syscast.session.attach import attach  # noqa: PLC0415  (declaring a probe loads nothing)
+
+        return attach(
+            self,
+            pid=pid,
+            tid=tid,
+            comm=comm,
+            uid=uid,
+            cgroup=cgroup,
+            netns=netns,
+            follow=follow,
+            command=command,
+            ring_size=ring_size,
+        )
+
+
+class _Decorator:
+    """``@kind``, ``@kind()`` and ``@kind("target")``."""
+
+    def __init__(self, kind: str, doc: str) -> None:
+        self._kind = kind
+        self.__doc__ = doc
+
+    @overload
+    def __call__(self, target: Callable[P, R_co], /) -> Probe[P, R_co]: ...
+
+    @overload
+    def __call__(self, target: str = "", /) -> Callable[[Callable[P, R_co]], Probe[P, R_co]]: ...
+
+    def __call__(
+        self, target: Callable[P, R_co] | str = "", /
+    ) -> Probe[P, R_co] | Callable[[Callable[P, R_co]], Probe[P, R_co]]:
+        if callable(target):
+            return self._probe(target, "")
+        name = target
+
+        def bind(function: Callable[P, R_co]) -> Probe[P, R_co]:
+            return self._probe(function, name)
+
+        return bind
+
+    def _probe(self, function: Callable[P, R_co], target: str) -> Probe[P, R_co]:
+        own = getattr(function, "__name__", "")
+        if not target and not own.isidentifier():
+            raise UsageError(
+                f'probe: declare: a {type(function).__name__} has no name (@sc.{self._kind}("target"))'
+            )
+        return Probe(function, self._kind, target or own)
+
+
+kprobe = _Decorator("kprobe", "Run at a kernel function's entry, through a breakpoint or ftrace.")
+kretprobe = _Decorator("kretprobe", "Run when a kernel function returns; sees ``ret`` only.")
+fentry = _Decorator("fentry", "Run at a kernel function's entry, through a BPF trampoline.")
+fexit = _Decorator("fexit", "Run when a kernel function returns; sees arguments and ``ret``.")
+tracepoint = _Decorator(
+    "tracepoint", 'Run at a static tracepoint: ``@sc.tracepoint("sched:sched_process_exec")``.'
+)
+raw_tracepoint = _Decorator(
+    "raw_tracepoint", "Run at a tracepoint with its own typed arguments, before formatting."
+)
+syscall = _Decorator(
+    "syscall", "Run when a system call returns: arguments by name, ``ret``, ``duration``."
+)
+function = _Decorator(
+    "function", "Run at a kernel function's entry, by the best way this machine has."
+)
+call = _Decorator("call", "Run at entry and exit of a kernel function or syscall, as a generator.")
