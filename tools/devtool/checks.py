@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -39,15 +40,16 @@ CHECKS = (
 )
 
 
-def run_all() -> list[str]:
-    """Run every check, show the output of those that fail, and return their names."""
-    failed = []
+def run_all() -> list[tuple[str, str]]:
+    """Run every check; returns name and output of those that fail."""
+    failed: list[tuple[str, str]] = []
     for check in CHECKS:
         began = time.monotonic()
         try:
             done = subprocess.run(
                 [str(BIN / check.argv[0]), *check.argv[1:]],
                 cwd=ROOT,
+                env={**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}"},
                 check=False,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -64,10 +66,17 @@ def run_all() -> list[str]:
             flush=True,
         )
         if code != 0:
-            sys.stdout.write(output)
-            failed.append(check.name)
+            failed.append((check.name, output))
     return failed
 
 
+def main() -> int:
+    """Run `./dev check`."""
+    failed = run_all()
+    for name, output in failed:
+        print(f"\n{f' {name} '.center(100, '_')}\n{output}")
+    return 1 if failed else 0
+
+
 if __name__ == "__main__":
-    sys.exit(1 if run_all() else 0)
+    sys.exit(main())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vmtest import kernels, matrix, results, rootfs, session
 from vmtest.host import PROJECT, HarnessError, find_tool, say
 from vmtest.machine import Invocation, MachineDied
-from vmtest.suite import Limits
+from vmtest.suite import Limits, Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,8 @@ def pins() -> dict[str, str]:
             continue  # a marker leaves it out on this platform
         found[name] = distribution.version
         todo += distribution.requires or []
+    if not {"numpy", "pytest", "llvmlite"} <= set(found):
+        raise HarnessError("this is not the project's virtual environment (run it by ./dev vm)")
     return found
 
 
@@ -209,6 +211,17 @@ def _main(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
             worst = shell(name, options, arguments) or worst
         return worst
     began = time.monotonic()
+    reports = run_matrix(arguments, options, rest)
+    matrix.print_reports(reports)
+    counts = results.total(report.progress.counts() for report in reports)
+    print(results.closing_line(counts, time.monotonic() - began))
+    return 1 if matrix.failed(reports) else 0
+
+
+def run_matrix(
+    arguments: argparse.Namespace, options: session.Options, rest: Sequence[str]
+) -> list[Report]:
+    """Run the kernel tests on the kernels asked for, or on all of CI."""
     plan = matrix.Plan(
         arguments.kernel or kernels.MATRIX,
         pytest_arguments(rest),
@@ -216,8 +229,4 @@ def _main(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         Limits(arguments.test_timeout, arguments.timeout),
         ARTIFACTS,
     )
-    reports = matrix.run(plan, options)
-    matrix.print_reports(reports)
-    counts = results.total(report.progress.counts() for report in reports)
-    print(results.closing_line(counts, time.monotonic() - began))
-    return 1 if matrix.failed(reports) else 0
+    return matrix.run(plan, options)
