@@ -18,12 +18,12 @@ from syscast.events.envelope import KEYS, NO_HEADER, Envelope, Origin, RawRecord
 from syscast.events.fields import MISSING, Annotations, EventField, declared, from_schema
 from syscast.events.schema import FIRST_FIELD, envelope_key, layout
 from syscast.events.text import clock_text, decode_text, escape
-from syscast.events.values import KINDS
+from syscast.events.values import reader, text, writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from syscast.events.values import Json
+    from syscast.events.values import Json, Raw
     from syscast.spec.meta import SchemaMeta
 
     _State: TypeAlias = tuple["type[Event] | SchemaMeta", RawRecord, Origin | None]
@@ -85,10 +85,12 @@ class Event(metaclass=EventType):
         __match_args__: typing.ClassVar[tuple[str, ...]]
         _fields: typing.ClassVar[tuple[EventField, ...]]
         _readers: typing.ClassVar[tuple[Callable[[Event], object], ...]]
+        _writers: typing.ClassVar[tuple[tuple[int, Callable[[Raw], Json] | None], ...]]
         _schema: typing.ClassVar[SchemaMeta | None]
 
     _fields = ()
     _readers = ()
+    _writers = ()
     _schema = None
     __match_args__ = ()
 
@@ -121,7 +123,7 @@ class Event(metaclass=EventType):
 
         A value of the envelope whose name is also a field's is called ``envelope_<name>``.
         """
-        found = self._labelled()
+        found: dict[str, object] = {**self._labelled()}
         for field, read in zip(self._fields, self._readers, strict=True):
             found[field.name] = read(self)
         return found
@@ -134,17 +136,33 @@ class Event(metaclass=EventType):
         """
         return msgspec.json.encode(plain(self)).decode()
 
-    def _labelled(self) -> dict[str, object]:
-        taken = self.__match_args__
-        found: dict[str, object] = {envelope_key("event", taken): type(self).__name__}
-        if self._origin is not None:
-            envelope = self._origin.envelope(self._raw)
-            for key in KEYS:
-                found[envelope_key(key, taken)] = getattr(envelope, key)
+    def _labelled(self) -> dict[str, Json]:
+        """Give the class's name and the envelope under the keys of `to_dict`."""
+        found: dict[str, Json] = {"event": type(self).__name__}
+        origin, raw = self._origin, self._raw
+        if origin is not None:
+            found["time"] = origin.time(raw)
+            found["probe"] = origin.probe(raw)
+            found["cpu"] = raw[7]
+            found["pid"] = raw[3]
+            found["tid"] = raw[4]
+            found["comm"] = decode_text(raw[8])
+            found["cgroup_id"] = raw[2]
+            found["seq"] = raw[1]
+        taken = found.keys() & set(self.__match_args__)
+        if taken:
+            return {envelope_key(key, taken): value for key, value in found.items()}
         return found
 
     def _values(self) -> tuple[object, ...]:
         return tuple([read(self) for read in self._readers])
+
+    def _plains(self) -> list[Json]:
+        raw = self._raw
+        return [
+            cast("Json", raw[index]) if write is None else write(raw[index])
+            for index, write in self._writers
+        ]
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -165,10 +183,12 @@ class Event(metaclass=EventType):
         return _restore, (made_of, self._raw, self._origin)
 
     def __repr__(self) -> str:
-        shown = []
-        for field, value in zip(self._fields, self._values(), strict=True):
-            text = repr(value) if field.type.kind in {"str", "bytes"} else field.text(value)
-            shown.append(f"{field.name}={text}")
+        shown = [
+            f"{field.name}={value!r}"
+            if field.type.kind == "str"
+            else f"{field.name}={text(value)}"
+            for field, value in zip(self._fields, self._plains(), strict=True)
+        ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __str__(self) -> str:
@@ -220,22 +240,13 @@ for _key, _read in (
 
 
 def _field_reader(index: int, field: EventField) -> Callable[[Event], object]:
-    """Make the function that reads one field of an event; one closure per kind of work."""
-    decode = KINDS[field.type.kind].decode
-    if decode is not None:
-        return lambda event: decode(cast("bytes", event._raw[index]))  # noqa: SLF001 - part of Event
-    if field.type.enum is not None:
-        members: Mapping[object, object] = dict(field.type.enum._value2member_map_)
-        find = members.get
-
-        def named(event: Event) -> object:
-            raw = event._raw[index]  # noqa: SLF001 - part of Event
-            return find(raw, raw)
-
-        return named
-    return lambda event: event._raw[index]  # noqa: SLF001 - part of Event
+    read = reader(field.type)
+    if read is None:
+        return lambda event: event._raw[index]  # noqa: SLF001 - part of Event
+    return lambda event: read(event._raw[index])  # noqa: SLF001 - part of Event
 
 
+_TO_QUOTE = frozenset(' ="')
 _RESERVED = frozenset(dir(Event)) - set(KEYS)
 
 
@@ -258,13 +269,12 @@ def _declare(
             raise UsageError(f"{where}: it inherits fields twice (use one base with fields)")
         fields = {field.name: field for base in parents for field in base._fields}
         fields |= {field.name: field for field in declared(body, _RESERVED)}
-    readers = []
-    for index, field in enumerate(fields.values(), FIRST_FIELD):
-        read = _field_reader(index, field)
-        readers.append(read)
-        setattr(cls, field.attribute, property(read))
+    numbered = tuple(enumerate(fields.values(), FIRST_FIELD))
     cls._fields = tuple(fields.values())
-    cls._readers = tuple(readers)
+    cls._readers = tuple(_field_reader(index, field) for index, field in numbered)
+    cls._writers = tuple((index, writer(field.type)) for index, field in numbered)
+    for field, read in zip(cls._fields, cls._readers, strict=True):
+        setattr(cls, field.attribute, property(read))
     cls._schema = schema
     setattr(cls, "__match_args__", tuple(fields))  # noqa: B010 - checkers make their own
 
@@ -274,22 +284,28 @@ def fields_of(cls: type[Event]) -> tuple[EventField, ...]:
     return cls._fields
 
 
+def field_texts(event: Event) -> list[str]:
+    """Write each field's value for people: on one line, safe for terminals."""
+    return [text(value) for value in event._plains()]  # noqa: SLF001 - part of Event
+
+
 def fields_text(event: Event) -> str:
     """Write the fields as ``name=value`` with spaces between, safe for terminals."""
     shown = []
-    for field, value in zip(event._fields, event._values(), strict=True):  # noqa: SLF001 - part of Event
-        text = field.text(value)
-        if field.type.kind == "str" and (not text or " " in text or "=" in text or '"' in text):
-            text = '"' + text.replace('"', '\\"') + '"'
-        shown.append(f"{escape(field.name)}={text}")
+    for field, value in zip(event._fields, field_texts(event), strict=True):
+        quoted = field.type.kind == "str" and (not value or set(value) & _TO_QUOTE)
+        shown.append(f"{escape(field.name)}={_quote(value) if quoted else value}")
     return " ".join(shown)
+
+
+def _quote(value: str) -> str:
+    return '"' + value.replace('"', '\\"') + '"'
 
 
 def plain(event: Event) -> dict[str, Json]:
     """Give `Event.to_dict` with values that JSON takes; see `Event.to_json`."""
-    found = cast("dict[str, Json]", event._labelled())  # noqa: SLF001 - part of Event
-    for field, value in zip(event._fields, event._values(), strict=True):  # noqa: SLF001 - part of Event
-        found[field.name] = field.plain(value)
+    found = event._labelled()  # noqa: SLF001 - part of Event
+    found.update(zip(event.__match_args__, event._plains(), strict=True))  # noqa: SLF001 - part of Event
     return found
 
 

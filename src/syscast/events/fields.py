@@ -12,7 +12,7 @@ import msgspec
 from syscast.errors import UsageError
 from syscast.events.fieldtypes import FieldType, resolve
 from syscast.events.schema import ordered
-from syscast.events.values import KINDS, Json, Raw
+from syscast.events.values import KINDS, Raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -46,17 +46,6 @@ class EventField(msgspec.Struct, frozen=True):
     def encode(self, value: object) -> Raw:
         """Turn a Python value into the raw one; see `syscast.events.values.Kind.encode`."""
         return KINDS[self.type.kind].encode(self.type, value)
-
-    def plain(self, value: object) -> Json:
-        """Turn a value into what JSON takes."""
-        convert = KINDS[self.type.kind].plain
-        if convert is not None:
-            return convert(value)
-        return value if isinstance(value, (int, str)) else str(value)
-
-    def text(self, value: object) -> str:
-        """Write a value for people: one line, safe for terminals."""
-        return KINDS[self.type.kind].text(value)
 
 
 class Annotations(typing.NamedTuple):

@@ -7,6 +7,7 @@ newlines, bidirectional overrides or no valid UTF-8 at all.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,13 @@ def address_text(address: IPv4Address | IPv6Address) -> str:
 def clock_text(ns: int) -> str:
     """Write a wall-clock time in ns since 1970 as local ``HH:MM:SS.ffffff``."""
     seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{_second_text(seconds)}.{rest // 1000:06}"
+
+
+@lru_cache(maxsize=64)
+def _second_text(seconds: int) -> str:
     try:
         local = time.localtime(seconds)
     except (OverflowError, OSError, ValueError):  # no clock shows this; a record was damaged
-        return f"{ns}ns"
-    return f"{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}.{rest // 1000:06}"
+        return f"@{seconds}"
+    return f"{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}"

@@ -1,0 +1,217 @@
+"""Batches: a block of ring records as numpy structured arrays.
+
+A block of one schema is one array over a copy of the block: the ring headers lie hidden between
+the records, so nothing is taken apart. A mixed block is walked once and gathered by schema.
+Only this module needs numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from syscast.errors import UsageError
+from syscast.events.block import walk
+from syscast.events.event import make_events
+from syscast.events.schema import RING_HEADER_SIZE, envelope_key, pad, record_dtype, record_struct
+from syscast.spec.meta import RECORD_HEADER_SIZE
+
+if TYPE_CHECKING:
+    import struct
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from syscast.events.block import Buffer
+    from syscast.events.envelope import Origin, RawRecord
+    from syscast.events.event import Event
+    from syscast.events.sequence import SequenceTracker
+    from syscast.spec.meta import SchemaMeta
+
+Array: TypeAlias = npt.NDArray[np.void]
+_Words: TypeAlias = npt.NDArray[np.int64]
+_Words64: TypeAlias = npt.NDArray[np.uint64]
+
+_SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
+_IDS_WORD = (RING_HEADER_SIZE + 32) // 8
+"""The u64 of schema id, program id and CPU, counted from the ring header."""
+
+
+class ArrayLayouts:
+    """The numpy types of a decoder's schemas, made when first needed."""
+
+    def __init__(
+        self, schemas: Mapping[int, SchemaMeta], classes: Mapping[int, type[Event]]
+    ) -> None:
+        self.schemas = schemas
+        self.classes = classes
+        self._dtypes: dict[int, np.dtype[np.void]] = {}
+        self._structs: dict[int, struct.Struct] = {}
+
+    def size(self, schema_id: int) -> int:
+        """Bytes of a record without its ring header."""
+        return RECORD_HEADER_SIZE + self.schemas[schema_id].size
+
+    def dtype(self, schema_id: int) -> np.dtype[np.void]:
+        """The type of a whole ring record."""
+        found = self._dtypes.get(schema_id)
+        if found is None:
+            stride = RING_HEADER_SIZE + pad(self.size(schema_id))
+            schema = self.schemas[schema_id]
+            found = record_dtype(schema, lead=RING_HEADER_SIZE, stride=stride)
+            self._dtypes[schema_id] = found
+        return found
+
+    def unpacker(self, schema_id: int) -> struct.Struct:
+        """The `struct` of a whole ring record."""
+        found = self._structs.get(schema_id)
+        if found is None:
+            stride = RING_HEADER_SIZE + pad(self.size(schema_id))
+            schema = self.schemas[schema_id]
+            found = record_struct(schema, lead=RING_HEADER_SIZE, stride=stride)
+            self._structs[schema_id] = found
+        return found
+
+
+class Batch:
+    """Events that were read together.
+
+    ``time`` in the arrays is the wall clock in ns since 1970, as everywhere; see `times`.
+
+    Attributes:
+        read: Records in the block, bad ones among them, discarded ones not.
+    """
+
+    def __init__(
+        self, block: Buffer, layouts: ArrayLayouts, origin: Origin, uniform: int | None
+    ) -> None:
+        """Take a block; `syscast.events.records.Decoder.batch` does it.
+
+        Args:
+            block: Whole ring records with their ring headers; copied unless it is ``bytes``.
+            layouts: Of the schemas.
+            origin: What the records share.
+            uniform: The schema id of all records, None if they differ.
+        """
+        self._block = block if isinstance(block, bytes) else bytes(block)
+        self._words = np.frombuffer(self._block, "<u8", len(self._block) // 8)
+        self._layouts = layouts
+        self._origin = origin
+        self._uniform = uniform
+        self._arrays: dict[type[Event], Array] | None = None
+        self._places: _Words = np.empty(0, np.int64)
+        self._schemas: _Words = self._places
+        if uniform is not None:
+            self.read = self._length = len(self._block) // layouts.dtype(uniform).itemsize
+        else:
+            self.read, self._places, self._schemas = _find(self._block, self._words, layouts)
+            self._length = len(self._places)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+    def __repr__(self) -> str:
+        names = ", ".join(cls.__name__ for cls in self.arrays)
+        return f"<Batch of {len(self)} events: {names}>"
+
+    @property
+    def arrays(self) -> Mapping[type[Event], Array]:
+        """A structured array per event class in the batch; columns as in `record_dtype`."""
+        if self._arrays is None:
+            self._arrays = {self._layouts.classes[each]: self._array(each) for each in self._ids()}
+        return self._arrays
+
+    @property
+    def array(self) -> Array:
+        """The array of a batch of one event class.
+
+        Raises:
+            UsageError: The batch holds several classes.
+        """
+        return self._only()[1]
+
+    def times(self, cls: type[Event] | None = None) -> npt.NDArray[np.datetime64]:
+        """Wall-clock times as ``datetime64[ns]`` (UTC) of one class, by default the only one.
+
+        Raises:
+            UsageError: No class is given and the batch holds several.
+            KeyError: The batch holds no event of the class.
+        """
+        cls, array = self._only() if cls is None else (cls, self.arrays[cls])
+        column = array[envelope_key("time", cls.__match_args__)]
+        return cast("npt.NDArray[np.datetime64]", column.view("datetime64[ns]"))
+
+    def events(self) -> list[Event]:
+        """Make the events as objects, in the order they were read."""
+        classes = self._layouts.classes
+        if self._uniform is not None:
+            records = self._layouts.unpacker(self._uniform).iter_unpack(self._block)
+            return make_events(cast("Iterable[RawRecord]", records), classes, self._origin)
+        unpackers = {each: self._layouts.unpacker(each).unpack_from for each in self._ids()}
+        found = zip((self._places * 8).tolist(), self._schemas.tolist(), strict=True)
+        mixed = (unpackers[each](self._block, place) for place, each in found)
+        return make_events(cast("Iterable[RawRecord]", mixed), classes, self._origin)
+
+    def to_dicts(self) -> list[dict[str, object]]:
+        """Give `Event.to_dict` of each event, in the order they were read."""
+        return [event.to_dict() for event in self.events()]
+
+    def observe(self, tracker: SequenceTracker) -> None:
+        """Note the sequence numbers, in the order they were read."""
+        if self._uniform is not None:
+            step = self._layouts.dtype(self._uniform).itemsize // 8
+            tracker.observe_words(self._words[_SEQ_WORD::step], self._words[_IDS_WORD::step])
+        else:
+            places = self._places
+            tracker.observe_words(self._words[places + _SEQ_WORD], self._words[places + _IDS_WORD])
+
+    def _ids(self) -> list[int]:
+        if self._uniform is not None:
+            return [self._uniform]
+        return [int(each) for each in np.unique(self._schemas)]
+
+    def _array(self, schema_id: int) -> Array:
+        dtype = self._layouts.dtype(schema_id)
+        if self._uniform is not None:
+            array: Array = np.frombuffer(bytearray(self._block), dtype)
+        else:
+            width = dtype.itemsize // 8
+            places = self._places[self._schemas == schema_id]
+            windows = np.lib.stride_tricks.sliding_window_view(self._words, width)
+            array = windows[places].reshape(-1).view(dtype)
+        column = envelope_key("time", self._layouts.classes[schema_id].__match_args__)
+        array[column] += np.uint64(self._origin.offset_ns & 0xFFFFFFFFFFFFFFFF)
+        return array
+
+    def _only(self) -> tuple[type[Event], Array]:
+        classes = self._layouts.classes
+        if not self.arrays and len(classes) == 1:
+            schema_id, cls = next(iter(classes.items()))
+            return cls, np.empty(0, self._layouts.dtype(schema_id))
+        if len(self.arrays) != 1:
+            names = ", ".join(sorted(cls.__name__ for cls in self.arrays)) or "none"
+            raise UsageError(f"batch: take the only array: its event classes are {names}")
+        return next(iter(self.arrays.items()))
+
+
+def _find(block: bytes, words: _Words64, layouts: ArrayLayouts) -> tuple[int, _Words, _Words]:
+    """Walk a mixed block.
+
+    Returns:
+        How many records there are, then for the good ones the index of the word where the ring
+        header stands, and the schema id.
+    """
+    starts, lengths = walk(block)
+    sizes = np.array(lengths, np.int64)
+    places = (np.array(starts, np.int64) - RING_HEADER_SIZE) // 8
+    whole = sizes >= RECORD_HEADER_SIZE
+    places, sizes = places[whole], sizes[whole]
+    ids = (words[places + _IDS_WORD] & np.uint64(0xFFFF)).astype(np.int64)
+    good = np.zeros(len(ids), np.bool_)
+    for schema_id in layouts.schemas:
+        # A ring record has its exact size: only perf buffers pad, and they come one by one.
+        good |= (ids == schema_id) & (sizes == layouts.size(schema_id))
+    return len(starts), places[good], ids[good]

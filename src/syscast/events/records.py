@@ -1,0 +1,209 @@
+"""Decoding records into events or tuples: bytes in, objects out, no input or output of its own.
+
+Damaged records are counted, never raised: a session must not end because of one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import msgspec
+
+from syscast.errors import UsageError
+from syscast.events.block import is_uniform, walk
+from syscast.events.envelope import Origin
+from syscast.events.event import fields_of, make_event_class, make_events
+from syscast.events.schema import RING_HEADER_SIZE, ordered, pad, record_struct
+from syscast.events.sequence import SequenceTracker
+from syscast.spec.meta import RECORD_HEADER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from syscast.events.batch import ArrayLayouts, Batch
+    from syscast.events.block import Buffer
+    from syscast.events.envelope import RawRecord
+    from syscast.events.event import Event
+    from syscast.spec.meta import ProgramMeta, SchemaMeta
+
+    Unpack = Callable[[Buffer, int], RawRecord]
+    UnpackAll = Callable[[Buffer], Iterable[RawRecord]]
+
+SCHEMA_AT = 32
+"""Where the u16 schema id stands in a record."""
+
+_TAIL = 8
+"""A perf buffer pads its records; fewer bytes than this may follow the payload."""
+
+
+class _Layout(NamedTuple):
+    """How to unpack the records of one schema."""
+
+    schema: SchemaMeta
+    size: int
+    unpack: Unpack
+    unpack_ring: UnpackAll
+
+
+class Decoder:
+    """Decodes the records of one object's programs.
+
+    Attributes:
+        schemas: Schema id to layout.
+        classes: Schema id to event class.
+        sequence: The gaps seen so far.
+        read: Records seen, good and bad.
+        decoded: Records decoded.
+        decode_errors: Records that were short, long or of an unknown schema.
+    """
+
+    def __init__(
+        self,
+        schemas: Iterable[SchemaMeta],
+        programs: Iterable[ProgramMeta] = (),
+        classes: Mapping[int, type[Event]] | None = None,
+        clock_offset_ns: int = 0,
+    ) -> None:
+        """Prepare to decode.
+
+        Args:
+            schemas: Of the object.
+            programs: Of the object; they name the probes.
+            classes: Schema id to the class to use; others get an anonymous one.
+            clock_offset_ns: Wall clock minus boot clock.
+
+        Raises:
+            FormatError: A schema cannot be decoded.
+            UsageError: A class has other fields than its schema.
+        """
+        self.schemas = {each.id: each for each in schemas}
+        self.classes: dict[int, type[Event]] = {}
+        self.sequence = SequenceTracker()
+        self.read = self.decoded = self.decode_errors = 0
+        self._origin = Origin(clock_offset_ns, {each.id: each.probe for each in programs})
+        self._layouts: dict[int, _Layout] = {}
+        self._arrays: ArrayLayouts | None = None
+        for schema in self.schemas.values():
+            given = (classes or {}).get(schema.id)
+            if given is not None:
+                _check_class(given, schema)
+            self.classes[schema.id] = given or make_event_class(schema)
+            self._layouts[schema.id] = _layout(schema)
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """Wall clock minus boot clock; set it again when the wall clock was stepped."""
+        return self._origin.offset_ns
+
+    @clock_offset_ns.setter
+    def clock_offset_ns(self, offset: int) -> None:
+        self._origin = msgspec.structs.replace(self._origin, offset_ns=offset)
+
+    def events(self, records: Iterable[Buffer]) -> list[Event]:
+        """Decode single records, given without ring headers, in their order."""
+        return make_events(self.tuples(records), self.classes, self._origin)
+
+    def tuples(self, records: Iterable[Buffer]) -> list[RawRecord]:
+        """Unpack single records.
+
+        A tuple holds the boot time in ns, sequence number, cgroup id, pid, tid, schema id,
+        program id, CPU and comm (16 bytes), then the payload's raw values by offset: ints, and
+        bytes for strings and addresses.
+        """
+        found: list[RawRecord] = []
+        add = found.append
+        layouts = self._layouts
+        seen = 0
+        for record in records:
+            seen += 1
+            size = len(record)
+            if size < RECORD_HEADER_SIZE:
+                continue
+            layout = layouts.get(record[SCHEMA_AT] | record[SCHEMA_AT + 1] << 8)
+            if layout is not None and 0 <= size - layout.size < _TAIL:
+                add(layout.unpack(record, 0))
+        self._count(seen, found)
+        return found
+
+    def block_events(self, block: Buffer) -> list[Event]:
+        """Decode a block of whole ring records with their ring headers."""
+        return make_events(self.block_tuples(block), self.classes, self._origin)
+
+    def block_tuples(self, block: Buffer) -> list[RawRecord]:
+        """Unpack a block of whole ring records with their ring headers; see `tuples`."""
+        layout = self.uniform(block)
+        if layout is not None:
+            found = list(self._layouts[layout].unpack_ring(block))
+            self._count(len(found), found)
+            return found
+        return self._mixed_tuples(block)
+
+    def _mixed_tuples(self, block: Buffer) -> list[RawRecord]:
+        view = memoryview(block).cast("B")
+        words = view[: len(view) & ~7].cast("Q")
+        found: list[RawRecord] = []
+        add = found.append
+        layouts = self._layouts
+        starts, lengths = walk(view)
+        for at, size in zip(starts, lengths, strict=True):
+            if size < RECORD_HEADER_SIZE:
+                continue
+            layout = layouts.get(words[(at + SCHEMA_AT) >> 3] & 0xFFFF)
+            if layout is not None and size == layout.size:
+                add(layout.unpack(view, at))
+        self._count(len(starts), found)
+        return found
+
+    def batch(self, block: Buffer) -> Batch:
+        """Decode a block of whole ring records into numpy arrays."""
+        from syscast.events.batch import ArrayLayouts, Batch  # noqa: PLC0415 - numpy costs 100 ms
+
+        if self._arrays is None:
+            self._arrays = ArrayLayouts(self.schemas, self.classes)
+        made = Batch(block, self._arrays, self._origin, self.uniform(block))
+        self.read += made.read
+        self.decoded += len(made)
+        self.decode_errors += made.read - len(made)
+        made.observe(self.sequence)
+        return made
+
+    def uniform(self, block: Buffer) -> int | None:
+        """Give the schema id that all records of a block have, None if they differ or are bad."""
+        at = RING_HEADER_SIZE + SCHEMA_AT
+        if len(block) < at + 2:
+            return None
+        mark = bytes(memoryview(block)[at : at + 2])
+        schema_id = int.from_bytes(mark, "little")
+        layout = self._layouts.get(schema_id)
+        if layout is None or not is_uniform(block, layout.size, SCHEMA_AT, mark):
+            return None
+        return schema_id
+
+    def _count(self, seen: int, found: list[RawRecord]) -> None:
+        self.read += seen
+        self.decoded += len(found)
+        self.decode_errors += seen - len(found)
+        self.sequence.observe(found)
+
+
+def _layout(schema: SchemaMeta) -> _Layout:
+    size = RECORD_HEADER_SIZE + schema.size
+    stride = RING_HEADER_SIZE + pad(size)
+    ring = record_struct(schema, lead=RING_HEADER_SIZE, stride=stride)
+    return _Layout(
+        schema,
+        size,
+        cast("Unpack", record_struct(schema).unpack_from),
+        cast("UnpackAll", ring.iter_unpack),
+    )
+
+
+def _check_class(cls: type[Event], schema: SchemaMeta) -> None:
+    """Refuse a class whose raw values stand elsewhere than the object's."""
+    declared = [(each.name, each.type.kind, each.type.size) for each in fields_of(cls)]
+    stored = [(each.name, each.kind, each.size) for each in ordered(schema)]
+    if declared != stored:
+        raise UsageError(
+            f"event {cls.__name__!r}: decode: its fields differ from those of the object "
+            "(build the object again)"
+        )
