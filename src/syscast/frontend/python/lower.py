@@ -235,7 +235,11 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
 
     def parameters(low: Lowering, last: ProgramContext) -> list[Parameter]:
         anchor = ast.Name("", lineno=1, col_offset=0)
-        found = [Parameter(each.name, index, anchor) for index, each in enumerate(arguments)]
+        found = [
+            Parameter(each.name, index, anchor)
+            for index, each in enumerate(arguments)
+            if fields or each.where is not ArgFrom.NOWHERE
+        ]
         names = {each.name for each in found}
         if last.returns is not None and "ret" not in names:
             found.append(Parameter("ret", RETURN, anchor))

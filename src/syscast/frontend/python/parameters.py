@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from syscast.btf.render import type_name
 from syscast.btf.types import Ptr, Struct
-from syscast.frontend.python.eventing import is_char
 from syscast.frontend.python.members import from_natural
 from syscast.frontend.python.values import IntValue, Lowered, PtrValue
 from syscast.ir.ops import Argument
+from syscast.ir.program import ArgFrom
 from syscast.ir.types import IntType, PtrType, Space
 
 if TYPE_CHECKING:
@@ -111,11 +110,13 @@ def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowere
     anchor = (
         node if isinstance(node, ast.expr) else ast.copy_location(ast.Name(parameter.name), node)
     )
+    if source.where is ArgFrom.NOWHERE:
+        raise low.rejection(node, f"argument '{source.name}' cannot be read here: {source.why}")
     if source.data_loc or source.array:
-        pointer = low.reg(PtrType(Space.KERNEL, 0))
+        struct = _is_struct(low, source.type_id)
+        pointer = low.reg(PtrType(Space.KERNEL, source.type_id if struct else 0))
         low.add(Argument(pointer, parameter.index, span=low.span(node)))
-        text = source.data_loc or "char" in source.ctype
-        return PtrValue(pointer, source.type_id, Space.KERNEL, source.array, text)
+        return PtrValue(pointer, source.type_id, Space.KERNEL, source.array, source.string)
     resolved = low.btf.resolve(source.type_id) if source.type_id else 0
     kind = low.btf.type(resolved) if resolved else None
     if (
@@ -123,24 +124,21 @@ def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowere
         or source.user
         or (kind is None and source.ctype.rstrip().endswith("*"))
     ):
-        pointee = kind.type_id if isinstance(kind, Ptr) else 0
+        pointee = kind.type_id if isinstance(kind, Ptr) else source.pointee
         space = Space.USER if source.user else Space.KERNEL
         pointer = low.reg(PtrType(space, pointee, source.trusted))
         low.add(Argument(pointer, parameter.index, span=low.span(node)))
-        text = source.user and (is_char(low, pointee) or (not pointee and "char" in source.ctype))
-        return _annotated(low, parameter, PtrValue(pointer, pointee, space, text=text))
-    if isinstance(kind, Struct):
-        raise low.rejection(
-            node,
-            f"argument '{source.name}' is a {type_name(low.btf, source.type_id)} by value, which cannot be read yet",
-            "leave it out by naming the other arguments as keyword-only parameters",
-        )
+        return _annotated(low, parameter, PtrValue(pointer, pointee, space, text=source.string))
     natural = IntType(source.size * 8, signed=source.signed)
     value = low.reg(natural)
     low.add(Argument(value, parameter.index, span=low.span(node)))
     if not source.type_id:
         return IntValue(low.widen(node, value, natural), natural, name=source.name)
     return from_natural(low, anchor, value, source.type_id, source.name)
+
+
+def _is_struct(low: Lowering, type_id: int) -> bool:
+    return bool(type_id) and isinstance(low.btf.type(low.btf.resolve(type_id)), Struct)
 
 
 def _annotated(low: Lowering, parameter: Parameter, value: PtrValue) -> PtrValue:
