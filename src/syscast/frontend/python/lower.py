@@ -53,7 +53,7 @@ from syscast.ir.ops import (
     SlotStore,
     Suspend,
 )
-from syscast.ir.program import Function, ProgramContext
+from syscast.ir.program import ArgFrom, Function, ProgramContext
 from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Slot, Space
 
 if TYPE_CHECKING:
