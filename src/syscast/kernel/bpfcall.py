@@ -11,7 +11,7 @@ import errno
 from struct import pack_into
 from typing import TYPE_CHECKING
 
-from syscast.errors import KernelError
+from syscast.errors import KernelError, NotSupportedError
 from syscast.kernel.descriptors import Fd
 from syscast.kernel.syscalls import address, syscall
 
@@ -73,6 +73,9 @@ NAMES = (
 ATTR_SIZE = 168
 """Bytes of the largest member in use (that of BPF_PROG_LOAD)."""
 
+# The kernel's own errno, include/linux/errno.h, which leaks out of bpf(2); libc has no text for it.
+_ENOTSUPP = 524
+
 OBJ_NAME_LEN = 16
 """``BPF_OBJ_NAME_LEN``: bytes of a map's or program's name with its NUL."""
 
@@ -133,6 +136,9 @@ def failure(command: int, code: int, subject: str, cure: str = "") -> KernelErro
         from syscast.kernel.rights import cure_for  # noqa: PLC0415  # only when refused
 
         cure = cure_for(NAMES[command]) or cure
+    if code == _ENOTSUPP:
+        reason = f"the kernel does not support it{f' ({cure})' if cure else ''}"
+        return NotSupportedError(f"{subject}: {reason}", code, NAMES[command])
     return KernelError.from_errno(subject, code, NAMES[command], cure)
 
 

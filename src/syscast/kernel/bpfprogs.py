@@ -190,9 +190,9 @@ def prog_load_verbose(attr: ProgAttr, level: int = 1) -> Loaded:
 
 def _refusal(code: int, subject: str, log: str) -> KernelError:
     name = bpfcall.NAMES[bpfcall.PROG_LOAD]
-    if log or code == errno.EACCES:
-        # The last line of substance says why; the statistics behind it do not.
-        lines = [line for line in log.splitlines() if line and not line.startswith("processed ")]
+    # The last line of substance says why; the statistics behind it do not.
+    lines = [line for line in log.splitlines() if line and not line.startswith("processed ")]
+    if lines or code == errno.EACCES:
         reason = f" ({lines[-1]})" if lines else ""
         return VerifierError(f"{subject}: refused by the verifier{reason}", code, name, log)
     return failure(bpfcall.PROG_LOAD, code, subject)
