@@ -111,5 +111,5 @@ def write(path: str, results: Mapping[str, Result]) -> None:
         finally:
             fresh.unlink(missing_ok=True)
         for other in target.parent.iterdir():
-            if not other.name.lstrip(".").startswith(host.boot_id()):
+            if other != target and not other.name.lstrip(".").startswith(host.boot_id()):
                 other.unlink(missing_ok=True)
