@@ -59,7 +59,7 @@ def match_parameters(
         if position >= len(arguments):
             raise low.rejection(
                 arg,
-                f"{low.context.target} has {len(arguments)} arguments, this would be the {position + 1}th",
+                f"{low.context.target} has {len(arguments)} arguments, this would be number {position + 1}",
                 f"its arguments: {', '.join(known) or 'none'}",
             )
         matched.append(Parameter(arg.arg, position, arg, arg.annotation))

@@ -1,0 +1,88 @@
+"""Every rejected program says where, what and what instead; the golden files are what users read."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from syscast.diagnostics import CompileError
+from syscast.frontend.python.lower import lower_probe
+from syscast.frontend.python.source import read_function
+from syscast.frontend.python.unit import Unit
+from syscast.probes.fentry import FENTRY
+
+HERE = Path(__file__).parent
+GOLDEN = HERE.parents[1] / "golden" / "diagnostics"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"syscast_test_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bad_probes = load("bad_probes")
+small_kernel = load("small_kernel").small_kernel
+PROBES = {
+    name: value
+    for name, value in vars(bad_probes).items()
+    if inspect.isfunction(value) and value.__module__ == bad_probes.__name__
+}
+
+
+@pytest.fixture(scope="module")
+def btf():
+    return small_kernel()
+
+
+def rejected(btf, function, role="probe"):
+    target = FENTRY.resolve("inet_listen", btf)
+    with pytest.raises(CompileError) as caught:
+        lower_probe(
+            Unit(), btf, read_function(function), FENTRY.contexts(target, role=role), "inet_listen"
+        )
+    return caught.value
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_golden(btf, name):
+    role = "call" if name in {"yield_in_if", "yield_value", "two_yields"} else "probe"
+    text = str(rejected(btf, PROBES[name], role)).replace(str(HERE) + os.sep, "") + "\n"
+    golden = GOLDEN / f"{name}.err"
+    if os.environ.get("SYSCAST_UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_every_golden_file_has_its_program():
+    assert {path.stem for path in GOLDEN.glob("*.err")} == set(PROBES)
+
+
+def test_the_caret_stands_under_the_exact_expression(btf):
+    for finding in rejected(btf, PROBES["unknown_field"]).diagnostics:
+        span = finding.span
+        assert finding.source[span.column - 1 : span.end_column - 1] == "sock.sk.skc_rcv_sadr"
+
+
+def test_columns_count_characters_not_bytes(btf):
+    def umlaut(sock, backlog):
+        größe = backlog.wert
+        return größe
+
+    (finding,) = rejected(btf, umlaut).diagnostics
+    span = finding.span
+    assert finding.source[span.column - 1 : span.end_column - 1] == "backlog.wert"
+
+
+def test_a_function_without_source_is_refused(btf):
+    namespace: dict[str, object] = {}
+    exec("def probe(sock, backlog): return None", namespace)  # noqa: S102
+    with pytest.raises(CompileError, match="source text cannot be read"):
+        read_function(namespace["probe"])
