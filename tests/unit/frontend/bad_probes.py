@@ -1,6 +1,5 @@
 """Programs outside the language; each has a golden file with what its user reads."""
 
-# ruff: noqa
 import syscast as sc
 from syscast import current, now, u16, u32
 from syscast.kernel import file
