@@ -21,7 +21,18 @@ from syscast.frontend.python.values import (
     boolean,
     constant,
 )
-from syscast.ir.ops import Branch, Compare, Convert, ExactCompare, Jump, Op, Predicate, SlotAddr
+from syscast.ir.ops import (
+    Branch,
+    Compare,
+    Convert,
+    ExactCompare,
+    Jump,
+    Op,
+    Predicate,
+    SlotAddr,
+    SlotLoad,
+    SlotStore,
+)
 from syscast.ir.types import BOOL, I64, U64, Const, IntType, PtrType, Reg, Slot, Space, Value
 
 if TYPE_CHECKING:
@@ -195,6 +206,8 @@ class Lowering:
 
     def truth(self, node: ast.expr, value: Lowered | None = None) -> Value:
         """Whether Python would take an expression for true."""
+        if value is None and isinstance(node, ast.BoolOp):
+            return self._truth_of_all(node)
         value = self.known(node, self.expr(node) if value is None else value)
         if isinstance(value, BoolValue):
             return value.value
@@ -215,6 +228,24 @@ class Lowering:
         raise self.rejection(
             node, f"{self.describe(value)} has no truth value in a probe", _hint_for(value)
         )
+
+    def _truth_of_all(self, node: ast.BoolOp) -> Value:
+        """``and`` and ``or`` where only the truth counts, so that operands may be of any sort."""
+        stop_when = isinstance(node.op, ast.Or)
+        answer = self.builder.slot("truth", BOOL, 1)
+        end = self.builder.label("or" if stop_when else "and")
+        for position, operand in enumerate(node.values):
+            truth = self.truth(operand)
+            self.add(SlotStore(answer, truth, span=self.span(operand)))
+            if position < len(node.values) - 1:
+                more = self.builder.label("more")
+                self.branch(operand, truth, *((end, more) if stop_when else (more, end)))
+                self.builder.start(more)
+        self.jump(end)
+        self.builder.start(end)
+        result = self.reg(BOOL)
+        self.add(SlotLoad(result, answer, span=self.span(node)))
+        return result
 
     def describe(self, value: Lowered) -> str:
         """What a value is, for messages."""
