@@ -65,6 +65,10 @@ class Builder:
         if isinstance(op, TERMINATORS):
             self._open = None
 
+    def count(self) -> int:
+        """How many blocks were begun."""
+        return len(self._blocks)
+
     @property
     def terminated(self) -> bool:
         """Whether no block is open."""

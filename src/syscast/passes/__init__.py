@@ -1,1 +1,47 @@
-"""TODO docstring."""
+"""IR to IR: from what a front end lowers to what codegen reads, in one ordered tuple of passes.
+
+Each pass is a module with ``run(program, btf) -> program`` that says on top when, why and how.
+The IR is checked before the first and after each one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscast.errors import InternalError
+from syscast.ir.check import Layer, check
+from syscast.passes import context, current, emits, ledger, maps, raises, reads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscast.btf.lookup import Btf
+    from syscast.ir.program import Program
+
+PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
+    ("emits", emits.run),
+    ("ledger", ledger.run),
+    ("current", current.run),
+    ("context", context.run),
+    ("reads", reads.run),
+    ("raises", raises.run),
+    ("maps", maps.run),
+)
+"""Name and function of each pass, in order."""
+
+
+def run(program: Program, btf: Btf) -> Program:
+    """Lower a program to primitives.
+
+    Raises:
+        InternalError: A front end or a pass made malformed IR; the message names it.
+    """
+    check(program)
+    for name, lower in PASSES:
+        program = lower(program, btf)
+        try:
+            check(program)
+        except InternalError as error:
+            raise InternalError(f"pass '{name}' made malformed IR", str(error)) from error
+    check(program, Layer.PRIMITIVE)
+    return program

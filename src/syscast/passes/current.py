@@ -1,0 +1,126 @@
+"""Current, CurrentComm, Now -> helper calls and reads of the task.
+
+When: after the passes that ask for ids (emits, calls, filters), before context.
+Why: bpf_get_current_pid_tgid is called once a run, at its start; everything else where it is asked.
+How: the network namespace is ``task->nsproxy->net_ns->ns.inum``; nsproxy is NULL in a task that is
+exiting, which raises at the op's site. The parent is ``task->real_parent``, as in /proc/PID/stat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscast.btf.layout import find_member
+from syscast.btf.types import Ptr, Struct
+from syscast.errors import TargetError
+from syscast.ir import ops
+from syscast.ir.ops import BinaryOp, CurrentItem
+from syscast.ir.types import U32, U64, Const, PtrType, Space
+from syscast.passes.editor import KERNEL, each_function
+from syscast.passes.sites import Sites
+from syscast.passes.surroundings import PID_TGID, boot_time, pid_tgid
+
+if TYPE_CHECKING:
+    from syscast.btf.lookup import Btf
+    from syscast.ir.ops import Current, FieldRef, Op
+    from syscast.ir.program import Program
+    from syscast.ir.types import Reg, Value
+    from syscast.passes.editor import Editor
+
+_COMM_SIZE = 16
+_PATHS = {
+    CurrentItem.NETNS: ("nsproxy", "net_ns", "ns.inum"),
+    CurrentItem.PPID: ("real_parent", "tgid"),
+}
+
+
+def run(program: Program, btf: Btf) -> Program:
+    """Lower what is asked of the running task."""
+    return each_function(program, btf, Sites(program.sites), _edit)
+
+
+def _edit(editor: Editor) -> None:
+    entry = editor.entry
+    prologue = editor.label("task")
+
+    def visit(op: Op) -> bool:
+        match op:
+            case ops.Current():
+                _current(editor, op)
+            case ops.CurrentComm():
+                editor.helper_void("get_current_comm", op.dst, Const(_COMM_SIZE, U64))
+            case ops.Now():
+                editor.convert(boot_time(editor), U64, into=op.result)
+            case _:
+                return False
+        return True
+
+    editor.walk(visit)
+    if editor.has_slot(PID_TGID) and editor.function.context is not None:
+        editor.start_first(prologue)
+        slot = editor.slot(PID_TGID, U64)
+        editor.write_slot(slot, editor.helper("get_current_pid_tgid"))
+        editor.jump(entry)
+
+
+def _current(editor: Editor, op: Current) -> None:
+    value: Value
+    match op.item:
+        case CurrentItem.PID:
+            value = editor.binary(BinaryOp.LSHR, pid_tgid(editor), 32)
+        case CurrentItem.TID:
+            value = editor.convert(pid_tgid(editor), U32)
+        case CurrentItem.UID:
+            value = editor.convert(editor.helper("get_current_uid_gid"), U32)
+        case CurrentItem.GID:
+            value = editor.binary(BinaryOp.LSHR, editor.helper("get_current_uid_gid"), 32)
+        case CurrentItem.CPU:
+            value = editor.convert(editor.helper("get_smp_processor_id"), U32)
+        case CurrentItem.CGROUP_ID:
+            value = editor.helper("get_current_cgroup_id")
+        case CurrentItem.TASK:
+            value = editor.helper("get_current_task", type_=KERNEL)
+        case CurrentItem.NETNS | CurrentItem.PPID:
+            value = walk(editor, _task(editor), _PATHS[op.item], op.site)
+    editor.convert(value, op.result.type, into=op.result)
+
+
+def _task(editor: Editor) -> Reg:
+    type_id = editor.btf.find("task_struct", Struct) or 0
+    return editor.helper("get_current_task", type_=PtrType(Space.KERNEL, type_id))
+
+
+def walk(editor: Editor, base: Reg, steps: tuple[str, ...], site: int) -> Reg:
+    """Read members one after another, each through the pointer before; the last is a u32."""
+    for number, step in enumerate(steps):
+        type_ = base.type
+        assert isinstance(type_, PtrType)
+        field = member(editor.btf, type_.pointee, step)
+        if number + 1 < len(steps):
+            found = editor.btf.type(editor.btf.resolve(field.type_id))
+            pointee = found.type_id if isinstance(found, Ptr) else 0
+            made = editor.register(PtrType(Space.KERNEL, pointee))
+        else:
+            made = editor.register(U32)
+        editor.add(ops.FieldLoad(result=made, base=base, field=field, site=site))
+        base = made
+    return base
+
+
+def member(btf: Btf, struct_id: int, name: str) -> FieldRef:
+    """A member, ``a.b`` for one of an embedded struct.
+
+    Raises:
+        TargetError: The kernel's struct has none of this name.
+    """
+    root = btf.resolve(struct_id)
+    access: tuple[int, ...] = ()
+    at, bits = root, 0
+    for part in name.split("."):
+        found = find_member(btf, at, part)
+        if found is None:
+            raise TargetError(f"member '{name}': look up: type {root} has no such member")
+        access += found.access
+        bits += found.bit_offset
+        at = found.type_id
+    return ops.FieldRef(root, access, at, bits, name=name)

@@ -1,0 +1,197 @@
+"""Emit -> a record: reserve, payload, header, submit; the ledger counts it.
+
+When: after the checks (payload values are plain), before the prologues.
+Why: a kernel with a ring buffer gets the record in place; one without gets it from this program's
+scratch row by perf_event_output. Which one is known when the object is loaded: the helper's
+enumerator is CO-RE relocated to 0 or 1, and the verifier drops the other side.
+How: what can fail is done before the attempt is counted: buffers in kernel or user memory are read
+into the reserved record, and a failed read discards the record and raises, as if the read stood
+before the reservation. So ``tried`` = sent + ``dropped``, and numbers have no gaps but drops.
+Payload before header: its values are in registers, and the header's helpers would spill them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscast.errors import InternalError
+from syscast.ir import ops
+from syscast.ir.ops import BinaryOp
+from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
+from syscast.passes.editor import RECORD, each_function
+from syscast.passes.sites import Sites
+from syscast.passes.surroundings import EMITTED, boot_time, count, pid_tgid
+from syscast.spec.meta import EVENTS_MAP, RECORD_HEADER_SIZE, SCRATCH_MAP
+
+if TYPE_CHECKING:
+    from syscast.btf.lookup import Btf
+    from syscast.ir.ops import Emit, FieldInit, Op
+    from syscast.ir.program import Program
+    from syscast.ir.types import Reg
+    from syscast.passes.editor import Editor
+    from syscast.spec.meta import FieldMeta, SchemaMeta
+
+_BUFFERS = frozenset({"str", "bytes", "ipv4", "ipv6", "ip"})
+_CURRENT_CPU = Const(0xFFFFFFFF, U64)  # BPF_F_CURRENT_CPU
+_COMM_AT = 40
+_COMM_SIZE = 16
+_MAX_COPY = 256  # beyond, a helper call is shorter than inline moves
+
+
+def run(program: Program, btf: Btf) -> Program:
+    """Lower every Emit."""
+    schemas = {schema.id: schema for schema in program.schemas}
+
+    def edit(editor: Editor) -> None:
+        def visit(op: Op) -> bool:
+            if isinstance(op, ops.Emit):
+                _emit(editor, op, schemas[op.schema])
+                return True
+            return False
+
+        editor.walk(visit)
+
+    return each_function(program, btf, Sites(program.sites), edit)
+
+
+def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
+    size = RECORD_HEADER_SIZE + schema.size
+    slot = editor.slot("@record", RECORD)
+    ring, staged, have, full, sent = (
+        editor.label(hint) for hint in ("ring", "staged", "record", "full", "sent")
+    )
+    editor.branch(editor.exists("ringbuf_reserve"), ring, staged)
+
+    editor.start(ring)
+    arguments = (editor.map(EVENTS_MAP), Const(size, U64), Const(0, U64))
+    editor.write_slot(slot, editor.helper("ringbuf_reserve", *arguments, type_=RECORD))
+    editor.jump(have)
+
+    editor.start(staged)
+    row = editor.lookup(SCRATCH_MAP, Const(editor.function.id, U32))
+    editor.write_slot(slot, editor.convert(row, RECORD))
+    editor.jump(have)
+
+    editor.start(have)
+    record = editor.read_slot(slot)
+    editor.when(editor.is_null(record), full, "fill")
+    _payload(editor, record, op, schema)
+    number = count(editor, "tried") or Const(0, U64)
+    _header(editor, record, schema, number)
+    _send(editor, record, size, sent)
+
+    editor.start(full)
+    count(editor, "tried")
+    count(editor, "dropped")
+    editor.jump(sent)
+
+    editor.start(sent)
+    editor.write_slot(editor.slot(EMITTED, U64), Const(1, U64))
+
+
+def _send(editor: Editor, record: Reg, size: int, sent: str) -> None:
+    submit, output, lost = (editor.label(hint) for hint in ("submit", "output", "lost"))
+    editor.branch(editor.exists("ringbuf_reserve"), submit, output)
+    editor.start(submit)
+    editor.helper_void("ringbuf_submit", record, Const(0, U64))
+    editor.jump(sent)
+    editor.start(output)
+    events = editor.map(EVENTS_MAP)
+    arguments = (editor.context(), events, _CURRENT_CPU, record, Const(size, U64))
+    editor.branch(editor.failed("perf_event_output", *arguments), lost, sent)
+    editor.start(lost)
+    count(editor, "dropped")
+    editor.jump(sent)
+
+
+def _header(editor: Editor, record: Reg, schema: SchemaMeta, number: Reg | Const) -> None:
+    """meta.RECORD_HEADER: time, number, cgroup, pid, tid, schema, program, cpu, comm."""
+    editor.store(record, number, 8)
+    ids = pid_tgid(editor)
+    pid = editor.binary(BinaryOp.LSHR, ids, 32)
+    editor.store(record, editor.convert(pid, U32), 24)
+    editor.store(record, editor.convert(ids, U32), 28)
+    editor.store(record, Const(schema.id, U16), 32)
+    editor.store(record, Const(max(editor.function.id, 0), U16), 34)
+    editor.store(record, boot_time(editor), 0)
+    editor.store(record, editor.helper("get_current_cgroup_id"), 16)
+    cpu = editor.helper("get_smp_processor_id")
+    editor.store(record, editor.convert(cpu, U32), 36)
+    comm = editor.register(RECORD)
+    editor.add(ops.Offset(result=comm, ptr=record, delta=Const(_COMM_AT, I64)))
+    editor.helper_void("get_current_comm", comm, Const(_COMM_SIZE, U64))
+
+
+# ---------------------------------------------------------------- payload
+
+
+def _payload(editor: Editor, record: Reg, op: Emit, schema: SchemaMeta) -> None:
+    names = [each.name for each in schema.fields]
+    if [init.name for init in op.fields] != names:
+        raise InternalError(f"event '{schema.name}': emit: fields are not in the schema's order")
+    end = 0
+    for init, field in sorted(
+        zip(op.fields, schema.fields, strict=True), key=lambda pair: pair[1].offset
+    ):
+        _zero(editor, record, end, field.offset)
+        _field(editor, record, init, field)
+        end = field.offset + field.size
+    _zero(editor, record, end, schema.size)
+
+
+def _zero(editor: Editor, record: Reg, start: int, end: int) -> None:
+    """Padding goes out as zeros, not as what the ring held before."""
+    at = start
+    while at < end:
+        unit = next(u for u in (8, 4, 2, 1) if at % u == 0 and at + u <= end)
+        type_ = IntType(unit * 8, signed=False)
+        editor.store(record, Const(0, type_), RECORD_HEADER_SIZE + at)
+        at += unit
+
+
+def _field(editor: Editor, record: Reg, init: FieldInit, field: FieldMeta) -> None:
+    offset = RECORD_HEADER_SIZE + field.offset
+    value, type_ = init.value, init.value.type
+    if isinstance(type_, PtrType) and field.kind in _BUFFERS:
+        if type_.space in {Space.KERNEL, Space.USER}:
+            _read(editor, record, init, field)
+        elif field.size > _MAX_COPY:
+            source = editor.register(type_)
+            editor.add(ops.Offset(result=source, ptr=value, delta=Const(0, I64)))
+            target = _at(editor, record, offset)
+            editor.helper_void("probe_read_kernel", target, Const(field.size, U64), source)
+        else:
+            editor.add(ops.CopyBytes(dst=record, src=value, size=field.size, dst_offset=offset))
+        return
+    wanted = IntType(field.size * 8, signed=False)
+    if isinstance(type_, IntType) and type_.bits == field.size * 8:
+        wanted = type_
+    editor.store(record, editor.convert(value, wanted), offset)
+
+
+def _read(editor: Editor, record: Reg, init: FieldInit, field: FieldMeta) -> None:
+    """Read a buffer from kernel or user memory into the record, or give the record back."""
+    offset = RECORD_HEADER_SIZE + field.offset
+    type_ = init.value.type
+    assert isinstance(type_, PtrType)
+    name = "probe_read_user" if type_.space is Space.USER else "probe_read_kernel"
+    if field.kind == "str":
+        name += "_str"
+        editor.add(ops.Fill(ptr=record, size=field.size, offset=offset))
+    size = Const(field.size, U64)
+    bad = editor.failed(name, _at(editor, record, offset), size, init.value)
+    lost, give_back, read = (editor.label(hint) for hint in ("unread", "discard", "read"))
+    editor.branch(bad, lost, read)
+    site = editor.sites.at(editor.span, "MemoryError")
+    editor.start(lost)
+    editor.branch(editor.exists("ringbuf_reserve"), give_back, editor.raising(site))
+    editor.start(give_back)
+    editor.helper_void("ringbuf_discard", record, Const(0, U64))
+    editor.jump(editor.raising(site))
+    editor.start(read)
+
+
+def _at(editor: Editor, record: Reg, offset: int) -> Reg:
+    made = editor.register(RECORD)
+    editor.add(ops.Offset(result=made, ptr=record, delta=Const(offset, I64)))
+    return made
