@@ -38,6 +38,7 @@ _Answer = TypeVar("_Answer")
 POINTER_SIZE = 8
 _MAX_CHAIN = 64  # libbpf's MAX_RESOLVE_DEPTH is 32
 _MAX_SIZE = (1 << 32) - 1
+_MAX_ALIGN = 16  # __int128
 _CHAINED = (Typedef, Const, Volatile, Restrict, TypeTag)
 
 
@@ -173,8 +174,9 @@ class Btf:
 
         These are the candidates of a CO-RE relocation: see ``syscast.btf.relocate``.
         """
-        wanted = index.essential(name.encode())
-        for _, number in self._ask(lambda made: made.candidates(wanted)):
+        raw = name.encode()
+        wanted = index.essential(raw)
+        for _, number in self._ask(lambda made: made.candidates(raw)):
             if index.essential(self._raw_name(number)) == wanted:
                 yield self.start_id + number
 
@@ -269,7 +271,7 @@ class Btf:
         found = self.type(type_id)
         match found:
             case Int(size=size) | Enum(size=size) | Float(size=size):
-                align = min(size, POINTER_SIZE) or 1
+                align = min(size, _MAX_ALIGN) or 1
             case Ptr():
                 align = POINTER_SIZE
             case Array(element_id=inner):
