@@ -18,7 +18,7 @@ from syscast.errors import TargetError
 from syscast.ir.program import ProgramContext
 from syscast.link.tracing import TracingLink
 from syscast.probes import functions, slots
-from syscast.probes.kind import Target
+from syscast.probes.kind import Target, refusal
 from syscast.probes.parameters import WORD
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Tracing:
 
     def unavailable(self) -> str | None:
         """Why the kernel has no trampolines; None where they work."""
-        return None
+        return refusal(self.name)
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose."""

@@ -52,6 +52,19 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.module}:{self.name}" if self.module else self.name
 
 
+def refusal(*features: str) -> str | None:
+    """Why the kernel has none of some features; None where it has one, or cannot be asked.
+
+    Where rights are missing, an attachment is tried all the same: its error names the capability.
+    """
+    from syscast import features as table  # noqa: PLC0415  # compiling for others needs none
+
+    answers = [table.probe(name) for name in features]
+    if any(answer.outcome != table.NO for answer in answers):
+        return None
+    return answers[-1].reason
+
+
 class LoadedProgram(Protocol):
     """What a kind needs of a program in order to attach it; the loader's class has it."""
 

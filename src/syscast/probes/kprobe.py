@@ -20,7 +20,7 @@ from syscast.kernel import perf
 from syscast.link.kprobe_multi import KprobeMultiLink
 from syscast.link.perf_event import PerfEventLink
 from syscast.probes import functions, registers
-from syscast.probes.kind import Target
+from syscast.probes.kind import Target, refusal
 from syscast.probes.parameters import WORD, Parameter, parameter
 
 if TYPE_CHECKING:
@@ -89,11 +89,21 @@ class _Kprobe:
 
     def unavailable(self) -> str | None:
         """Why the kernel has no kprobes; None where they work."""
-        return None
+        return refusal("kprobe_multi", "kprobe")
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
-        """Choose between kprobe.multi and a perf event."""
-        return program
+        """Choose between kprobe.multi and a perf event.
+
+        A name with an offset, or with a module before it, is known to perf events only.
+        """
+        plain = program.section.startswith(("kprobe/", "kretprobe/"))
+        if not plain or program.attach_type or not program.target.isidentifier():
+            return program
+        from syscast import features  # noqa: PLC0415  # compiling for others needs none
+
+        if not features.supported("kprobe_multi"):
+            return program
+        return replace(program, attach_type=MULTI)
 
     def attach(self, program: LoadedProgram) -> Link:
         """Attach to the function that the program's spec names."""

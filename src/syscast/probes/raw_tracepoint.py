@@ -15,7 +15,7 @@ from syscast.errors import TargetError
 from syscast.ir.program import ProgramContext
 from syscast.link.tracing import RawTracepointLink, TracingLink
 from syscast.probes import functions, slots
-from syscast.probes.kind import Target
+from syscast.probes.kind import Target, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ class RawTracepoint:
 
     def unavailable(self) -> str | None:
         """Why raw tracepoints do not work here; None where they do."""
-        return None
+        return refusal("tp_btf" if self._typed else "raw_tracepoint")
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose: a program follows pointers or it does not."""

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.btf.types import Enum, Func, Int, Ptr, Struct, Typedef
+from syscast.btf.types import Func, Ptr
 from syscast.errors import TargetError
 from syscast.ir.program import ArgFrom, ArgumentSource, Guard, ProgramContext
 from syscast.link.tracing import RawTracepointLink, TracingLink
-from syscast.probes import registers, syscall_table
-from syscast.probes.kind import Target
+from syscast.probes import cnames, registers, syscall_table
+from syscast.probes.kind import Target, refusal
 from syscast.probes.parameters import WORD
 
 if TYPE_CHECKING:
@@ -35,15 +35,6 @@ _FUNCTION_PREFIX = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
 # The words of sys_enter(regs, id) and sys_exit(regs, ret).
 _REGS = 0
 _SECOND = 8
-_INT = {
-    "unsigned": "unsigned int",
-    "long": "long int",
-    "unsigned long": "long unsigned int",
-    "short": "short int",
-    "unsigned short": "short unsigned int",
-    "long long": "long long int",
-    "unsigned long long": "long long unsigned int",
-}
 
 
 class SyscallKind:
@@ -81,7 +72,7 @@ class SyscallKind:
             for each, member in zip(found.arguments, machine.syscall_arguments, strict=False)
         )
         returns = ArgumentSource(
-            "return", _int(types, "long int"), _SECOND, signed=True, ctype="long"
+            "return", cnames.find_type(types, "long"), _SECOND, signed=True, ctype="long"
         )
         return Target(
             kind=self.name,
@@ -137,7 +128,7 @@ class SyscallKind:
 
     def unavailable(self) -> str | None:
         """Why the tracepoints of system calls do not work here; None where they do."""
-        return None
+        return refusal("tp_btf" if self._typed else "raw_tracepoint")
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose."""
@@ -157,53 +148,20 @@ SYSCALL = SyscallKind()
 
 def _argument(types: Btf, found: SyscallArgument, member: str) -> ArgumentSource:
     """Where an argument is, and its BTF type as far as the kernel's BTF has one to point at."""
-    type_id, pointee, size, signed = 0, 0, WORD, False
-    if found.pointer:
-        pointee = _pointee(types, found.ctype)
-    else:
-        type_id = _named(types, found.ctype)
-        resolved = types.type(types.resolve(type_id)) if type_id else None
-        if isinstance(resolved, (Int, Enum)):
-            size, signed = resolved.size, resolved.signed
-        elif isinstance(resolved, Ptr):
-            return ArgumentSource(
-                found.name,
-                type_id,
-                where=ArgFrom.REGS,
-                member=member,
-                user=True,
-                ctype=found.ctype,
-            )
+    pointee = cnames.find_pointee(types, found.ctype) if found.pointer else 0
+    type_id = 0 if found.pointer else cnames.find_type(types, found.ctype)
+    hidden = type_id and isinstance(types.type(types.resolve(type_id)), Ptr)  # cap_user_header_t
+    size, signed = cnames.integer(types, type_id) or (WORD, False)
     return ArgumentSource(
         name=found.name,
         type_id=type_id,
         offset=_REGS,
         size=size,
         signed=signed,
-        user=found.pointer,
+        user=found.pointer or bool(hidden),
         where=ArgFrom.REGS,
         member=member,
         ctype=found.ctype,
         string=found.string,
         pointee=pointee,
     )
-
-
-def _pointee(types: Btf, ctype: str) -> int:
-    """What a pointer of one star points to; 0 where BTF does not know it."""
-    base = ctype.removesuffix("*").removeprefix("const ").strip()
-    return 0 if base.endswith("*") or base == "void" else _named(types, base)
-
-
-def _named(types: Btf, ctype: str) -> int:
-    tag, _, name = ctype.removeprefix("const ").partition(" ")
-    if tag in {"struct", "union"}:
-        return types.find(name, Struct) or 0
-    if tag == "enum":
-        return types.find(name, Enum) or 0
-    plain = ctype.removeprefix("const ")
-    return types.find(plain, Typedef) or _int(types, plain)
-
-
-def _int(types: Btf, ctype: str) -> int:
-    return types.find(_INT.get(ctype, ctype), Int) or 0

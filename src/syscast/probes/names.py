@@ -1,0 +1,74 @@
+"""Target strings: ``inet_listen``, ``kprobe:inet_listen``, ``sched:sched_switch``, ``syscall:openat``.
+
+Only the words are taken apart here; whether such a target exists is ``registry``'s question.
+"""
+
+from __future__ import annotations
+
+from syscast.btf.record import Record
+from syscast.errors import UsageError
+
+FUNCTION = "function"
+ALIASES = {
+    "kprobe": "kprobe",
+    "k": "kprobe",
+    "kretprobe": "kretprobe",
+    "kr": "kretprobe",
+    "fentry": "fentry",
+    "fexit": "fexit",
+    "tracepoint": "tracepoint",
+    "tp": "tracepoint",
+    "raw_tracepoint": "raw_tracepoint",
+    "raw_tp": "raw_tracepoint",
+    "tp_btf": "raw_tracepoint",
+    "syscall": "syscall",
+    "function": FUNCTION,
+    "call": FUNCTION,
+}
+"""What may stand before a target's first colon, and the kind that is meant."""
+
+
+class Name(Record):
+    """A target string taken apart.
+
+    Attributes:
+        kind: A kind's name, ``function``, or ``""`` where the string does not say.
+        scope: What stands before the last colon: a tracepoint's category or a module.
+        name: The function, tracepoint or system call.
+    """
+
+    kind: str
+    scope: str
+    name: str
+
+    @property
+    def scoped(self) -> str:
+        """Scope and name."""
+        return f"{self.scope}:{self.name}" if self.scope else self.name
+
+
+def parse(text: str, kind: str = "") -> Name:
+    """Take a target string apart.
+
+    Args:
+        text: As the user wrote it.
+        kind: The kind, where it is known already; the string may repeat it.
+
+    Raises:
+        UsageError: Empty parts, too many parts, or another kind than ``kind``.
+    """
+    parts = text.strip().split(":")
+    said = ALIASES.get(parts[0], "") if len(parts) > 1 else ""
+    if said:
+        parts = parts[1:]
+    wanted = ALIASES.get(kind, kind)
+    if said and wanted and said != wanted and FUNCTION not in {said, wanted}:
+        raise UsageError(f"target '{text}': read: it is to be a {wanted} and says {said}")
+    if not all(parts) or len(parts) > 2 or any(c.isspace() for c in text.strip()):
+        raise UsageError(
+            f"target '{text}': read: not of the form [KIND:][MODULE or CATEGORY:]NAME "
+            f"(kinds: {', '.join(dict.fromkeys(ALIASES.values()))})"
+        )
+    scope = parts[0] if len(parts) == 2 else ""
+    exact = wanted if wanted and wanted != FUNCTION else said or wanted
+    return Name(exact, scope, parts[-1])

@@ -1,0 +1,290 @@
+"""All kinds, and which of them a target takes on this machine.
+
+For functions: a trampoline (fentry, fexit) before kprobes. It passes typed arguments, needs no
+perf event, does not share the guard that makes perf-style probes lose hits, and its link ends with
+the process. For system calls: the raw tracepoints that all of them pass. A tracepoint given by name alone is
+taken raw, since that works without tracefs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscast.btf.record import Record
+from syscast.btf.types import Func, Typedef
+from syscast.errors import NotSupportedError, TargetError, UsageError
+from syscast.probes import names
+from syscast.probes.kind import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syscast.btf.lookup import Btf
+    from syscast.link.protocol import Link
+    from syscast.probes.kind import Kind, LoadedProgram, Role, Target
+    from syscast.probes.names import Name
+    from syscast.spec.objectspec import ProgramSpec
+
+KINDS = ("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall")
+"""The names of all kinds."""
+
+_FUNCTION_KINDS = {"probe": ("fentry", "kprobe"), "call": ("fexit", "kretprobe")}
+_WHY = {
+    "fentry": "a trampoline: typed arguments, no breakpoint, ends with the process",
+    "fexit": "a trampoline: arguments and return value, ends with the process",
+    "kprobe": "arguments from registers, by ftrace or a breakpoint",
+    "kretprobe": "the return value from a register, by ftrace or a breakpoint",
+    "raw_tracepoint": "the tracepoint's own arguments, without a record in between",
+    "tracepoint": "the fields of the tracepoint's record",
+    "syscall": "raw tracepoints that every system call passes, filtered by its number",
+}
+
+
+class Choice(Record):
+    """How a target would be attached.
+
+    Attributes:
+        kind: The kind chosen.
+        target: What it found.
+        role: For which it was chosen.
+        reason: Why this kind.
+        rejected: (kind, why not) of those that would have come before it.
+        types: The BTF that the target's type ids belong to: the kernel's, or a module's.
+    """
+
+    kind: Kind
+    target: Target
+    role: Role
+    reason: str
+    rejected: tuple[tuple[str, str], ...]
+    types: Btf
+
+
+def get(name: str) -> Kind:
+    """A kind by its name, in the form that suits this machine.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    # Imported one by one: a session needs one or two of them.
+    match name:
+        case "fentry" | "fexit":
+            from syscast.probes import fentry  # noqa: PLC0415
+
+            return fentry.FENTRY if name == "fentry" else fentry.FEXIT
+        case "kprobe" | "kretprobe":
+            from syscast.probes import kprobe  # noqa: PLC0415
+
+            return kprobe.KPROBE if name == "kprobe" else kprobe.KRETPROBE
+        case "raw_tracepoint":
+            from syscast.probes.raw_tracepoint import RawTracepoint  # noqa: PLC0415
+
+            return RawTracepoint(typed=_typed())
+        case "tracepoint":
+            from syscast.probes.tracepoint import TRACEPOINT  # noqa: PLC0415
+
+            return TRACEPOINT
+        case "syscall":
+            from syscast.probes.syscall import SyscallKind  # noqa: PLC0415
+
+            return SyscallKind(typed=_typed())
+        case _:
+            raise UsageError(f"kind '{name}': look up: there is none (kinds: {', '.join(KINDS)})")
+
+
+def _typed() -> bool:
+    return refusal("tp_btf") is None
+
+
+def choose(
+    text: str, role: Role = "probe", *, kind: str = "", types: Btf | None = None, here: bool = True
+) -> Choice:
+    """Find a target and the best way to attach to it.
+
+    Args:
+        text: A target string, see ``names``.
+        role: ``probe`` for one program, ``call`` for one at the entry and one at the exit.
+        kind: The kind, where the string does not say it; ``function`` and ``call`` are no kinds and
+            mean the best.
+        types: The kernel's BTF; the running kernel's by default.
+        here: Whether it must work on this machine. Without, the first kind that knows the target
+            is taken.
+
+    Raises:
+        TargetError: No such target, or none that has an exit, for ``call``.
+        NotSupportedError: It exists, and no kind can attach to it here.
+        UsageError: A target string that cannot be read.
+    """
+    from syscast.btf import source  # noqa: PLC0415  # not needed to attach
+
+    name = names.parse(text, kind)
+    kernel = types if types is not None else source.kernel()
+    if name.kind and name.kind != names.FUNCTION:
+        return _explicit(name.kind, name, role, kernel, here=here)
+    sort = names.FUNCTION if name.kind else _sort(name, kernel)
+    if sort != names.FUNCTION:
+        return _explicit(sort, name, role, kernel, here=here)
+    return _function(name, role, _types_of_function(name, kernel), here=here)
+
+
+def _explicit(kind_name: str, name: Name, role: Role, kernel: Btf, *, here: bool) -> Choice:
+    """Take the kind that the user named, or that is the only one."""
+    kind = get(kind_name)
+    types = kernel
+    if kind_name in {"fentry", "fexit", "kprobe", "kretprobe"}:
+        types = _types_of_function(name, kernel)
+    elif kind_name == "raw_tracepoint":
+        types = _types_of_tracepoint(name, kernel)
+    wanted = name.scoped if kind_name in {"tracepoint", "raw_tracepoint"} else name.name
+    if kind_name == "syscall" and name.scope:
+        raise TargetError(f"syscall '{name.scoped}': look up: a system call has no module")
+    target = kind.resolve(wanted, types)
+    kind.contexts(target, role=role)
+    why = kind.unavailable() if here else None
+    if why is not None:
+        raise NotSupportedError(
+            f"{kind_name} '{target.name}': attach: {why}{_instead(name, kind_name)}"
+        )
+    return Choice(kind, target, role, _WHY[kind_name], (), types)
+
+
+def _instead(name: Name, kind_name: str) -> str:
+    """A hint to the kinds that could do it."""
+    if kind_name in {"fentry", "kprobe"}:
+        return f" (say function:{name.scoped} to take what works here)"
+    if kind_name == "tracepoint":
+        return f" (raw_tracepoint:{name.name} needs no tracefs)"
+    return ""
+
+
+def _function(name: Name, role: Role, types: Btf, *, here: bool) -> Choice:
+    """The first kind for functions that works."""
+    rejected: list[tuple[str, str]] = []
+    unknown: TargetError | None = None
+    for kind_name in _FUNCTION_KINDS[role]:
+        kind = get(kind_name)
+        why = kind.unavailable() if here else None
+        try:
+            target = kind.resolve(name.name, types)
+            kind.contexts(target, role=role)
+        except TargetError as error:
+            unknown = unknown or error
+            rejected.append((kind_name, str(error)))
+            continue
+        if why is None:
+            return Choice(kind, target, role, _WHY[kind_name], tuple(rejected), types)
+        rejected.append((kind_name, why))
+    if unknown is not None:
+        raise unknown
+    reasons = "; ".join(f"{kind_name}: {why}" for kind_name, why in rejected)
+    raise NotSupportedError(f"function '{name.scoped}': attach: no way on this machine: {reasons}")
+
+
+def _sort(name: Name, kernel: Btf) -> str:
+    """What a name without a kind means: function, raw_tracepoint, tracepoint or syscall."""
+    if name.scope:
+        return _sort_scoped(name, kernel)
+    if kernel.find(name.name, Func) is not None:
+        return names.FUNCTION
+    from syscast.probes import registers, syscall_table  # noqa: PLC0415  # not for functions
+
+    try:
+        syscall_table.find(name.name, registers.here().machine)
+    except TargetError:
+        pass
+    else:
+        return "syscall"
+    if kernel.find(f"btf_trace_{name.name}", Typedef) is not None:
+        return "raw_tracepoint"
+    return names.FUNCTION
+
+
+def _sort_scoped(name: Name, kernel: Btf) -> str:
+    """``sched:sched_switch`` is a tracepoint, ``nf_tables:nft_do_chain`` a module's function."""
+    from syscast.btf import source  # noqa: PLC0415  # not needed to attach
+
+    if kernel.find(f"btf_trace_{name.name}", Typedef) is not None:
+        return "tracepoint"
+    if name.scope in source.modules():
+        module = source.module(name.scope)
+        if module.find(f"btf_trace_{name.name}", Typedef) is None:
+            return names.FUNCTION
+    return "tracepoint"
+
+
+def _types_of_function(name: Name, kernel: Btf) -> Btf:
+    """The BTF that declares a function: the kernel's, or that of a loaded module."""
+    from syscast.btf import source  # noqa: PLC0415  # not needed to attach
+
+    if name.scope:
+        return source.module(name.scope)
+    if kernel.find(name.name, Func) is not None:
+        return kernel
+    return _module_with(name.name, Func, kernel) or kernel
+
+
+def _types_of_tracepoint(name: Name, kernel: Btf) -> Btf:
+    typedef = f"btf_trace_{name.name}"
+    if kernel.find(typedef, Typedef) is not None:
+        return kernel
+    return _module_with(typedef, Typedef, kernel) or kernel
+
+
+def _module_with(name: str, sort: type[Func | Typedef], kernel: Btf) -> Btf | None:
+    """The loaded module whose BTF has a name that the kernel's has not."""
+    from syscast.btf import source  # noqa: PLC0415  # not needed to attach
+
+    if kernel is not source.kernel():
+        return None
+    for module_name in source.modules():
+        module = source.module(module_name)
+        if module.find(name, sort) is not None:
+            return module
+    return None
+
+
+def ways(
+    text: str, role: Role = "probe", *, types: Btf | None = None
+) -> Iterator[tuple[str, str]]:
+    """Every kind that could mean the target, with how it would attach or why it does not."""
+    name = names.parse(text)
+    for kind_name in [name.kind] if name.kind in KINDS else KINDS:
+        try:
+            choice = choose(name.scoped, role, kind=kind_name, types=types)
+        except (TargetError, NotSupportedError) as error:
+            yield kind_name, f"no: {error}"
+        else:
+            yield kind_name, choice.reason
+
+
+def prepare(program: ProgramSpec) -> ProgramSpec:
+    """Let a program's kind choose what only the running kernel decides, before it is loaded."""
+    return _kind_of(program).prepare(program)
+
+
+def attach(program: LoadedProgram) -> Link:
+    """Attach a loaded program to what its spec names.
+
+    Raises:
+        NotSupportedError: No kind attaches programs of this sort.
+        TargetError: The target is not there.
+        KernelError: The kernel refused.
+    """
+    return _kind_of(program.spec).attach(program)
+
+
+def _kind_of(program: ProgramSpec) -> Kind:
+    form = program.section.partition("/")[0].partition(".")[0]
+    match program.type, program.attach_type:
+        case "tracing", "trace_fentry" | "trace_fexit":
+            return get("fentry")
+        case ("tracing", "trace_raw_tp") | ("raw_tracepoint", _):
+            return get("raw_tracepoint")
+        case "tracepoint", _:
+            return get("tracepoint")
+        case "kprobe", _ if form in {"kprobe", "kretprobe"}:
+            return get("kprobe")
+    raise NotSupportedError(
+        f"program '{program.name}': attach: no kind for programs in section '{program.section}' "
+        "(kprobe, kretprobe, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
+    )
