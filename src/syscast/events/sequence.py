@@ -97,6 +97,14 @@ class SequenceTracker:
             else:
                 self._jump(key, number)
 
+    def received(self, program: int) -> int:
+        """Count the records of a program that were decoded."""
+        return sum(
+            number - self._gaps.get(key, 0)
+            for key, number in self._next.items()
+            if key & _PROGRAM_MASK == program
+        )
+
     def gaps(self, program: int) -> int:
         """Count the numbers of a program that were skipped so far and have not come since."""
         return sum(count for key, count in self._gaps.items() if key & _PROGRAM_MASK == program)
