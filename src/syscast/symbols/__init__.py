@@ -1,1 +1,1 @@
-"""TODO docstring."""
+"""Names of the running machine: kernel symbols, why one cannot be traced, modules, containers."""

@@ -1,0 +1,59 @@
+"""Which functions the kernel lets be traced: ftrace's list, and the kprobe blacklist.
+
+Both may be out of reach (tracefs not mounted, debugfs closed); the answer is then None, for
+unknown, and the real attachment decides.
+"""
+
+from __future__ import annotations
+
+from syscast.errors import SyscastError
+from syscast.kernel import tracefs
+from syscast.kernel.textfiles import read_bytes
+
+_BLACKLIST = "/sys/kernel/debug/kprobes/blacklist"
+
+_lists: dict[str, bytes | None] = {}
+
+
+def is_traceable(name: str) -> bool | None:
+    """Whether ftrace, and so fentry and kprobe multi, can attach to a function."""
+    data = _list("filter")
+    if data is None:
+        return None
+    text = b"\n" + name.encode("utf-8", "surrogateescape")
+    # The line of a module's function goes on with " [module]".
+    return text + b"\n" in data or text + b" [" in data
+
+
+def is_blacklisted(name: str) -> bool | None:
+    """Whether kprobes are forbidden in a function."""
+    data = _list("blacklist")
+    if data is None:
+        return None
+    return b"\t" + name.encode("utf-8", "surrogateescape") + b"\n" in data
+
+
+def functions() -> list[str] | None:
+    """Names of all functions that ftrace can attach to, in the kernel's order."""
+    data = _list("filter")
+    if data is None:
+        return None
+    lines = data.decode("utf-8", "surrogateescape").splitlines()
+    return [line.partition(" ")[0] for line in lines if line]
+
+
+def forget() -> None:
+    """Read the lists again next time."""
+    _lists.clear()
+
+
+def _list(which: str) -> bytes | None:
+    if which not in _lists:
+        try:
+            path = _BLACKLIST
+            if which == "filter":
+                path = f"{tracefs.root()}/available_filter_functions"
+            _lists[which] = b"\n" + read_bytes(path)
+        except (OSError, SyscastError):
+            _lists[which] = None
+    return _lists[which]
