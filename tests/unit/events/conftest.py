@@ -59,19 +59,19 @@ Pack = Callable[..., bytes]
 def pack() -> Pack:
     """Make a record as the kernel side does, from the layout alone."""
 
-    def make(schema: SchemaMeta, fields: Sequence[object], **header: object) -> bytes:
+    def make(layout: SchemaMeta, fields: Sequence[object], **header: object) -> bytes:
         known: dict[str, object] = {
             "time": 1000,
             "seq": 0,
             "cgroup_id": 77,
             "pid": 1234,
             "tid": 1235,
-            "schema": schema.id,
+            "schema": layout.id,
             "program": 0,
             "cpu": 0,
             "comm": b"python3",
         }
-        return record_struct(schema).pack(*(known | header).values(), *fields)
+        return record_struct(layout).pack(*(known | header).values(), *fields)
 
     return make
 
