@@ -51,7 +51,9 @@ def _uses_config(program: Program) -> bool:
 
 
 def _is_fixed(program: Program, btf: Btf) -> bool:
-    """Whether a member's offset is built in because its struct has no name to relocate by."""
+    """Whether offsets are built in: the kind's, or of a struct with no name to relocate by."""
+    if any(each.context is not None and each.context.kernel_bound for each in program.functions):
+        return True
     return any(
         isinstance(op, ops.FieldLoad | ops.FieldAddr) and not _named(op.field.root, btf)
         for function in program.functions

@@ -7,13 +7,14 @@ and any file whose hash is wrong, is as good as absent. A cache that cannot be w
 programs run without it.
 """
 
+# ruff: noqa: PTH - this is in the way of every start, and pathlib costs 5 ms of it
+
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
 import stat
-from pathlib import Path
 
 _HASH_SIZE = 32
 _MAX_ENTRIES = 1024
@@ -21,11 +22,12 @@ _DROPPED_AT_ONCE = 128
 _NOT_OURS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def default_directory() -> Path:
+def default_directory() -> str:
     """Where objects are kept."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache"
-    return base / "syscast" / "objects"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # the XDG base directory specification: relative ones are invalid
+        base = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "syscast", "objects")
 
 
 def key_of(*parts: bytes | str) -> str:
@@ -41,18 +43,25 @@ class Cache:
     """Objects by key.
 
     Args:
-        directory: Made at the first `put`; `default_directory` by default.
+        directory: Made at the first `put`.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory or default_directory()
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    @classmethod
+    def default(cls) -> Cache:
+        """The user's cache."""
+        return cls(default_directory())
 
     def get(self, key: str) -> bytes | None:
         """The object, or None if there is none that can be trusted."""
         try:
-            if not _owned(self.directory.stat()):
+            if not _owned(os.stat(self.directory)):
                 return None
-            fd = os.open(self.directory / key, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(
+                os.path.join(self.directory, key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
         except OSError:
             return None
         with os.fdopen(fd, "rb") as file:
@@ -64,19 +73,19 @@ class Cache:
 
     def put(self, key: str, data: bytes) -> None:
         """Keep an object; the file appears whole or not at all."""
-        temporary = self.directory / f".{key}.{os.getpid()}"
+        temporary = os.path.join(self.directory, f".{key}.{os.getpid()}")
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _owned(self.directory.stat()):
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            if not _owned(os.stat(self.directory)):
                 return
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
                 file.write(_hash(key, data) + data)
-            temporary.replace(self.directory / key)
+            os.replace(temporary, os.path.join(self.directory, key))
             self._trim()
         except OSError:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)
 
     def _trim(self) -> None:
         """Drop the oldest when there are too many."""
@@ -87,7 +96,7 @@ class Cache:
         found.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime)
         for entry in found[:_DROPPED_AT_ONCE]:
             with contextlib.suppress(OSError):
-                Path(entry.path).unlink()
+                os.unlink(entry.path)
 
 
 def _owned(status: os.stat_result) -> bool:

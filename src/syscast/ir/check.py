@@ -193,7 +193,8 @@ def _pointer_problem(op: ops.Op) -> str | None:
         case ops.Load() | ops.Store() | ops.Offset() | ops.AtomicAdd() | ops.Fill():
             return None if isinstance(op.ptr.type, PtrType) else "not a pointer"
         case ops.FieldLoad() | ops.FieldAddr():
-            return _kernel_or_user(op.base)
+            in_context = op.base.type == PtrType(Space.CTX)
+            return None if in_context else _kernel_or_user(op.base)
         case ops.ScalarLoad():
             return _kernel_or_user(op.ptr)
         case ops.ReadStr() | ops.ReadBytes():

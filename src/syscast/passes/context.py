@@ -1,130 +1,192 @@
-"""Argument -> loads from the program's context; the syscall number's test.
+"""Argument -> loads from the program's context; the guards of shared attach points.
 
 When: after current, so that it stands first in each run: the verifier lets a program load from the
 context at constant offsets only, and LLVM would join two such loads in two branches into one
-at a computed offset. Loads from the context are therefore all in the first block.
-How: an argument lies in the context, or in the pt_regs that the context points to. A raw syscall
-tracepoint fires for every syscall: a run for another number, or for a 32-bit process's (whose
-numbers mean other calls; ``TS_COMPAT`` in thread_info.status on x86), ends at once and is not
-counted: the probe's target was not called.
+at a computed offset. Words of the context are therefore loaded once, in the first block.
+Why the guards come first: a raw syscall tracepoint fires for every syscall; a run for another number,
+or for a 32-bit process's (whose numbers mean other calls), is not a call of the probe's target. It
+ends at once and is not counted.
+How: see `syscast.ir.program.ArgFrom` for the places. What lies behind a pointer in the context
+(pt_regs, the stack) is read where the argument is used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.btf.layout import find_member
 from syscast.btf.types import Struct
 from syscast.errors import InternalError
 from syscast.ir import ops
-from syscast.ir.ops import Access, BinaryOp, Predicate
+from syscast.ir.ops import Access, BinaryOp, FieldRef, Predicate
 from syscast.ir.program import ArgFrom
-from syscast.ir.types import U16, U32, U64, Const, IntType, PtrType, Space
-from syscast.passes.current import member
-from syscast.passes.editor import CTX, each_function
+from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
+from syscast.passes.editor import CTX, KERNEL, each_function
+from syscast.passes.members import member
 from syscast.passes.sites import Sites
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.ir.ops import Argument, Op
-    from syscast.ir.program import ArgumentSource, Program, ProgramContext
-    from syscast.ir.types import Reg, Value
+    from syscast.ir.program import ArgumentSource, Guard, Program
+    from syscast.ir.types import IrType, Reg, Value
     from syscast.passes.editor import Editor
-
-_TS_COMPAT = 2  # arch/x86/include/asm/thread_info.h
-_NUMBER_MEMBERS = ("orig_ax", "syscallno", "orig_a0", "int_code", "orig_gpr3")
-"""Where each architecture's pt_regs keeps the syscall's number: x86, arm64, ..."""
 
 
 def run(program: Program, btf: Btf) -> Program:
-    """Lower every Argument and test the syscall number."""
+    """Lower every Argument and put the guards first."""
     return each_function(program, btf, Sites(program.sites), _edit)
 
 
 def _edit(editor: Editor) -> None:
+    entry = editor.entry
+    prologue = editor.label("arguments")
     context = editor.function.context
-    wanted: list[Argument] = []
+    words = _Words(editor)
 
     def visit(op: Op) -> bool:
         if not isinstance(op, ops.Argument):
             return False
         if context is None:
             raise InternalError("a subprogram has no probe's arguments")
-        source = _source(context, op.index)
-        if source.where is ArgFrom.CTX and not source.data_loc and not source.array:
-            wanted.append(op)
-        else:
-            _indirect(editor, context, source, op)
+        source = context.returns if op.index < 0 else context.arguments[op.index]
+        if source is None:
+            raise InternalError(f"target '{context.target}': it has no return value here")
+        _argument(editor, words, source, op)
         return True
 
-    entry = editor.entry
-    prologue = editor.label("arguments")
     editor.walk(visit)
-    if context is not None and (wanted or context.syscall >= 0):
-        editor.start_first(prologue)
-        base = editor.context()
-        for op in wanted:
-            editor.span = op.span
-            _load(editor, base, _source(context, op.index), op.result)
-        editor.span = editor.function.span
-        if context.syscall >= 0:
-            _test_number(editor, context, base)
-        editor.jump(entry)
-
-
-def _source(context: ProgramContext, index: int) -> ArgumentSource:
-    source = context.returns if index < 0 else context.arguments[index]
-    if source is None:
-        raise InternalError(f"target '{context.target}': it has no return value here")
-    return source
-
-
-def _load(editor: Editor, base: Reg, source: ArgumentSource, result: Reg) -> None:
-    if isinstance(result.type, PtrType):
-        editor.load(base, result.type, source.offset, into=result)
+    if context is None or not (words.wanted or context.guards):
         return
-    type_ = IntType(source.size * 8, signed=source.signed)
-    if type_ == result.type:
-        editor.load(base, type_, source.offset, into=result)
+    editor.span = editor.function.span
+    guards = [(words.needed_by(guard.source), guard) for guard in context.guards]
+    editor.start_first(prologue)
+    words.load()
+    if guards:
+        _guards(editor, guards)
+    editor.jump(entry)
+
+
+class _Words:
+    """Words of the context, each loaded once at the start."""
+
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
+        self.wanted: dict[tuple[int, FieldRef | None, IrType], Reg] = {}
+        self._base = editor.register(CTX)
+
+    def get(self, offset: int, type_: IrType, field: FieldRef | None = None) -> Reg:
+        """The register that will hold a word."""
+        key = (offset, field, type_)
+        if key not in self.wanted:
+            self.wanted[key] = self._editor.register(type_)
+        return self.wanted[key]
+
+    def argument(self, source: ArgumentSource, result: Reg) -> bool:
+        """Load an argument straight into its register, the first time it is asked for."""
+        key = (source.offset, source.field, result.type)
+        if key in self.wanted:
+            return False
+        self.wanted[key] = result
+        return True
+
+    def needed_by(self, source: ArgumentSource) -> Reg | None:
+        """The word that a guard tests or starts from."""
+        if source.where is ArgFrom.CTX:
+            return self.get(source.offset, _integer(source), source.field)
+        if source.where is ArgFrom.REGS:
+            return self.get(source.offset, _regs_type(self._editor))
+        return None
+
+    def load(self) -> None:
+        """Load all."""
+        editor = self._editor
+        editor.add(ops.CtxAddr(result=self._base))
+        for (offset, field, _), made in self.wanted.items():
+            if field is None:
+                editor.load(self._base, made.type, offset, into=made)
+            else:
+                editor.add(
+                    ops.FieldLoad(
+                        result=made, base=self._base, field=field, site=-1, access=Access.DIRECT
+                    )
+                )
+
+
+def _integer(source: ArgumentSource) -> IntType:
+    return IntType(source.size * 8, signed=source.signed)
+
+
+def _regs_type(editor: Editor) -> PtrType:
+    type_id = editor.btf.find("pt_regs", Struct)
+    if type_id is None:
+        raise InternalError("struct 'pt_regs': it is not in the kernel's BTF")
+    return PtrType(Space.KERNEL, type_id)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _argument(editor: Editor, words: _Words, source: ArgumentSource, op: Argument) -> None:
+    result = op.result
+    place = _place(editor, words, source)
+    if source.data_loc or source.array:
+        editor.convert(place, result.type, into=result)
+    elif source.where in {ArgFrom.PROBED, ArgFrom.STACK}:
+        value = editor.register(_integer(source))
+        editor.add(ops.ScalarLoad(result=value, ptr=place, site=-1))
+        _give(editor, value, result)
+    elif source.where is ArgFrom.REGS:
+        regs = words.get(source.offset, _regs_type(editor))
+        value64 = _register(editor, regs, source.member)
+        _give(editor, editor.convert(value64, _integer(source)), result)
+    elif source.where is ArgFrom.CTX:
+        if isinstance(result.type, PtrType) or result.type == _integer(source):
+            if not words.argument(source, result):
+                same = words.get(source.offset, result.type, source.field)
+                editor.convert(same, result.type, into=result)
+        else:
+            word = words.get(source.offset, _integer(source), source.field)
+            editor.convert(word, result.type, into=result)
     else:
-        editor.convert(editor.load(base, type_, source.offset), result.type, into=result)
+        raise InternalError(f"argument '{source.name}': a program cannot get it ({source.why})")
 
 
-def _indirect(
-    editor: Editor, context: ProgramContext, source: ArgumentSource, op: Argument
-) -> None:
-    """An argument in pt_regs, or data inside the context."""
+def _give(editor: Editor, value: Value, result: Reg) -> None:
+    """An integer read somewhere, as the argument's type."""
+    if isinstance(result.type, PtrType):
+        value = editor.convert(value, U64)
+    editor.convert(value, result.type, into=result)
+
+
+def _place(editor: Editor, words: _Words, source: ArgumentSource) -> Reg:
+    """Where data lies that is in the context itself or on the stack."""
+    if source.where is ArgFrom.STACK:
+        at = member(editor.btf, _regs_type(editor).pointee, source.member).bit_offset // 8
+        return _offset(editor, words.get(at, KERNEL), Const(source.offset, I64))
     base = editor.context()
-    if source.data_loc:
-        word = editor.load(base, U32, source.offset)
-        delta = editor.convert(editor.convert(word, U16), U64)
-        place = editor.register(CTX)
-        editor.add(ops.Offset(result=place, ptr=base, delta=delta))
-        editor.convert(place, op.result.type, into=op.result)
-    elif source.array:
-        place = editor.register(CTX)
-        editor.add(ops.Offset(result=place, ptr=base, delta=Const(source.offset, U64)))
-        editor.convert(place, op.result.type, into=op.result)
+    if not source.data_loc:
+        delta: Value = Const(source.offset, I64)
     else:
-        regs = _registers(editor, base, source.offset)
-        made = _register(editor, context, regs, source.member)
-        type_ = IntType(source.size * 8, signed=source.signed)
-        narrow = editor.convert(made, type_)
-        if isinstance(op.result.type, PtrType):
-            narrow = editor.convert(narrow, U64)
-        editor.convert(narrow, op.result.type, into=op.result)
+        word = words.get(source.offset, U32, source.field)
+        delta = editor.convert(editor.convert(word, U16), U64)
+    place = _offset(editor, base, delta)
+    made = editor.register(KERNEL)
+    editor.add(ops.Convert(result=made, a=place))
+    return made
 
 
-def _registers(editor: Editor, base: Reg, offset: int) -> Reg:
-    """The pt_regs that the context points to."""
-    type_id = editor.btf.find("pt_regs", Struct) or 0
-    return editor.load(base, PtrType(Space.KERNEL, type_id), offset)
+def _offset(editor: Editor, ptr: Reg, delta: Value) -> Reg:
+    made = editor.register(ptr.type)
+    editor.add(ops.Offset(result=made, ptr=ptr, delta=delta))
+    return made
 
 
-def _register(editor: Editor, context: ProgramContext, regs: Reg, name: str) -> Value:
+def _register(editor: Editor, regs: Reg, name: str) -> Value:
     """One member of pt_regs, as u64. The kernel's own pointer: reading it cannot fail."""
     type_ = regs.type
+    context = editor.function.context
     assert isinstance(type_, PtrType)
+    assert context is not None
     field = member(editor.btf, type_.pointee, name)
     made = editor.register(IntType(editor.btf.size_of(field.type_id) * 8, signed=False))
     access = Access.DIRECT if context.direct_reads else Access.PROBE
@@ -132,45 +194,37 @@ def _register(editor: Editor, context: ProgramContext, regs: Reg, name: str) -> 
     return editor.convert(made, U64)
 
 
-# ---------------------------------------------------------------- syscall numbers
+# ---------------------------------------------------------------- guards
 
 
-def _test_number(editor: Editor, context: ProgramContext, base: Reg) -> None:
-    other = editor.label("other_call")
-    if context.section.endswith("sys_enter"):
-        number: Value = editor.load(base, U64, 8)  # TP_PROTO(struct pt_regs *regs, long id)
-    else:
-        # sys_exit has (regs, ret): the number is where syscall_get_nr() finds it.
-        regs = _registers(editor, base, 0)
-        number = _register(editor, context, regs, _number_member(editor.btf, regs))
-    different = editor.compare(Predicate.NE, number, Const(context.syscall, U64))
-    editor.when(different, other, "this_call")
-    _test_compat(editor, other)
-    done = editor.label("native")
-    editor.jump(done)
-    editor.start(other)
+def _guards(editor: Editor, guards: list[tuple[Reg | None, Guard]]) -> None:
+    never = editor.label("not_meant")
+    for word, guard in guards:
+        value = _guarded(editor, word, guard.source)
+        masked = editor.binary(BinaryOp.AND, value, editor.constant(guard.mask, U64))
+        different = editor.compare(Predicate.NE, masked, editor.constant(guard.value, U64))
+        editor.when(different, never, "meant")
+    following = editor.label("guarded")
+    editor.jump(following)
+    editor.start(never)
     editor.add(ops.Return())
-    editor.start(done)
+    editor.start(following)
 
 
-def _number_member(btf: Btf, regs: Reg) -> str:
-    type_ = regs.type
-    assert isinstance(type_, PtrType)
-    for name in _NUMBER_MEMBERS:
-        if find_member(btf, type_.pointee, name) is not None:
-            return name
-    raise InternalError("struct 'pt_regs': no member with the syscall's number is known")
-
-
-def _test_compat(editor: Editor, other: str) -> None:
-    """Leave in a 32-bit syscall, where thread_info says so (x86)."""
-    task_id = editor.btf.find("task_struct", Struct)
-    info = find_member(editor.btf, task_id, "thread_info") if task_id else None
-    if task_id is None or info is None or not find_member(editor.btf, info.type_id, "status"):
-        return
-    task = editor.helper("get_current_task", type_=PtrType(Space.KERNEL, task_id))
-    status = editor.register(U32)
-    field = member(editor.btf, task_id, "thread_info.status")
-    editor.add(ops.FieldLoad(result=status, base=task, field=field, site=-1, access=Access.PROBE))
-    compat = editor.binary(BinaryOp.AND, status, _TS_COMPAT)
-    editor.when(editor.compare(Predicate.NE, compat, 0), other, "not_compat")
+def _guarded(editor: Editor, word: Reg | None, source: ArgumentSource) -> Value:
+    if source.where is ArgFrom.TASK:
+        type_id = editor.btf.find("task_struct", Struct)
+        if type_id is None:
+            raise InternalError("struct 'task_struct': it is not in the kernel's BTF")
+        task = editor.helper("get_current_task", type_=PtrType(Space.KERNEL, type_id))
+        field = member(editor.btf, type_id, source.member)
+        made = editor.register(_integer(source))
+        editor.add(ops.FieldLoad(result=made, base=task, field=field, site=-1))
+        return editor.convert(made, U64)
+    if word is None:
+        raise InternalError(f"guard '{source.name}': it cannot be read from {source.where.value}")
+    if source.where is ArgFrom.REGS:
+        return editor.convert(
+            editor.convert(_register(editor, word, source.member), _integer(source)), U64
+        )
+    return editor.convert(word, U64)

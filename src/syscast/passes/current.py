@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.btf.layout import find_member
-from syscast.btf.types import Ptr, Struct
-from syscast.errors import TargetError
+from syscast.btf.types import Struct
 from syscast.ir import ops
 from syscast.ir.ops import BinaryOp, CurrentItem
 from syscast.ir.types import U32, U64, Const, PtrType, Space
 from syscast.passes.editor import KERNEL, each_function
+from syscast.passes.members import walk
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import PID_TGID, boot_time, pid_tgid
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
-    from syscast.ir.ops import Current, FieldRef, Op
+    from syscast.ir.ops import Current, Op
     from syscast.ir.program import Program
     from syscast.ir.types import Reg, Value
     from syscast.passes.editor import Editor
@@ -88,39 +87,3 @@ def _current(editor: Editor, op: Current) -> None:
 def _task(editor: Editor) -> Reg:
     type_id = editor.btf.find("task_struct", Struct) or 0
     return editor.helper("get_current_task", type_=PtrType(Space.KERNEL, type_id))
-
-
-def walk(editor: Editor, base: Reg, steps: tuple[str, ...], site: int) -> Reg:
-    """Read members one after another, each through the pointer before; the last is a u32."""
-    for number, step in enumerate(steps):
-        type_ = base.type
-        assert isinstance(type_, PtrType)
-        field = member(editor.btf, type_.pointee, step)
-        if number + 1 < len(steps):
-            found = editor.btf.type(editor.btf.resolve(field.type_id))
-            pointee = found.type_id if isinstance(found, Ptr) else 0
-            made = editor.register(PtrType(Space.KERNEL, pointee))
-        else:
-            made = editor.register(U32)
-        editor.add(ops.FieldLoad(result=made, base=base, field=field, site=site))
-        base = made
-    return base
-
-
-def member(btf: Btf, struct_id: int, name: str) -> FieldRef:
-    """A member, ``a.b`` for one of an embedded struct.
-
-    Raises:
-        TargetError: The kernel's struct has none of this name.
-    """
-    root = btf.resolve(struct_id)
-    access: tuple[int, ...] = ()
-    at, bits = root, 0
-    for part in name.split("."):
-        found = find_member(btf, at, part)
-        if found is None:
-            raise TargetError(f"member '{name}': look up: type {root} has no such member")
-        access += found.access
-        bits += found.bit_offset
-        at = found.type_id
-    return ops.FieldRef(root, access, at, bits, name=name)

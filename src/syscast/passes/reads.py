@@ -98,6 +98,9 @@ def _field(editor: Editor, op: FieldLoad) -> None:
 
 
 def _direct(editor: Editor, op: FieldLoad) -> None:
+    if isinstance(op.base.type, PtrType) and op.base.type.space is Space.CTX:
+        editor.add(op)
+        return
     if op.site >= 0:
         editor.raise_if(editor.is_null(op.base), op.site)
         editor.add(op)
