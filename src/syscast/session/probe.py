@@ -40,6 +40,7 @@ class Probe(Generic[P, R_co]):
         return self.target
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the Python function."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -122,6 +122,7 @@ class ObjectMeta(msgspec.Struct, frozen=True):
     Attributes:
         arch: Machine whose registers the programs read (``x86_64``), ``""`` if they read none.
         btf_identity: Set where the programs hold facts of one kernel that no relocation mends.
+        foreign: The object is not syscast's: records are the bare payload, without header.
     """
 
     version: int = VERSION
@@ -131,3 +132,4 @@ class ObjectMeta(msgspec.Struct, frozen=True):
     config: tuple[ConfigField, ...] = ()
     arch: str = ""
     btf_identity: str = ""
+    foreign: bool = False

@@ -1,0 +1,82 @@
+"""The session's ledger: the kernel's counters and the reader's, brought together."""
+
+from __future__ import annotations
+
+from struct import unpack
+from typing import TYPE_CHECKING
+
+from syscast.events.ledger import Ledger, LedgerRow, RaisedSite
+from syscast.spec.meta import LEDGER, LEDGER_MAP, RAISED_MAP
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from syscast.session.part import Part
+    from syscast.spec.meta import ProgramMeta
+
+
+def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
+    """Read all counters of all parts.
+
+    Args:
+        parts: The session's objects.
+        pending: Events that were decoded and that nobody has taken yet, by probe.
+    """
+    rows: list[LedgerRow] = []
+    sites: list[RaisedSite] = []
+    left = pending.copy()
+    for part in parts:
+        for number, program in enumerate(part.meta.programs):
+            rows.append(_row(part, program, left, first=number == 0))
+        sites += _sites(part)
+    return Ledger(tuple(rows), tuple(sites))
+
+
+def _row(part: Part, program: ProgramMeta, pending: Counter[str], *, first: bool) -> LedgerRow:
+    by_cpu = _counters(part, program)
+    totals = [sum(column) for column in zip(*by_cpu, strict=True)] or [0] * len(LEDGER)
+    counted = dict(zip(LEDGER, totals, strict=True))
+    tried = {cpu: row[LEDGER.index("tried")] for cpu, row in enumerate(by_cpu)}
+    sequence = part.decoder.sequence
+    # A record that cannot be decoded does not say whose it is: the object's first row has them.
+    errors = part.decoder.decode_errors if first else 0
+    received = sequence.received(program.id)
+    waiting = min(pending[program.probe], received)
+    pending[program.probe] -= waiting
+    missing = sequence.missing(program.id, tried) if part.detached else sequence.gaps(program.id)
+    return LedgerRow(
+        probe=program.probe,
+        role=program.role,
+        missed=_missed(part, program),
+        read=received + errors,
+        decode_errors=errors,
+        delivered=received - waiting,
+        gaps=missing,
+        **counted,
+    )
+
+
+def _counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
+    ledger = part.loaded.maps.get(LEDGER_MAP)
+    values = ledger.lookup_cpus(program.id) if ledger is not None else None
+    return [unpack(f"<{len(LEDGER)}Q", value) for value in values or ()]
+
+
+def _missed(part: Part, program: ProgramMeta) -> int | None:
+    if program.name in part.missed:
+        return part.missed[program.name]
+    link = part.links.get(program.name)
+    return link.missed() if link is not None else None
+
+
+def _sites(part: Part) -> list[RaisedSite]:
+    raised = part.loaded.maps.get(RAISED_MAP)
+    if raised is None:
+        return []
+    found = []
+    for site in part.meta.sites:
+        values = raised.lookup_cpus(site.id) or ()
+        count = sum(unpack("<Q", value)[0] for value in values)
+        found.append(RaisedSite(site, count))
+    return found

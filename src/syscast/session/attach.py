@@ -1,0 +1,177 @@
+"""``attach``: from probes to a running session."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from syscast.errors import FormatError, UsageError
+from syscast.session.filters import Filters
+from syscast.session.part import Part
+from syscast.session.plan import Job, plan
+from syscast.session.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syscast.events.event import Event
+    from syscast.kernel.spawn import StoppedCommand
+    from syscast.spec.objectspec import ObjectSpec
+
+
+def attach(  # noqa: PLR0913  (one argument for each filter)
+    *probes: object,
+    pid: int | None = None,
+    tid: int | None = None,
+    comm: str | None = None,
+    uid: int | None = None,
+    cgroup: str | None = None,
+    netns: int | str | None = None,
+    follow: bool = False,
+    command: Sequence[str] | None = None,
+    ring_size: int | None = None,
+) -> Session:
+    """Compile probes, load them, attach them, and give the session that reads their events.
+
+    All filters apply inside the kernel, to the task that runs the probe; what is given must all hold.
+
+    Args:
+        probes: Functions decorated with ``@syscast.function``, ``@syscast.call`` and so on.
+        pid: Process (thread group) id.
+        tid: Thread id.
+        comm: Command name, at most 15 bytes.
+        uid: Real user id in the initial user namespace.
+        cgroup: Path of a cgroup v2 directory; tasks in it and below it pass.
+        netns: Network namespace: inode number, name of ip-netns(8), or path.
+        follow: With ``pid``: also every descendant born from then on.
+        command: Start this command, stopped, and let it run once everything is attached; only it
+            and its descendants are reported. The session ends when they have.
+        ring_size: Bytes of the ring, rounded up to a power of two of pages.
+
+    Raises:
+        CompileError: A probe is outside the language; the message shows the place.
+        TargetError: No such function, tracepoint or syscall; the message has near matches.
+        PermissionDeniedError: A capability is missing; the message names it.
+        NotSupportedError: This kernel lacks what is needed.
+        VerifierError: The kernel's verifier refused; the message shows the source line.
+        UsageError: Filters that do not go together, or a command that does not exist.
+    """
+    filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
+    return open_session(
+        [Job.of(probe) for probe in probes], filters, command=command, ring_size=ring_size
+    )
+
+
+def open_session(
+    jobs: Sequence[Job],
+    filters: Filters | None = None,
+    *,
+    command: Sequence[str] | None = None,
+    ring_size: int | None = None,
+) -> Session:
+    """`attach` for probes that need not be decorated functions."""
+    filters = filters or Filters()
+    follow = filters.follow or command is not None
+    objects = [(each.spec, each.classes) for each in plan(jobs, follow=follow)]
+    return _open(objects, filters, command, ring_size)
+
+
+def run_object(
+    file: str | os.PathLike[str] | bytes,
+    filters: Filters | None = None,
+    *,
+    command: Sequence[str] | None = None,
+    ring_size: int | None = None,
+    event: str = "",
+) -> Session:
+    """Load a BPF object, attach its programs to what their sections name, and read its events.
+
+    Args:
+        file: A path, or the object itself: syscast's own, or one that clang made.
+        filters: As for `attach`; only syscast's own objects can filter.
+        command: As for `attach`; only with syscast's own objects.
+        ring_size: Bytes of the ring.
+        event: Name of the struct that a foreign object's ring carries; found by itself where the
+            object names only one.
+
+    Raises:
+        FormatError: Not a BPF object, or its events' type is not known.
+        KernelError: As for `attach`.
+    """
+    from syscast.spec.read import read_object  # noqa: PLC0415  (pyelftools, for files only)
+
+    if isinstance(file, bytes):
+        data, name = file, "object"
+    else:
+        name = os.path.basename(os.fspath(file)).split(".")[0]  # noqa: PTH119  (see kernel.host)
+        try:
+            with open(file, "rb") as stream:  # noqa: PTH123
+                data = stream.read()
+        except OSError as error:
+            raise UsageError(
+                f"object '{os.fspath(file)}': read: {os.strerror(error.errno or 0).lower()}"
+            ) from None
+    spec = read_object(data, name)
+    if spec.meta is None:
+        from syscast.session.foreign import described  # noqa: PLC0415  (objects of others only)
+
+        if command is not None or (filters is not None and filters.config()["flags"]):
+            raise UsageError(f"object '{name}': filter: only objects that syscast made can filter")
+        spec = described(spec, event)
+    elif event:
+        raise UsageError(f"object '{name}': it names its own events (leave out the event's name)")
+    if (command is not None or (filters and filters.follow)) and not any(
+        each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
+    ):
+        raise FormatError(f"object '{name}': follow: it was built without the programs for that")
+    return _open([(spec, {})], filters or Filters(), command, ring_size)
+
+
+def _open(
+    objects: Sequence[tuple[ObjectSpec, dict[int, type[Event]]]],
+    filters: Filters,
+    command: Sequence[str] | None,
+    ring_size: int | None,
+) -> Session:
+    """Load and attach; whatever fails, nothing stays behind."""
+    with contextlib.ExitStack() as undo:
+        started = _start(command)
+        if started is not None:
+            undo.callback(started.close)
+            undo.callback(started.terminate)
+            filters = _following(filters, started.pid)
+        parts = []
+        for spec, classes in objects:
+            part = Part.load(spec, classes, filters, ring_size)
+            parts.append(part)
+            undo.callback(part.close)
+        for part in parts:
+            part.attach()
+        session = Session(parts, started)
+        undo.pop_all()
+    if started is not None:
+        try:
+            started.release()
+        except BaseException:
+            session.close()
+            raise
+    return session
+
+
+def _start(command: Sequence[str] | None) -> StoppedCommand | None:
+    if command is None:
+        return None
+    from syscast.kernel.spawn import StoppedCommand  # noqa: PLC0415  (only with a command)
+
+    return StoppedCommand(command)
+
+
+def _following(filters: Filters, pid: int) -> Filters:
+    if filters.pid is not None:
+        raise UsageError(
+            "filter 'pid': set: a command is given as well, and it is what is followed"
+        )
+    return Filters(
+        pid, filters.tid, filters.comm, filters.uid, filters.cgroup, filters.netns, follow=True
+    )

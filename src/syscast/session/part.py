@@ -1,0 +1,149 @@
+"""One loaded object of a session: its programs, attachments, ring and decoder."""
+
+from __future__ import annotations
+
+import os
+from struct import pack, unpack
+from typing import TYPE_CHECKING
+
+from syscast.buffers.reader import open_reader
+from syscast.events.records import Decoder
+from syscast.kernel.host import wall_offset_ns
+from syscast.loader.load import load
+from syscast.probes import registry
+from syscast.spec.meta import CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
+
+if TYPE_CHECKING:
+    from syscast.events.batch import Batch
+    from syscast.events.event import Event
+    from syscast.link.protocol import Link
+    from syscast.loader.loaded import LoadedObject, LoadedProgram
+    from syscast.session.filters import Filters
+    from syscast.spec.meta import ObjectMeta
+    from syscast.spec.objectspec import ObjectSpec
+
+_ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
+"""Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
+
+
+class Part:
+    """One object in the kernel and everything that hangs on it; closes all of it."""
+
+    def __init__(
+        self, loaded: LoadedObject, meta: ObjectMeta, classes: dict[int, type[Event]]
+    ) -> None:
+        self.loaded = loaded
+        self.meta = meta
+        self.links: dict[str, Link] = {}
+        self.missed: dict[str, int | None] = {}
+        self.detached = False
+        self.decoder = Decoder(
+            meta.schemas, meta.programs, classes, clock_offset_ns=wall_offset_ns()
+        )
+        self.reader = open_reader(loaded.maps[EVENTS_MAP])
+
+    @classmethod
+    def load(
+        cls,
+        spec: ObjectSpec,
+        classes: dict[int, type[Event]],
+        filters: Filters,
+        ring_size: int | None,
+    ) -> Part:
+        """Load an object with its filters set; raises as `syscast.loader.load`."""
+        from syscast.features import probing  # noqa: PLC0415  (one question)
+
+        assert spec.meta is not None
+        overrides = {each.name: registry.prepare(each) for each in spec.programs}
+        ours = bool(spec.meta.config)
+        loaded = load(
+            spec,
+            config=filters.config() if ours else None,
+            ring_size=ring_size or 0,
+            force_perf=not probing.supported("ringbuf"),
+            overrides=overrides,
+        )
+        try:
+            _set_filters(loaded, filters)
+            return cls(loaded, spec.meta, classes)
+        except BaseException:
+            loaded.close()
+            raise
+
+    def attach(self) -> None:
+        """Attach every program; what fails leaves the rest to `close`."""
+        roles = {each.name: each.role for each in self.meta.programs}
+        programs = sorted(
+            self.loaded.programs.items(), key=lambda item: _ORDER[roles.get(item[0], "probe")]
+        )
+        for name, program in programs:
+            self.links[name] = registry.attach(program)
+
+    def describe(self) -> list[str]:
+        """How each program is attached."""
+        return [link.describe() for link in self.links.values()]
+
+    def program(self, name: str) -> LoadedProgram:
+        """One program by its name."""
+        return self.loaded.programs[name]
+
+    # ------------------------------------------------------------ reading
+
+    def events(self, most: int) -> list[Event]:
+        """Take what is in the ring, as objects."""
+        found: list[Event] = []
+        while len(found) < most:
+            block = self.reader.read()
+            if block is None:
+                break
+            found += self.decoder.block_events(block)
+        return found
+
+    def batch(self) -> Batch | None:
+        """Take what is in the ring, as arrays; None if there is nothing."""
+        block = self.reader.read()
+        return None if block is None else self.decoder.batch(block)
+
+    def follows_somebody(self) -> bool:
+        """Whether a followed process still lives (a zombie does not)."""
+        followed = self.loaded.maps.get(FOLLOWED_MAP)
+        if followed is None:
+            return False
+        return any(_alive(unpack("<I", key)[0]) for key in followed.keys())  # noqa: SIM118  (a map's method)
+
+    # ------------------------------------------------------------ ending
+
+    def detach(self) -> None:
+        """Detach all programs; remembers what the links counted."""
+        self.detached = True
+        for name, link in self.links.items():
+            if name not in self.missed:
+                self.missed[name] = link.missed()
+                link.close()
+
+    def close(self) -> None:
+        """Detach, stop reading, unload."""
+        for link in self.links.values():
+            link.close()
+        self.reader.close()
+        self.loaded.close()
+
+
+def _set_filters(loaded: LoadedObject, filters: Filters) -> None:
+    if filters.follow and filters.pid is not None:
+        loaded.maps[FOLLOWED_MAP].update(pack("<I", filters.pid), b"\1")
+    if filters.cgroup is not None:
+        from syscast.kernel.descriptors import Fd  # noqa: PLC0415  (only with this filter)
+        from syscast.loader.loaded import slot  # noqa: PLC0415
+
+        with Fd.open(filters.cgroup, os.O_RDONLY | os.O_DIRECTORY) as directory:
+            loaded.maps[CGROUPS_MAP].update(0, slot(directory))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  (pathlib costs a start 5 ms)
+            state = file.read().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in {b"Z", b"X"}

@@ -1,0 +1,132 @@
+"""From targets and functions to objects: which kind, which BTF, compiled or from the cache."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syscast.btf import source
+from syscast.errors import UsageError
+from syscast.probes import registers, registry
+from syscast.session.probe import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syscast.btf.lookup import Btf
+    from syscast.events.event import Event
+    from syscast.ir.program import Function, Program
+    from syscast.probes.kind import Role
+    from syscast.probes.registry import Choice
+    from syscast.spec.objectspec import ObjectSpec
+
+_BEST = {"function", "call"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One probe to attach.
+
+    Attributes:
+        target: As users write it: ``inet_listen``, ``kprobe:inet_listen``, ``syscall:openat``.
+        role: ``probe`` for one program, ``call`` for entry and exit.
+        body: A Python function, or `syscast.compiler.driver.Expressions`.
+        name: What events say they come from; the target by default.
+    """
+
+    target: str
+    role: Role
+    body: object
+    name: str = ""
+
+    @classmethod
+    def of(cls, probe: object) -> Job:
+        """The job of a decorated function.
+
+        Raises:
+            UsageError: It is not a probe.
+        """
+        if not isinstance(probe, Probe):
+            what = getattr(probe, "__name__", repr(probe))
+            raise UsageError(
+                f"probe '{what}': attach: it is not a probe (put @sc.function, @sc.call, ... on it)"
+            )
+        target = probe.target if probe.kind in _BEST else f"{probe.kind}:{probe.target}"
+        paired = probe.kind in {"call", "syscall"} or inspect.isgeneratorfunction(probe.function)
+        return cls(target, "call" if paired else "probe", probe.function, probe.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One object to load.
+
+    Attributes:
+        choices: How each probe of it attaches.
+        classes: Declared event classes by schema id.
+    """
+
+    spec: ObjectSpec
+    choices: tuple[Choice, ...]
+    classes: dict[int, type[Event]]
+    cached: bool
+
+
+def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
+    """Choose kinds and compile; probes on one BTF (the kernel's, or one module's) share an object.
+
+    Args:
+        jobs: The probes.
+        follow: Add the programs that keep track of descendants.
+        here: Whether the kinds must work on this machine.
+
+    Raises:
+        TargetError: No such target.
+        NotSupportedError: No kind can attach to a target here.
+        CompileError: A probe is outside the language.
+    """
+    if not jobs:
+        raise UsageError("session: open: no probe is given")
+    chosen = [(job, registry.choose(job.target, job.role, here=here)) for job in jobs]
+    groups: dict[str, list[tuple[Job, Choice]]] = {}
+    for job, choice in chosen:
+        groups.setdefault(choice.types.name, []).append((job, choice))
+    return [_compile(group, follow=follow) for group in groups.values()]
+
+
+def lower(
+    group: Sequence[tuple[Job, Choice]], *, follow: bool
+) -> tuple[Program, dict[int, type[Event]]]:
+    """Lower the probes of one object."""
+    from syscast.compiler.driver import Request  # noqa: PLC0415  (the compiler's door)
+    from syscast.compiler.driver import lower as lower_requests  # noqa: PLC0415
+
+    types = group[0][1].types
+    requests = [
+        Request(
+            job.name or choice.target.qualified,
+            choice.kind.contexts(choice.target, role=choice.role),
+            job.body,
+        )
+        for job, choice in group
+    ]
+    companions: Sequence[Function] = ()
+    if follow:
+        from syscast.probes.follow import companions as following  # noqa: PLC0415  (only with follow)
+
+        companions = following(types)
+    return lower_requests(requests, types, arch=registers.here().machine, companions=companions)
+
+
+def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
+    from syscast.compiler.driver import compile_program  # noqa: PLC0415  (the compiler's door)
+
+    types = group[0][1].types
+    program, classes = lower(group, follow=follow)
+    spec, cached = compile_program(program, types, _identity(types))
+    return Plan(spec, tuple(choice for _, choice in group), classes, cached)
+
+
+def _identity(types: Btf) -> str:
+    """Content key of a BTF, so that the cache never mixes type ids of two kernels."""
+    return f"{source.identity()}:{types.name}:{len(types)}"

@@ -1,0 +1,270 @@
+"""``Session``: attached probes and the stream of their events."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+from syscast.errors import UsageError
+from syscast.kernel.polling import Poller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from types import TracebackType
+
+    from syscast.events.batch import Batch
+    from syscast.events.event import Event
+    from syscast.events.ledger import Ledger
+    from syscast.kernel.spawn import StoppedCommand
+    from syscast.session.part import Part
+
+_COMMAND = "command"
+_CLOCK_CHECK_S = 1.0
+"""How often the offset of wall clock to boot clock is looked at again."""
+_DESCENDANTS_S = 0.05
+"""How often descendants that outlive the command are looked for."""
+_MAX_RECORDS = 65536
+"""Records taken from one ring before the others have their turn."""
+
+
+class Session:
+    """Events of attached probes, until it is closed or the command it follows has ended.
+
+    Iterate it, iterate it asynchronously, ask it for batches, or give it a callback. Events of one
+    reading come in time order. Closing detaches; what is still in the rings is then gone.
+    """
+
+    def __init__(self, parts: Sequence[Part], command: StoppedCommand | None = None) -> None:
+        self._parts = list(parts)
+        self._command = command
+        self._poller = Poller()
+        self._closed = False
+        self._ending = False
+        self._pending: list[Event] = []
+        self._next_clock_check = 0.0
+        self._final: Ledger | None = None
+        for part in self._parts:
+            for fd in part.reader.fds:
+                self._poller.add(fd, part)
+        if command is not None:
+            self._poller.add(command.pidfd, _COMMAND)
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, timeout: float | None = None) -> list[Event]:
+        """Wait for events and return all that are there, in time order.
+
+        Args:
+            timeout: Seconds to wait; None waits until there are some, 0 only looks.
+
+        Returns:
+            Nothing when the time is over, `stop` was called, or the session has ended.
+        """
+        self._check_open()
+        if self._pending:
+            waiting, self._pending = self._pending, []
+            return waiting
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            events = self._take()
+            if events or self._ending:
+                return events
+            if not self._wait(deadline):
+                return self._take()
+
+    def _take(self) -> list[Event]:
+        self._refresh_clock()
+        events: list[Event] = []
+        for part in self._parts:
+            events += part.events(_MAX_RECORDS)
+        if len(self._parts) > 1:
+            events.sort(key=_time_of)
+        return events
+
+    def _wait(self, deadline: float | None) -> bool:
+        """Sleep until a ring has something; False when there is no more reason to."""
+        while not self._ending:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                left = 0.0
+            if self._command is not None and self._command.poll() is not None:
+                # The command has ended, yet its children may still run.
+                if not any(part.follows_somebody() for part in self._parts):
+                    self._ending = True
+                    return False
+                left = _DESCENDANTS_S if left is None else min(left, _DESCENDANTS_S)
+            ready = self._poller.wait(left)
+            if _COMMAND in ready and self._command is not None:
+                self._command.poll()
+                self._poller.remove(self._command.pidfd)
+            if any(token is not _COMMAND for token in ready):
+                return True
+            if not ready and deadline is None and self._command is None:
+                return False  # woken by stop()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+        return False
+
+    def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[Event]:
+        """Iterate over events.
+
+        Args:
+            timeout: End after so many seconds, measured from the first step.
+            count: End after so many events.
+        """
+        if count is not None and count <= 0:
+            return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        given = 0
+        while not self._closed:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            batch = self.read(left)
+            taken = 0
+            try:
+                for event in batch:
+                    taken += 1
+                    given += 1
+                    yield event
+                    if given == count:
+                        return
+            finally:
+                # Who leaves the loop early finds the rest at the next reading.
+                self._pending = batch[taken:] + self._pending
+            if not batch and (self._ending or left is not None):
+                return
+
+    def __iter__(self) -> Iterator[Event]:
+        return self.events()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
+
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            for event in self.read(0):
+                yield event
+            if self._ending:
+                return
+            ready = loop.create_future()
+            loop.add_reader(self._poller.fileno(), _resolve, ready)
+            try:
+                await asyncio.wait([ready], timeout=_DESCENDANTS_S if self._command else None)
+            finally:
+                loop.remove_reader(self._poller.fileno())
+
+    def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
+        """Iterate over batches: numpy structured arrays, no Python object for each event.
+
+        Args:
+            timeout: End after so many seconds, measured from the first step.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._closed:
+            self._refresh_clock()
+            found = False
+            for part in self._parts:
+                batch = part.batch()
+                if batch is not None:
+                    found = True
+                    yield batch
+            if not found and (self._ending or not self._wait(deadline)):
+                break
+
+    def run(self, callback: Callable[[Event], object], *, timeout: float | None = None) -> None:
+        """Call a function with each event until the session ends, `stop` is called or time is over."""
+        for event in self.events(timeout=timeout):
+            callback(event)
+
+    # ------------------------------------------------------------ ending
+
+    def stop(self) -> None:
+        """End all iterations after what is in the rings now; callable from a signal handler or thread."""
+        self._ending = True
+        self._poller.wake()
+
+    @property
+    def ended(self) -> bool:
+        """Whether `stop` was called, or the command and its descendants are gone."""
+        return self._ending or self._closed
+
+    @property
+    def command(self) -> StoppedCommand | None:
+        """The command that was started with the session."""
+        return self._command
+
+    def describe(self) -> list[str]:
+        """How each program is attached: ``fentry on inet_listen``."""
+        return [line for part in self._parts for line in part.describe()]
+
+    def stats(self) -> Ledger:
+        """The ledger: what became of every run of every probe (see `syscast.events.ledger`)."""
+        if self._final is not None:
+            return self._final
+        from syscast.session.accounts import ledger_of  # noqa: PLC0415  (not needed to start)
+
+        return ledger_of(self._parts, Counter(_probe_of(each) for each in self._pending))
+
+    def detach(self) -> None:
+        """Detach the programs; what is in the rings can still be read, and the ledger is final."""
+        for part in self._parts:
+            part.detach()
+
+    def close(self) -> None:
+        """Detach, unload, end the command if it still runs; the ledger stays readable."""
+        if self._closed:
+            return
+        self._ending = True
+        if self._command is not None:
+            self._command.terminate()
+        self.detach()
+        self._final = self.stats()
+        self._closed = True
+        self._poller.close()
+        for part in self._parts:
+            part.close()
+        if self._command is not None:
+            self._command.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("session: read: it is closed")
+
+    def _refresh_clock(self) -> None:
+        now = time.monotonic()
+        if now < self._next_clock_check:
+            return
+        self._next_clock_check = now + _CLOCK_CHECK_S
+        from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (one line of a larger module)
+
+        offset = wall_offset_ns()
+        for part in self._parts:
+            part.decoder.clock_offset_ns = offset
+
+
+def _probe_of(event: Event) -> str:
+    envelope = event.envelope
+    return envelope.probe if envelope is not None else ""
+
+
+def _time_of(event: Event) -> int:
+    envelope = event.envelope
+    return envelope.time if envelope is not None else 0
+
+
+def _resolve(future: object) -> None:
+    done = getattr(future, "done", None)
+    finish = getattr(future, "set_result", None)
+    if callable(done) and callable(finish) and not done():
+        finish(None)
