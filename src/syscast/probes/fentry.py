@@ -48,7 +48,7 @@ class _Tracing:
         Raises:
             TargetError: It is not in BTF, or has arguments that no trampoline passes on.
         """
-        btf_id, proto = functions.find(self.name, name, types)
+        btf_id, proto = functions.find(name, types)
         arguments, taken = slots.words(types, proto.params, typed=True)
         why = "it takes a variable number of arguments" if proto.variadic else ""
         if taken > _MAX_ARGUMENTS:

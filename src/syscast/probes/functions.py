@@ -6,26 +6,58 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.types import Func
 from syscast.errors import TargetError
+from syscast.probes import registers, syscall_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from syscast.btf.lookup import Btf
     from syscast.btf.types import FuncProto
+    from syscast.symbols.explain import Explanation
+
+_NEAR = 4
 
 
-def find(kind: str, name: str, types: Btf) -> tuple[int, FuncProto]:
+def find(name: str, types: Btf) -> tuple[int, FuncProto]:
     """The id of a function in BTF, and its prototype.
 
     Raises:
         TargetError: BTF has no such function; says why as far as the kernel's symbols tell.
     """
     if types.find(name, Func) is None:
-        raise TargetError(f"{kind} '{name}': look up: {reason(name)}", types.near(name, Func))
+        raise missing(name, types)
     return types.function(name)
 
 
-def module_of(types: Btf) -> str:
-    """The module that BTF belongs to, ``""`` for the kernel's own."""
-    return types.name if types.base is not None else ""
+def missing(name: str, types: Btf) -> TargetError:
+    """The error for a function that is not in BTF."""
+    found = explanation(name)
+    if found is None:
+        text = "the kernel has it, but not in its BTF, so its arguments are not known"
+        near = types.near(name, Func)
+    else:
+        text = "this kernel has no such function" if found.kind == "missing" else found.text
+        near = list(found.near)
+    return TargetError(f"function '{name}': look up: {text}", (near + _syscalls(name))[:_NEAR])
+
+
+def explanation(name: str) -> Explanation | None:
+    """Why the running kernel cannot trace a function; None where it could, or does not tell."""
+    from syscast.symbols.explain import why_not  # noqa: PLC0415  # reads all symbols
+
+    try:
+        return why_not(name)
+    except OSError:
+        return None
+
+
+def _syscalls(name: str) -> list[str]:
+    """A system call that reads alike, for those who meant one."""
+    try:
+        syscall_table.find(name, registers.here().machine)
+    except TargetError as error:
+        return [f"syscall:{near}" for near in error.near[:1]]
+    return [f"syscall:{syscall_table.bare(name)}"]
 
 
 def owner(types: Btf, btf_id: int) -> str:
@@ -33,6 +65,12 @@ def owner(types: Btf, btf_id: int) -> str:
     return types.name if types.base is not None and btf_id >= types.start_id else ""
 
 
-def reason(name: str) -> str:
-    """Why BTF has no function of this name."""
-    return f"the kernel's BTF has no function '{name}'"
+def copies_with_code(name: str) -> Sequence[str]:
+    """The symbols of exactly this name that are functions, by module; for names BTF lacks."""
+    from syscast.symbols import kallsyms  # noqa: PLC0415  # reads all symbols
+
+    try:
+        found = kallsyms.kernel().find(name)
+    except OSError:
+        return ()
+    return [symbol.module for symbol in found if symbol.is_function]

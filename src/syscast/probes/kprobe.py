@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from syscast.btf.render import signature
+from syscast.btf.types import Func
 from syscast.ir.program import ArgFrom, ArgumentSource, ProgramContext
 from syscast.kernel import perf
 from syscast.link.kprobe_multi import KprobeMultiLink
 from syscast.link.perf_event import PerfEventLink
-from syscast.probes import functions, registers
+from syscast.probes import cnames, functions, registers
 from syscast.probes.kind import Target, refusal
 from syscast.probes.parameters import WORD, Parameter, parameter
 
@@ -56,8 +57,17 @@ class _Kprobe:
         return self._machine or registers.here()
 
     def resolve(self, name: str, types: Btf) -> Target:
-        """Find a function; raises TargetError."""
-        btf_id, proto = functions.find(self.name, name, types)
+        """Find a function.
+
+        One that BTF does not know, such as a copy that the compiler made (``do_it.isra.0``) or
+        one in assembly, has its registers as arguments: ``arg0``, ``arg1`` and so on.
+
+        Raises:
+            TargetError: The kernel has no code of this name, or several.
+        """
+        if types.find(name, Func) is None and len(functions.copies_with_code(name)) == 1:
+            return self._unknown(name, types)
+        btf_id, proto = functions.find(name, types)
         return Target(
             kind=self.name,
             name=name,
@@ -66,6 +76,24 @@ class _Kprobe:
             signature=signature(types, btf_id),
             arguments=arguments(types, proto, self.registers),
             returns=_returned(types, proto, self.registers),
+        )
+
+    def _unknown(self, name: str, types: Btf) -> Target:
+        machine = self.registers
+        word = cnames.find_type(types, "unsigned long")
+
+        def source(called: str, offset: int) -> ArgumentSource:
+            return ArgumentSource(called, word, offset, ctype="unsigned long")
+
+        return Target(
+            kind=self.name,
+            name=name,
+            module=functions.copies_with_code(name)[0],
+            signature=f"{name}(?)",
+            arguments=tuple(
+                source(f"arg{n}", offset) for n, (_, offset) in enumerate(machine.arguments)
+            ),
+            returns=source("return", machine.returns[1]),
         )
 
     def contexts(self, target: Target, *, role: Role) -> tuple[ProgramContext, ...]:
@@ -94,14 +122,18 @@ class _Kprobe:
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Choose between kprobe.multi and a perf event.
 
-        A name with an offset, or with a module before it, is known to perf events only.
+        A name with an offset, or with a module before it, is known to perf events only; and a
+        function that BTF does not know may have no place for ftrace, which kprobe.multi needs.
         """
         plain = program.section.startswith(("kprobe/", "kretprobe/"))
         if not plain or program.attach_type or not program.target.isidentifier():
             return program
         from syscast import features  # noqa: PLC0415  # compiling for others needs none
+        from syscast.btf import source  # noqa: PLC0415
 
         if not features.supported("kprobe_multi"):
+            return program
+        if source.kernel().find(program.target, Func) is None:
             return program
         return replace(program, attach_type=MULTI)
 
@@ -112,7 +144,8 @@ class _Kprobe:
         if spec.attach_type == MULTI:
             return KprobeMultiLink.attach(program.fd, symbols=(spec.target,), on_return=on_return)
         form = "kretprobe" if on_return else "kprobe"
-        event = perf.open_kprobe(spec.target, on_return=on_return)
+        symbol, _, offset = spec.target.partition("+")
+        event = perf.open_kprobe(symbol, offset=int(offset or "0", 0), on_return=on_return)
         return PerfEventLink.attach(program.fd, event, f"{form} on {spec.target}")
 
 

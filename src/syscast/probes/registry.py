@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.record import Record
 from syscast.btf.types import Func, Typedef
-from syscast.errors import NotSupportedError, TargetError, UsageError
+from syscast.errors import (
+    KernelError,
+    NotSupportedError,
+    PermissionDeniedError,
+    TargetError,
+    UsageError,
+)
+from syscast.kernel import tracefs
 from syscast.probes import names
 from syscast.probes.kind import refusal
 
@@ -209,6 +216,15 @@ def _sort_scoped(name: Name, kernel: Btf) -> str:
         module = source.module(name.scope)
         if module.find(f"btf_trace_{name.name}", Typedef) is None:
             return names.FUNCTION
+    elif tracefs.find_root() is None:
+        raise TargetError(
+            f"target '{name.scoped}': look up: no module '{name.scope}' with BTF is loaded, and "
+            f"no tracepoint '{name.name}' is in the kernel's BTF",
+            [
+                near.removeprefix("btf_trace_")
+                for near in kernel.near(f"btf_trace_{name.name}", Typedef)
+            ],
+        )
     return "tracepoint"
 
 
@@ -267,10 +283,32 @@ def attach(program: LoadedProgram) -> Link:
 
     Raises:
         NotSupportedError: No kind attaches programs of this sort.
-        TargetError: The target is not there.
-        KernelError: The kernel refused.
+        TargetError: The target is not there, or cannot be traced; says why.
+        KernelError: The kernel refused for another reason.
     """
-    return _kind_of(program.spec).attach(program)
+    try:
+        return _kind_of(program.spec).attach(program)
+    except PermissionDeniedError:
+        raise
+    except KernelError as error:
+        why = explain(program.spec)
+        if why is None:
+            raise
+        raise why from error
+
+
+def explain(program: ProgramSpec) -> TargetError | None:
+    """Why the kernel may have refused to load or attach a program on a function.
+
+    Returns:
+        None where the program is on something else, or nothing speaks against its function.
+    """
+    if program.type != "kprobe" and program.attach_type not in {"trace_fentry", "trace_fexit"}:
+        return None
+    from syscast.probes import functions  # noqa: PLC0415  # only when refused
+
+    found = functions.explanation(program.target.rpartition(":")[2].partition("+")[0])
+    return None if found is None else found.error()
 
 
 def _kind_of(program: ProgramSpec) -> Kind:
