@@ -130,10 +130,15 @@ class RaisedSite(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """The rows of a session's probes and the places where they raised."""
+    """The rows of a session's probes and the places where they raised.
+
+    Attributes:
+        damaged: Records that could not be decoded and so belong to no probe.
+    """
 
     rows: tuple[LedgerRow, ...] = ()
     sites: tuple[RaisedSite, ...] = ()
+    damaged: int = 0
 
     def __iter__(self) -> Iterator[LedgerRow]:
         return iter(self.rows)
@@ -157,7 +162,7 @@ class Ledger(msgspec.Struct, frozen=True):
     @property
     def lost(self) -> int:
         """Events that should have arrived and did not, as far as the kernel counts."""
-        return self.total.lost
+        return self.total.lost + self.damaged
 
     def problems(self, *, drained: bool = True) -> list[str]:
         """Check the equations of every row; see `LedgerRow.problems`."""
@@ -175,12 +180,12 @@ class Ledger(msgspec.Struct, frozen=True):
         if unknown and total.missed is not None:
             missed = f"at least {missed}"
         causes = [f"ring full {total.dropped}", f"missed {missed}"]
-        if total.decode_errors:
-            causes.append(f"damaged {total.decode_errors}")
+        if damaged := total.decode_errors + self.damaged:
+            causes.append(f"damaged {damaged}")
         if total.shed:
             causes.append(f"shed {total.shed}")
         return (
-            f"{_counted(total.delivered, 'event')} delivered, {total.lost} lost "
+            f"{_counted(total.delivered, 'event')} delivered, {self.lost} lost "
             f"({', '.join(causes)}), {total.filtered} filtered, {total.raised} raised"
         )
 

@@ -52,7 +52,7 @@ class Decoder:
         schemas: Schema id to layout.
         classes: Schema id to event class.
         sequence: The gaps seen so far.
-        read: Records seen, good and bad.
+        seen: Records read, good and bad.
         decoded: Records decoded.
         decode_errors: Records that were short, long or of an unknown schema.
     """
@@ -79,7 +79,7 @@ class Decoder:
         self.schemas = {each.id: each for each in schemas}
         self.classes: dict[int, type[Event]] = {}
         self.sequence = SequenceTracker()
-        self.read = self.decoded = self.decode_errors = 0
+        self.seen = self.decoded = self.decode_errors = 0
         self._origin = Origin(clock_offset_ns, {each.id: each.probe for each in programs})
         self._layouts: dict[int, _Layout] = {}
         self._arrays: ArrayLayouts | None = None
@@ -98,6 +98,10 @@ class Decoder:
     @clock_offset_ns.setter
     def clock_offset_ns(self, offset: int) -> None:
         self._origin = msgspec.structs.replace(self._origin, offset_ns=offset)
+
+    def read(self, program: int) -> int:
+        """Count the records of one program that were decoded."""
+        return self.sequence.received(program)
 
     def events(self, records: Iterable[Buffer]) -> list[Event]:
         """Decode single records, given without ring headers, in their order."""
@@ -161,7 +165,7 @@ class Decoder:
         if self._arrays is None:
             self._arrays = ArrayLayouts(self.schemas, self.classes)
         made = Batch(block, self._arrays, self._origin, self.uniform(block))
-        self.read += made.read
+        self.seen += made.read
         self.decoded += len(made)
         self.decode_errors += made.read - len(made)
         made.observe(self.sequence)
@@ -180,7 +184,7 @@ class Decoder:
         return schema_id
 
     def _count(self, seen: int, found: list[RawRecord]) -> None:
-        self.read += seen
+        self.seen += seen
         self.decoded += len(found)
         self.decode_errors += seen - len(found)
         self.sequence.observe(found)

@@ -190,7 +190,7 @@ class ConsoleSink:
             if column.cut and cell_width(text) > room:
                 text = cut(text, room)  # noqa: PLW2901 - what is drawn
             cell = cell_width(text)
-            if not last and cell > widths[index]:
+            if cell > widths[index] and (column.right or not last):
                 widths[index] = cell
             blank = " " * (widths[index] - cell)
             padded = blank + text if column.right else text if last else text + blank

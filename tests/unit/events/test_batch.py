@@ -55,7 +55,7 @@ def test_a_uniform_block_is_one_array(make, ring, listen):
     assert array["time"].tolist() == [OFFSET + number for number in range(5)]
     assert batch.times().tolist() == batch.times(listen).tolist()
     assert batch.times()[0] == np.datetime64(OFFSET, "ns")
-    assert (decoder.read, decoder.decoded, decoder.decode_errors) == (5, 5, 0)
+    assert (decoder.seen, decoder.decoded, decoder.decode_errors) == (5, 5, 0)
     assert "5 events: Listen" in repr(batch)
 
 
@@ -93,7 +93,7 @@ def test_objects_are_those_of_the_block(make, ring, which):
     assert batch.events() == list(batch) == events
     assert [event.envelope for event in batch] == [event.envelope for event in events]
     assert batch.to_dicts() == [event.to_dict() for event in events]
-    assert (decoder.read, decoder.decode_errors) == (other.read, other.decode_errors)
+    assert (decoder.seen, decoder.decode_errors) == (other.seen, other.decode_errors)
     assert decoder.sequence.gaps(0) == other.sequence.gaps(0)
 
 
@@ -153,4 +153,4 @@ def test_garbage_never_raises(block):
     batch = decoder.batch(block)
     assert len(batch.events()) == len(batch)
     assert sum(len(array) for array in batch.arrays.values()) == len(batch)
-    assert decoder.read == decoder.decoded + decoder.decode_errors
+    assert decoder.seen == decoder.decoded + decoder.decode_errors

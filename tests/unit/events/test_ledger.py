@@ -27,6 +27,8 @@ def test_the_summary_says_what_became_of_the_events():
     assert Ledger((row(delivered=1, missed=2, decode_errors=1, read=3),)).summary() == (
         "1 event delivered, 8 lost (ring full 4, missed 2, damaged 1, shed 1), 3 filtered, 2 raised"
     )
+    assert Ledger((row(),), damaged=2).lost == 6
+    assert "(ring full 4, missed 0, damaged 2)" in Ledger((row(),), damaged=2).summary()
     assert Ledger().summary().startswith("0 events delivered, 0 lost")
 
 

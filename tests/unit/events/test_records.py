@@ -43,7 +43,7 @@ def test_records_become_events_of_their_classes(decoder, schemas, pack, listen):
     ]
     assert events[0].probe == "inet_listen"
     assert events[0].time == 6000
-    assert (decoder.read, decoder.decoded, decoder.decode_errors) == (3, 3, 0)
+    assert (decoder.seen, decoder.decoded, decoder.decode_errors) == (3, 3, 0)
     assert decoder.sequence.gaps(0) == 0
 
 
@@ -66,7 +66,7 @@ def test_bad_records_are_counted_and_the_rest_goes_on(decoder, schemas, pack, li
         bytes(RECORD_HEADER_SIZE),
     ]
     assert decoder.events([*bad, good]) == [listen(addr="127.0.0.1", port=80, backlog=5)]
-    assert (decoder.read, decoder.decoded, decoder.decode_errors) == (7, 1, 6)
+    assert (decoder.seen, decoder.decoded, decoder.decode_errors) == (7, 1, 6)
 
 
 def test_the_padding_of_a_perf_buffer_is_no_error(decoder, schemas, pack):
@@ -90,7 +90,7 @@ def test_blocks_give_what_single_records_give(schemas, pack, ring, listen):
         wanted = single.events(records)
         assert block.block_events(ring(records)) == wanted
         assert block.block_tuples(memoryview(ring(records))) == single.tuples(records)
-        assert (block.read, block.decode_errors) == (single.read, single.decode_errors)
+        assert (block.seen, block.decode_errors) == (single.seen, single.decode_errors)
 
 
 def test_a_payload_that_is_no_multiple_of_8_is_padded_in_the_ring(pack, ring):
@@ -105,7 +105,7 @@ def test_discarded_records_are_skipped_and_busy_ones_end_the_block(decoder, sche
     events = decoder.block_events(ring(records, {1: DISCARD}))
     assert [event.port for event in events] == [0, 2, 3]
     assert decoder.sequence.gaps(0) == 1
-    assert decoder.read == 3
+    assert decoder.seen == 3
     events = decoder.block_events(ring(records, {2: BUSY}))
     assert [event.port for event in events] == [0, 1]
 
@@ -132,7 +132,7 @@ def test_garbage_is_counted_never_raised(records):
     schema = Opened.schema(2)
     decoder = Decoder([schema], PROGRAMS, {2: Opened})
     events = decoder.events(records)
-    assert decoder.read == len(records)
+    assert decoder.seen == len(records)
     assert decoder.decode_errors == len(records) - len(events)
 
 
@@ -161,7 +161,7 @@ def test_garbage_blocks_never_raise(block):
     schema = Opened.schema(2)
     decoder = Decoder([schema], PROGRAMS, {2: Opened})
     decoder.block_events(block)
-    assert decoder.read == decoder.decoded + decoder.decode_errors
+    assert decoder.seen == decoder.decoded + decoder.decode_errors
 
 
 def test_a_record_is_as_long_as_its_struct(schemas):
