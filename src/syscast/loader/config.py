@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import NotSupportedError, TargetError, UsageError
-from syscast.spec.datasec import KCONFIG
 from syscast.spec.meta import CONFIG_SECTION
+from syscast.spec.numbers import KCONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ can be kept (`loader.cache`).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -80,7 +80,8 @@ class Resolver:
         self._kernel = kernel
         self._modules = _Modules(self, kernel, on=modules)
         self._ringbuf = ringbuf
-        self._relocator: Relocator | None = None
+        self._relocators: dict[bool, Relocator] = {}
+        self._local: Btf | None = None
         self._strings = b""
         self.used_modules = False
 
@@ -105,26 +106,37 @@ class Resolver:
         # 8 ms that a start with kept answers does without.
         from syscast.btf import ext, relocate  # noqa: PLC0415
 
-        if self._relocator is None:
-            # It only walks over them, and beyond the first only for types that lack there.
-            targets = cast("Sequence[Btf]", self._modules)
-            self._relocator = relocate.Relocator(self._local(), targets)
+        relocator = self._relocator_for(relo.type_id)
         position = self._strings.find(relo.access.encode() + b"\0")
         try:
-            resolution = self._relocator.resolve(
+            resolution = relocator.resolve(
                 ext.CoreRelo(relo.insn * _SLOT, relo.type_id, position, relo.kind)
             )
         except TargetError as error:
             raise TargetError(f"program '{name}': {error}") from None
         relocate.patch(insns, relo.insn, self._forced(resolution))
 
-    def _local(self) -> Btf:
+    def _relocator_for(self, type_id: int) -> Relocator:
+        """One that asks the kernel alone, or its modules too where it lacks the type."""
+        from syscast.btf.relocate import Relocator  # noqa: PLC0415 - see above
+
+        local = self._local or self._parse_local()
+        name = getattr(local.type(type_id), "name", "")
+        in_kernel = not name or next(self._kernel.candidates(name), None) is not None
+        relocator = self._relocators.get(in_kernel)
+        if relocator is None:
+            targets = (self._kernel,) if in_kernel else tuple(self._modules)
+            relocator = self._relocators[in_kernel] = Relocator(local, targets)
+        return relocator
+
+    def _parse_local(self) -> Btf:
         from syscast.btf.lookup import Btf  # noqa: PLC0415 - see above
 
         raw = self._spec.btf
         header, _, _, start, size = struct.unpack_from("<5I", raw.ljust(24, b"\0"), 4)
         self._strings = raw[header + start : header + start + size]
-        return Btf.from_bytes(raw, name=self._spec.name)
+        self._local = Btf.from_bytes(raw, name=self._spec.name)
+        return self._local
 
     def _forced(self, resolution: Resolution) -> Resolution:
         """The existence of the ring buffer is the loader's choice, see ``maps.choose_ring``."""

@@ -23,6 +23,7 @@ from syscast.btf.types import (
     Var,
 )
 from syscast.errors import FormatError
+from syscast.spec.numbers import KCONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
 
 KSYMS = ".ksyms"
-KCONFIG = ".kconfig"
 _EXTERN_SECTIONS = frozenset({KSYMS, KCONFIG})
 
 _INFO_AT = 4

@@ -19,8 +19,8 @@ from syscast.btf.types import (
     Void,
 )
 from syscast.errors import FormatError
-from syscast.spec.datasec import KCONFIG, KSYMS
-from syscast.spec.numbers import F_RDONLY_PROG
+from syscast.spec.datasec import KSYMS
+from syscast.spec.numbers import F_RDONLY_PROG, KCONFIG
 from syscast.spec.objectspec import KconfigVar, MapSpec
 
 if TYPE_CHECKING:

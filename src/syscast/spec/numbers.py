@@ -49,3 +49,6 @@ MAP_NAMES: tuple[str, ...] = tuple(MAP_TYPES)
 
 F_RDONLY_PROG = 1 << 7
 """Map flag: programs cannot write to it."""
+
+KCONFIG = ".kconfig"
+"""The section, and map, of variables that get their values from the kernel's configuration."""

@@ -14,7 +14,7 @@ from syscast.asm.opcodes import BPF_PSEUDO_CALL, CALL, LD_IMM64
 from syscast.elf import SHN_UNDEF, STB_WEAK, STT_FUNC, STT_SECTION
 from syscast.errors import FormatError
 from syscast.spec.code import SLOT, CodeRef
-from syscast.spec.datasec import KCONFIG
+from syscast.spec.numbers import KCONFIG
 from syscast.spec.objectspec import ExternRef, MapRef
 
 if TYPE_CHECKING:
