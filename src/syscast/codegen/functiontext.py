@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG_GLOBAL = "syscast_config"
 _MAX_INLINE = 128  # stores that LLVM's BPF back end makes of one memset or memcpy
+_TYPED = frozenset({Space.KERNEL, Space.USER, Space.CTX})
 _COMPARE_UNITS = (8, 4, 2, 1)
 
 
@@ -121,9 +122,11 @@ class FunctionText:
     def _other(self, op: Op) -> bool:
         match op:
             case ops.FieldAddr():
-                self._make(op, f"bitcast ptr {self._field_address(op.base, op.field)} to ptr")
+                self._make(
+                    op, f"bitcast ptr {self._field_address(self._base(op.base), op.field)} to ptr"
+                )
             case ops.FieldLoad():
-                self._load_from(op, self._field_address(op.base, op.field))
+                self._load_from(op, self._field_address(_value(op.base), op.field))
             case ops.Reloc():
                 self._reloc(op)
             case ops.HelperExists():
@@ -247,7 +250,7 @@ class FunctionText:
         """
         number = self._wide(ptr)
         type_ = ptr.type
-        typed = isinstance(type_, PtrType) and type_.space in {Space.KERNEL, Space.CTX}
+        typed = isinstance(type_, PtrType) and type_.space in _TYPED
         if isinstance(ptr, Const) or not (self._direct and typed):
             return number
         negated = self._temp(f"sub i64 0, {number}")
@@ -273,16 +276,7 @@ class FunctionText:
         self._put(f"store {text} {value}, ptr {address}, align {_size(type_)}")
 
     def _offset(self, op: ops.Offset) -> None:
-        base = _value(op.ptr)
-        variable = not isinstance(op.delta, Const)
-        type_ = op.ptr.type
-        if (
-            variable
-            and self._direct
-            and isinstance(type_, PtrType)
-            and type_.space is Space.KERNEL
-        ):
-            base = self._temp(f"inttoptr i64 {self._number(op.ptr)} to ptr")
+        base = self._base(op.ptr)
         self._make(op, f"getelementptr i8, ptr {base}, i64 {self._wide(op.delta)}")
 
     def _atomic_add(self, op: ops.AtomicAdd) -> None:
@@ -343,13 +337,28 @@ class FunctionText:
             f"call i64 @llvm.bpf.passthrough.i64.i64(i32 {self.passthroughs}, i64 {number})"
         )
 
-    def _field_address(self, base: Value, field: FieldRef) -> str:
+    def _base(self, ptr: Value) -> str:
+        """A pointer to compute with.
+
+        The verifier refuses arithmetic on typed pointers that may be NULL, and by unknown numbers
+        on all of them; what is computed goes to helpers that take any number.
+        """
+        type_ = ptr.type
+        if (
+            self._direct
+            and isinstance(type_, PtrType)
+            and type_.space in {Space.KERNEL, Space.USER}
+        ):
+            return self._temp(f"inttoptr i64 {self._number(ptr)} to ptr")
+        return _value(ptr)
+
+    def _field_address(self, base: str, field: FieldRef) -> str:
         if not self._relocations.relocatable(field):
-            return self._at(base, field.bit_offset // 8)
+            return self._temp(f"getelementptr i8, ptr {base}, i64 {field.bit_offset // 8}")
         # The number goes straight into the address: LLVM then puts it into the load's offset.
         global_ = self._relocations.field(field, ops.RelocKind.FIELD_BYTE_OFFSET)
         number = self._temp(f"load i64, ptr {global_}")
-        address = self._temp(f"getelementptr i8, ptr {_value(base)}, i64 {number}")
+        address = self._temp(f"getelementptr i8, ptr {base}, i64 {number}")
         self.passthroughs += 1
         return self._temp(
             f"call ptr @llvm.bpf.passthrough.p0.p0(i32 {self.passthroughs}, ptr {address})"

@@ -7,7 +7,8 @@ and any file whose hash is wrong, is as good as absent. A cache that cannot be w
 programs run without it.
 """
 
-# ruff: noqa: PTH - this is in the way of every start, and pathlib costs 5 ms of it
+# This is in the way of every start, and pathlib would cost 5 ms of it.
+# ruff: noqa: PTH103, PTH105, PTH108, PTH111, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 

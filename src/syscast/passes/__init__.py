@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from syscast.errors import InternalError
 from syscast.ir.check import Layer, check
-from syscast.passes import context, current, emits, ledger, maps, raises, reads
+from syscast.passes import context, current, emits, kernel_reads, ledger, maps, raises, reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
+    ("kernel_reads", kernel_reads.run),
     ("emits", emits.run),
     ("ledger", ledger.run),
     ("current", current.run),
