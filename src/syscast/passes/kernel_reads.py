@@ -80,7 +80,7 @@ class _Flow:
         self._until_stable()
 
     def _until_stable(self) -> None:
-        before: dict[int, _Trust | None] = {}
+        before: dict[int, _Trust | None] | None = None
         while before != self._slots:
             before = dict(self._slots)
             self._registers = {}
