@@ -74,20 +74,32 @@ class DebugInfo:
         """The node of a function."""
         file = self._file(function.span.file) if function.span else self._file_of_unit
         line = function.span.line if function.span else 0
+        long = self._int("long", 64)
         if function.context is not None:
-            signature = [self._int("int", 32), self._pointer()]
+            returns, arguments = self._int("int", 32), [("ctx", self._pointer())]
         else:
-            long = self._int("long", 64)
-            signature = [long if function.returns else "null"]
-            signature += [long for _ in function.parameters]
-        types_ = self.metadata.add(f"!DISubroutineType(types: {self.metadata.tuple(signature)})")
+            returns = long if function.returns else "null"
+            arguments = [(f"a{number}", long) for number in range(len(function.parameters))]
+        signature = self.metadata.tuple([returns, *(type_ for _, type_ in arguments)])
+        types_ = self.metadata.add(f"!DISubroutineType(types: {signature})")
         static = "" if function.context is not None else "DISPFlagLocalToUnit | "
-        return self.metadata.add(
+        node = self.metadata.reserve()
+        # The kernel takes no BTF function whose arguments have no names.
+        names = [
+            self.metadata.add(
+                f"!DILocalVariable(name: {quoted(name)}, arg: {number}, scope: {node},"
+                f" file: {file}, line: {line}, type: {type_})"
+            )
+            for number, (name, type_) in enumerate(arguments, 1)
+        ]
+        self.metadata.define(
+            node,
             f"!DISubprogram(name: {quoted(function.name)}, scope: {file}, file: {file},"
             f" line: {line}, type: {types_}, scopeLine: {line}, flags: DIFlagPrototyped,"
-            f" spFlags: {static}DISPFlagDefinition | DISPFlagOptimized, unit: {self._unit_at})",
-            distinct=True,
+            f" spFlags: {static}DISPFlagDefinition | DISPFlagOptimized, unit: {self._unit_at},"
+            f" retainedNodes: {self.metadata.tuple(names)})",
         )
+        return node
 
     def location(self, span: Span | None, function: Function, subprogram: str) -> str:
         """The node of a place inside a function; another file than the function's is a block."""

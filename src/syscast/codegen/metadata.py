@@ -20,6 +20,15 @@ class Metadata:
             self._known[text] = ref
         return ref
 
+    def reserve(self) -> str:
+        """A reference to a distinct node that `define` writes later, for cycles."""
+        self._nodes.append("")
+        return f"!{len(self._nodes) - 1}"
+
+    def define(self, ref: str, text: str) -> None:
+        """Write a reserved node."""
+        self._nodes[int(ref[1:])] = f"{ref} = distinct {text}"
+
     def tuple(self, refs: list[str]) -> str:
         """Add a node that lists others."""
         return self.add("!{" + ", ".join(refs) + "}")
