@@ -57,7 +57,7 @@ class DebugInfo:
         # The unit lists the globals, which are known last: it refers to a node kept for them.
         self._unit_at = self.metadata.add(
             f"!DICompileUnit(language: DW_LANG_C99, file: {self._file_of_unit},"
-            ' producer: "syscast", isOptimized: true, emissionKind: LineTablesOnly,'
+            ' producer: "syscast", isOptimized: true, emissionKind: FullDebug,'
             " globals: !GLOBALS)",
             distinct=True,
         )

@@ -128,10 +128,10 @@ def _regs_type(editor: Editor) -> PtrType:
 
 def _argument(editor: Editor, words: _Words, source: ArgumentSource, op: Argument) -> None:
     result = op.result
-    place = _place(editor, words, source)
     if source.data_loc or source.array:
-        editor.convert(place, result.type, into=result)
+        editor.convert(_place(editor, words, source), result.type, into=result)
     elif source.where in {ArgFrom.PROBED, ArgFrom.STACK}:
+        place = _place(editor, words, source)
         value = editor.register(_integer(source))
         editor.add(ops.ScalarLoad(result=value, ptr=place, site=-1))
         _give(editor, value, result)
