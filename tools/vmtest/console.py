@@ -12,7 +12,7 @@ PATTERNS = (
     (
         "oops",
         re.compile(
-            r"\bOops:|general protection fault|unable to handle (kernel|page fault)|kernel BUG at|double fault|stack guard page was hit"
+            r"\bOops:|general protection fault|unable to handle (kernel|page fault)|kernel NULL pointer dereference|kernel BUG at|double fault|stack guard page was hit"
         ),
     ),
     (
