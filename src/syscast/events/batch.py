@@ -41,10 +41,15 @@ class ArrayLayouts:
     """The numpy types of a decoder's schemas, made when first needed."""
 
     def __init__(
-        self, schemas: Mapping[int, SchemaMeta], classes: Mapping[int, type[Event]]
+        self,
+        schemas: Mapping[int, SchemaMeta],
+        classes: Mapping[int, type[Event]],
+        *,
+        header: bool,
     ) -> None:
         self.schemas = schemas
         self.classes = classes
+        self.header = header
         self._dtypes: dict[int, np.dtype[np.void]] = {}
         self._structs: dict[int, struct.Struct] = {}
 
@@ -58,7 +63,8 @@ class ArrayLayouts:
         if found is None:
             stride = RING_HEADER_SIZE + pad(self.size(schema_id))
             schema = self.schemas[schema_id]
-            found = record_dtype(schema, lead=RING_HEADER_SIZE, stride=stride)
+            lead = RING_HEADER_SIZE
+            found = record_dtype(schema, lead=lead, stride=stride, header=self.header)
             self._dtypes[schema_id] = found
         return found
 
@@ -83,14 +89,14 @@ class Batch:
     """
 
     def __init__(
-        self, block: Buffer, layouts: ArrayLayouts, origin: Origin, uniform: int | None
+        self, block: Buffer, layouts: ArrayLayouts, origin: Origin | None, uniform: int | None
     ) -> None:
         """Take a block; `syscast.events.records.Decoder.batch` does it.
 
         Args:
             block: Whole ring records with their ring headers; copied unless it is ``bytes``.
             layouts: Of the schemas.
-            origin: What the records share.
+            origin: What the records share; None where they have no envelope.
             uniform: The schema id of all records, None if they differ.
         """
         self._block = block if isinstance(block, bytes) else bytes(block)
@@ -137,9 +143,12 @@ class Batch:
         """Wall-clock times as ``datetime64[ns]`` (UTC) of one class, by default the only one.
 
         Raises:
-            UsageError: No class is given and the batch holds several.
+            UsageError: No class is given and the batch holds several, or its events have no
+                envelope.
             KeyError: The batch holds no event of the class.
         """
+        if self._origin is None:
+            raise UsageError("batch: take the times: its events have no envelope")
         cls, array = self._only() if cls is None else (cls, self.arrays[cls])
         column = array[envelope_key("time", cls.__match_args__)]
         return cast("npt.NDArray[np.datetime64]", column.view("datetime64[ns]"))
@@ -182,6 +191,8 @@ class Batch:
             places = self._places[self._schemas == schema_id]
             windows = np.lib.stride_tricks.sliding_window_view(self._words, width)
             array = windows[places].reshape(-1).view(dtype)
+        if self._origin is None:
+            return array
         column = envelope_key("time", self._layouts.classes[schema_id].__match_args__)
         array[column] += np.uint64(self._origin.offset_ns & 0xFFFFFFFFFFFFFFFF)
         return array

@@ -315,9 +315,12 @@ def plain(event: Event) -> dict[str, Json]:
 
 
 def make_events(
-    records: Iterable[RawRecord], classes: Mapping[int, type[Event]], origin: Origin
+    records: Iterable[RawRecord], classes: Mapping[int, type[Event]], origin: Origin | None
 ) -> list[Event]:
-    """Wrap unpacked records; the classes are found by schema id."""
+    """Wrap unpacked records; the classes are found by schema id.
+
+    Without an origin the events have no envelope.
+    """
     made: list[Event] = []
     add = made.append
     new = object.__new__

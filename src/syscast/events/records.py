@@ -80,7 +80,9 @@ class Decoder:
         self.classes: dict[int, type[Event]] = {}
         self.sequence = SequenceTracker()
         self.seen = self.decoded = self.decode_errors = 0
-        self._origin = Origin(clock_offset_ns, {each.id: each.probe for each in programs})
+        self._origin: Origin | None = Origin(
+            clock_offset_ns, {each.id: each.probe for each in programs}
+        )
         self._layouts: dict[int, _Layout] = {}
         self._arrays: ArrayLayouts | None = None
         for schema in self.schemas.values():
@@ -93,11 +95,12 @@ class Decoder:
     @property
     def clock_offset_ns(self) -> int:
         """Wall clock minus boot clock; set it again when the wall clock was stepped."""
-        return self._origin.offset_ns
+        return 0 if self._origin is None else self._origin.offset_ns
 
     @clock_offset_ns.setter
     def clock_offset_ns(self, offset: int) -> None:
-        self._origin = msgspec.structs.replace(self._origin, offset_ns=offset)
+        if self._origin is not None:
+            self._origin = msgspec.structs.replace(self._origin, offset_ns=offset)
 
     def read(self, program: int) -> int:
         """Count the records of one program that were decoded."""
@@ -163,7 +166,9 @@ class Decoder:
         from syscast.events.batch import ArrayLayouts, Batch  # noqa: PLC0415 - numpy costs 100 ms
 
         if self._arrays is None:
-            self._arrays = ArrayLayouts(self.schemas, self.classes)
+            self._arrays = ArrayLayouts(
+                self.schemas, self.classes, header=self._origin is not None
+            )
         made = Batch(block, self._arrays, self._origin, self.uniform(block))
         self.seen += made.read
         self.decoded += len(made)

@@ -125,9 +125,12 @@ def record_struct(schema: SchemaMeta, *, lead: int = 0, stride: int = 0) -> stru
     return struct.Struct("".join(parts))
 
 
-def record_dtype(schema: SchemaMeta, *, lead: int = 0, stride: int = 0) -> np.dtype[np.void]:
+def record_dtype(
+    schema: SchemaMeta, *, lead: int = 0, stride: int = 0, header: bool = True
+) -> np.dtype[np.void]:
     """Make the numpy type of a whole record; arguments and errors as for `record_struct`.
 
+    Without ``header`` only the payload's fields have columns; they stand where they did.
     Addresses stay in network order (``>u4`` for IPv4, 16 bytes for IPv6), strings are ``S<n>``.
     Where a field has the name of a header value, the header's is called ``envelope_<name>``.
     """
@@ -140,9 +143,10 @@ def record_dtype(schema: SchemaMeta, *, lead: int = 0, stride: int = 0) -> np.dt
     offsets: list[int] = []
     end = lead
     for name, code in HEADER_FIELDS:
-        names.append(envelope_key(name, taken))
-        formats.append(code)
-        offsets.append(end)
+        if header:
+            names.append(envelope_key(name, taken))
+            formats.append(code)
+            offsets.append(end)
         end += np.dtype(code).itemsize
     for field in fields:
         names.append(field.name)
