@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from syscast.spec.meta import ObjectMeta
     from syscast.spec.objectspec import ObjectSpec
 
+_BLOCK = 1 << 18
+"""Bytes taken from a ring at once when each record becomes an object."""
+
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
 """Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
 
@@ -37,10 +40,10 @@ class Part:
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
         self.detached = False
-        self.decoder = Decoder(
-            meta.schemas, meta.programs, classes, clock_offset_ns=wall_offset_ns()
+        self.decoder = _decoder(meta, classes)
+        self.reader = open_reader(
+            loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
         )
-        self.reader = open_reader(loaded.maps[EVENTS_MAP])
 
     @classmethod
     def load(
@@ -93,16 +96,16 @@ class Part:
         """Take what is in the ring, as objects."""
         found: list[Event] = []
         while len(found) < most:
-            block = self.reader.read()
-            if block is None:
+            block = self.reader.read_block(_BLOCK)
+            if not block.data:
                 break
-            found += self.decoder.block_events(block)
+            found += self.decoder.block_events(block.data)
         return found
 
     def batch(self) -> Batch | None:
         """Take what is in the ring, as arrays; None if there is nothing."""
-        block = self.reader.read()
-        return None if block is None else self.decoder.batch(block)
+        block = self.reader.read_block()
+        return self.decoder.batch(block.data) if block.data else None
 
     def follows_somebody(self) -> bool:
         """Whether a followed process still lives (a zombie does not)."""
@@ -127,6 +130,14 @@ class Part:
             link.close()
         self.reader.close()
         self.loaded.close()
+
+
+def _decoder(meta: ObjectMeta, classes: dict[int, type[Event]]) -> Decoder:
+    if meta.foreign:
+        from syscast.events.foreign import ForeignDecoder  # noqa: PLC0415  (objects of others only)
+
+        return ForeignDecoder(meta.schemas[0])
+    return Decoder(meta.schemas, meta.programs, classes, clock_offset_ns=wall_offset_ns())
 
 
 def _set_filters(loaded: LoadedObject, filters: Filters) -> None:

@@ -45,8 +45,7 @@ class Session:
         self._next_clock_check = 0.0
         self._final: Ledger | None = None
         for part in self._parts:
-            for fd in part.reader.fds:
-                self._poller.add(fd, part)
+            self._poller.add(part.reader.fd, part)
         if command is not None:
             self._poller.add(command.pidfd, _COMMAND)
 
@@ -250,7 +249,8 @@ class Session:
 
         offset = wall_offset_ns()
         for part in self._parts:
-            part.decoder.clock_offset_ns = offset
+            if not part.meta.foreign:
+                part.decoder.clock_offset_ns = offset
 
 
 def _probe_of(event: Event) -> str:
