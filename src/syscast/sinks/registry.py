@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Protocol
 
 from syscast.errors import TargetError
@@ -35,5 +34,7 @@ def find(name: str) -> SinkClass:
     for each in SINKS:
         if each.name == name:
             return each
+    import difflib
+
     names = [each.name for each in SINKS]
     raise TargetError(f"sink {name!r}: find: no such sink", difflib.get_close_matches(name, names))
