@@ -1,0 +1,139 @@
+"""What all readers of records have in common.
+
+A reader hands out copies: the kernel gets the space back before the records are decoded. A block
+holds whole records of the ring buffer's form, whatever ring they came from:
+
+    u32 length, u32 of no meaning, the record, padding to 8 bytes
+
+so that one decoder serves all. A record's length has bit 30 set if the program discarded it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from syscast.kernel.descriptors import Fd
+    from syscast.loader.loaded import LoadedMap
+
+BLOCK_SIZE = 1 << 20
+"""Bytes that one block has at most, unless one record alone is larger."""
+
+HEADER_SIZE = 8
+BUSY = 1 << 31
+DISCARD = 1 << 30
+
+
+class Block(NamedTuple):
+    """Consecutive records.
+
+    Attributes:
+        data: Their bytes, with headers; empty where nothing was there.
+        stride: Bytes from one record to the next if all have one length and none was
+            discarded, else 0.
+    """
+
+    data: bytes
+    stride: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many records there are, if `stride` says so; else -1."""
+        return len(self.data) // self.stride if self.stride else -1
+
+
+class Reader(Protocol):
+    """Reads records from the kernel. One thread reads; any thread may `wake` and `close`.
+
+    A process that was forked from the one that opened the reader must not use it: every method
+    but `close` raises UsageError there, and none moves the parent's position.
+    """
+
+    @property
+    def fd(self) -> Fd:
+        """Readable when there are records, for another poller; owned by the reader or its map."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Records that the kernel says it had no space for, as far as this ring counts them.
+
+        The ring buffer counts none; its programs do, in the ledger.
+        """
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for records.
+
+        Args:
+            timeout: Seconds; None waits for ever, 0 only looks.
+
+        Returns:
+            Whether there may be some; False when the time is over, or it was woken or closed.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End the current or the next `wait`; callable from signal handlers and threads."""
+        ...
+
+    def available(self) -> int:
+        """Bytes that wait to be read, headers included; some may not be committed yet."""
+        ...
+
+    def read(self, max_records: int = 256) -> list[bytes]:
+        """Take records, one by one, without headers; discarded ones are left out."""
+        ...
+
+    def read_block(self, max_bytes: int = BLOCK_SIZE) -> Block:
+        """Take all committed records that fit into ``max_bytes``, at least one if there is any."""
+        ...
+
+    def close(self) -> None:
+        """Give the ring back; a second call does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def open_reader(events: LoadedMap, ring_size: int = 0, *, whole_words: bool = True) -> Reader:
+    """The reader for a map of events.
+
+    Args:
+        events: A map of type ``ringbuf`` or ``perf_event_array``.
+        ring_size: For perf rings, bytes of all CPUs together (``LoadedObject.ring_size``).
+        whole_words: For perf rings: all records are multiples of 8 bytes, as syscast's own are,
+            so that padding can be told from content. Without it up to 7 bytes may follow a record.
+
+    Raises:
+        UsageError: The map is of another type.
+        KernelError: The ring cannot be mapped.
+    """
+    if events.spec.type == "ringbuf":
+        from syscast.buffers.ring import RingReader  # noqa: PLC0415 - only one of both is used
+
+        return RingReader(events.fd, events.spec.max_entries)
+    if events.spec.type == "perf_event_array":
+        from syscast.buffers.perf import PerfReader  # noqa: PLC0415 - only one of both is used
+
+        return PerfReader(events, ring_size, whole_words=whole_words)
+    raise UsageError(
+        f"map '{events.spec.name}': read: a map of type {events.spec.type} is no ring"
+    )
