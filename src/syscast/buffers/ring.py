@@ -71,11 +71,16 @@ class RingReader(Guarded):
         """
         with self._lock:
             self._check("read")
-            memory = self._memory
-            position = memory.consumer()
-            data, _ = self._copy(position, max_records * _TYPICAL)
-            taken, end = records(data, max_records)
-            memory.consume(position + end)
+            taken: list[bytes] = []
+            while len(taken) < max_records:
+                position = self._memory.consumer()
+                missing = max_records - len(taken)
+                data, _ = self._copy(position, missing * _TYPICAL)
+                if not data:
+                    break
+                found, end = records(data, missing)
+                self._memory.consume(position + end)
+                taken += found
             return taken
 
     def read_block(self, max_bytes: int = BLOCK_SIZE) -> Block:

@@ -61,11 +61,12 @@ def committed(words: memoryview, start: int, size: int, limit: int) -> Extent:
             step = (header & _LENGTH) + 15 >> 3 << 1
             if at + step > end:
                 raise FormatError(f"ring: read: a record of {header} bytes leaves the ring")
+        if at + step > stop and at > begin:
+            break
+        if header != last:
             first = header if first < 0 else first
             alike = alike and header == first and header < DISCARD
             last, row = header, 0
-        if at + step > stop and at > begin:
-            break
         row += 1
         count = 1
         if row >= _ROW:
@@ -73,7 +74,7 @@ def committed(words: memoryview, start: int, size: int, limit: int) -> Extent:
             row = 0
         at += count * step
     taken = (at - begin) << 2
-    return Extent(taken, step << 2 if alike and taken else 0)
+    return Extent(taken, padded(first) if alike and taken else 0)
 
 
 def _run(words: memoryview, at: int, header: int, step: int, most: int) -> int:

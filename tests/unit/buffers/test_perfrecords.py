@@ -1,0 +1,76 @@
+"""Records of perf rings."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syscast.buffers.perfrecords import RECORD_LOST, RECORD_SAMPLE, parse
+from syscast.errors import FormatError
+
+MANY = 1 << 20
+
+
+def sample(data):
+    raw = data + bytes(-(len(data) + 4) & 7)
+    return struct.pack("<IHHI", RECORD_SAMPLE, 0, 12 + len(raw), len(raw)) + raw
+
+
+def lost(count):
+    return struct.pack("<IHHQQ", RECORD_LOST, 0, 24, 1, count)
+
+
+def test_samples_of_one_size():
+    parsed = parse(sample(b"a" * 20) * 50, MANY)
+    assert parsed.records == [b"a" * 20] * 50
+    assert parsed.used == 50 * 32
+    assert parse(sample(b"a" * 20) * 50, 3).used == 96
+
+
+def test_samples_of_many_sizes_and_losses():
+    data = sample(b"a" * 20) + lost(5) + sample(b"b" * 4) + lost(2)
+    parsed = parse(data, MANY)
+    assert parsed == ([b"a" * 20, b"b" * 4], 7, len(data))
+
+
+def test_a_limit_leaves_the_rest():
+    data = sample(b"a" * 20) + sample(b"b" * 4)
+    assert parse(data, 1) == ([b"a" * 20], 0, 32)
+
+
+def test_other_records_are_passed_over():
+    other = struct.pack("<IHHQ", 5, 0, 16, 0)
+    assert parse(other + sample(b"b" * 4), MANY).records == [b"b" * 4]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<IHH", RECORD_SAMPLE, 0, 0),
+        struct.pack("<IHH", RECORD_SAMPLE, 0, 8) + bytes(8),
+        struct.pack("<IHHI", RECORD_SAMPLE, 0, 16, 100) + bytes(4),
+        struct.pack("<IHHI", RECORD_SAMPLE, 0, 4096, 4) + bytes(4),
+        struct.pack("<IHHI", RECORD_SAMPLE, 0, 12, 0) + bytes(4),
+    ],
+    ids=["no size", "no content", "content too long", "too long", "odd"],
+)
+def test_damage(data):
+    with pytest.raises(FormatError, match="perf ring: read: "):
+        parse(data, MANY)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(data):
+    try:
+        parsed = parse(data, MANY)
+    except FormatError:
+        return
+    assert parsed.used <= len(data)
+
+
+@given(st.lists(st.integers(0, 5).map(lambda n: bytes([n]) * (8 * n + 4)), max_size=20))
+def test_round_trip(contents):
+    assert parse(b"".join(map(sample, contents)), MANY).records == contents
