@@ -31,7 +31,6 @@ _HELPERS = (
     ("probe_read_kernel", 113, _KPROBE, "nothing reads kernel memory without it"),
     ("probe_read_kernel_str", 115, _KPROBE, "nothing reads kernel strings without it"),
     ("probe_read_user_str", 114, _KPROBE, "nothing reads user strings without it"),
-    ("copy_from_user", 148, _KPROBE, "reads of user memory may fail"),
     ("ringbuf_reserve", 131, _KPROBE, "perf_event_output"),
     ("ringbuf_output", 130, _KPROBE, "perf_event_output"),
     ("perf_event_output", 25, _KPROBE, "ringbuf_output"),

@@ -79,6 +79,8 @@ _ENOTSUPP = 524
 OBJ_NAME_LEN = 16
 """``BPF_OBJ_NAME_LEN``: bytes of a map's or program's name with its NUL."""
 
+_memlock_lifted: list[bool] = []
+
 
 def attribute() -> bytearray:
     """A zeroed ``union bpf_attr``."""
@@ -111,6 +113,23 @@ def call(command: int, attr: bytearray) -> int:
             return result
 
 
+def charged(command: int, attr: bytearray) -> int:
+    """As ``call``, for what costs kernel memory: EPERM is retried with RLIMIT_MEMLOCK lifted.
+
+    Kernels before the accounting by memory cgroup (v5.11) count BPF memory as locked, and the
+    usual limit of 64 KiB is far too low. It is lifted once a process, as libbpf does.
+    """
+    result = call(command, attr)
+    if result == -errno.EPERM and not _memlock_lifted:
+        from syscast.kernel import host, rights  # noqa: PLC0415  # only when refused
+
+        if rights.missing_for(NAMES[command]):
+            return result
+        _memlock_lifted.append(host.raise_memlock())
+        result = call(command, attr)
+    return result
+
+
 def checked(command: int, attr: bytearray, subject: str, cure: str = "") -> int:
     """Make the call.
 
@@ -124,7 +143,7 @@ def checked(command: int, attr: bytearray, subject: str, cure: str = "") -> int:
         PermissionDeniedError: EPERM or EACCES; the message names the capability.
         KernelError: Any other refusal.
     """
-    result = call(command, attr)
+    result = charged(command, attr) if command == MAP_CREATE else call(command, attr)
     if result < 0:
         raise failure(command, -result, subject, cure)
     return result

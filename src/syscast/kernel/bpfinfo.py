@@ -190,7 +190,14 @@ def btf_info(fd: Fd) -> BtfInfo:
     fill = bytearray(32)
     put64(fill, 16, address(name))
     put32(fill, 24, len(name))
-    info = _Info(fd, 32, fill)
+    try:
+        info = _Info(fd, 32, fill)
+    except KernelError as error:
+        # Linux kernel commit 5329722057d4 ("bpf: Assign ID to vmlinux BTF and return extra info
+        # for BTF in GET_OBJ_INFO") (in v5.11): before it there was neither name nor kernel BTF.
+        if error.errno != errno.E2BIG:
+            raise
+        info = _Info(fd, 16)
     text = name.partition(b"\0")[0].decode("ascii", "replace")
     return BtfInfo(info.get(12), info.get(8), text, bool(info.maybe(28) or 0))
 

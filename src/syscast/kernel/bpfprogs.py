@@ -131,7 +131,7 @@ class _Request:
 
         deadline = time.monotonic() + _PATIENCE
         with Blocked():
-            return bpfcall.until(lambda: call(bpfcall.PROG_LOAD, self.buffer), deadline)
+            return bpfcall.until(lambda: bpfcall.charged(bpfcall.PROG_LOAD, self.buffer), deadline)
 
     def load_with_log(self, level: int) -> tuple[int, str]:
         """As ``load``, with the verifier's log in a buffer that grows until the log fits."""
@@ -188,13 +188,23 @@ def prog_load_verbose(attr: ProgAttr, level: int = 1) -> Loaded:
     return Loaded(Fd(result, subject), log)
 
 
+def log_reason(log: str) -> str:
+    """The one line of a verifier log that says why; empty if there is none.
+
+    It is the last one before the statistics, and before the report of several paragraphs that
+    newer verifiers add ("Verification failed: ...", seen in 7.3).
+    """
+    lines = log.partition("\nVerification failed: ")[0].splitlines()
+    found = [line for line in lines if line.strip() and not line.startswith("processed ")]
+    return found[-1].strip() if found else ""
+
+
 def _refusal(code: int, subject: str, log: str) -> KernelError:
     name = bpfcall.NAMES[bpfcall.PROG_LOAD]
-    # The last line of substance says why; the statistics behind it do not.
-    lines = [line for line in log.splitlines() if line and not line.startswith("processed ")]
-    if lines or code == errno.EACCES:
-        reason = f" ({lines[-1]})" if lines else ""
-        return VerifierError(f"{subject}: refused by the verifier{reason}", code, name, log)
+    reason = log_reason(log)
+    if reason or code == errno.EACCES:
+        cause = f" ({reason})" if reason else ""
+        return VerifierError(f"{subject}: refused by the verifier{cause}", code, name, log)
     return failure(bpfcall.PROG_LOAD, code, subject)
 
 
@@ -204,7 +214,7 @@ def btf_load(data: bytes, what: str = "program", *, explain: bool = True) -> Fd:
     buffer = attribute()
     put64(buffer, 0, address(data))
     put32(buffer, 16, len(data))
-    result = call(bpfcall.BTF_LOAD, buffer)
+    result = bpfcall.charged(bpfcall.BTF_LOAD, buffer)
     if result >= 0:
         return Fd(result, subject)
     reason = ""

@@ -30,6 +30,10 @@ _NEEDED = {
     "PERF_EVENT_IOC_SET_BPF": _TRACING,
 }
 
+# What older kernels count as locked memory.
+_CHARGED = frozenset({"BPF_MAP_CREATE", "BPF_PROG_LOAD", "BPF_BTF_LOAD"})
+_UNLIMITED = -1
+
 
 def missing_for(command: str) -> tuple[str, ...]:
     """Capabilities that a call needs and this thread does not hold, such as ``CAP_BPF``."""
@@ -49,8 +53,8 @@ def cure_for(command: str) -> str:
         return ""
     if host.lockdown() == "confidentiality":
         return "the kernel is locked down for confidentiality: boot it without lockdown="
-    if command == "BPF_MAP_CREATE":
-        return "RLIMIT_MEMLOCK may be too low, or a security module forbids it"
+    if command in _CHARGED and host.memlock_limit()[0] != _UNLIMITED:
+        return "RLIMIT_MEMLOCK may be too low (ulimit -l), or a security module forbids it"
     if not host.in_first_user_namespace():
         return "the capabilities are those of a user namespace only: run it outside the container"
     return "all capabilities are held: a security module or seccomp filter forbids it"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import struct
@@ -38,14 +39,21 @@ def test_a_program_writes_into_its_map_and_context() -> None:
             b.load(op.BPF_DW, op.R7, op.R6, 0),
             b.load_map_value(op.R1, array.fileno()),
             b.store(op.BPF_DW, op.R1, 0, op.R7),
-            b.store_imm(op.BPF_DW, op.R6, 8, 99),
+            b.mov_imm(op.R1, 99),
+            b.store(op.BPF_DW, op.R6, 8, op.R1),
             b.mov_imm(op.R0, 0),
             b.exit_(),
         ]
         attr = ProgAttr(
             bpfprogs.TYPE_SYSCALL, encode(code), name="writer", flags=bpfprogs.F_SLEEPABLE
         )
-        with bpfprogs.prog_load(attr) as prog:
+        try:
+            loaded = bpfprogs.prog_load(attr)
+        except KernelError as error:
+            if error.errno != errno.EINVAL or isinstance(error, VerifierError):
+                raise
+            pytest.skip("this kernel has no syscall programs")
+        with loaded as prog:
             ran = bpfprogs.prog_test_run(prog, ctx_in=struct.pack("<QQ", 1234, 0))
             assert struct.unpack("<QQ", ran.ctx) == (1234, 99)
             assert bpfmaps.lookup(array, bytes(4), 8) == struct.pack("<Q", 1234)
@@ -58,6 +66,17 @@ def test_a_refusal_has_the_verifiers_words() -> None:
     assert str(caught.value) == "program 'bad': load: refused by the verifier (R0 !read_ok)"
     assert "0: (95) exit" in caught.value.log
     assert caught.value.errno_name == "EACCES"
+
+
+def test_the_reason_is_taken_from_logs_of_all_ages() -> None:
+    old = "0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\nprocessed 1 insns (limit 1000000)\n"
+    new = old.replace(
+        "processed", "\nVerification failed: Type\n\nSuggestion:\n  Do.\n\nprocessed"
+    )
+    assert bpfprogs.log_reason(old) == "R0 !read_ok"
+    assert bpfprogs.log_reason(new) == "R0 !read_ok"
+    assert bpfprogs.log_reason("processed 0 insns (limit 1000000)\n") == ""
+    assert bpfprogs.log_reason("") == ""
 
 
 def test_an_unknown_type_is_no_verifier_error() -> None:
@@ -114,6 +133,7 @@ def test_btf_loads_and_reads_back() -> None:
         assert bpfinfo.btf_data(fd) == data
         info = bpfinfo.btf_info(fd)
         assert (info.size, info.kernel, info.name) == (len(data), False, "")
+        assert info.id > 0
 
 
 def test_refused_btf_says_why() -> None:

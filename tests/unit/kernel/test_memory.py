@@ -23,7 +23,7 @@ CURRENT_CPU = 0xFFFFFFFF
 
 
 def writer(ring_number: int) -> bytes:
-    """A syscall program that sends its context's first 8 bytes to a ring."""
+    """A raw tracepoint that sends its first argument to a ring."""
     return encode(
         [
             b.load(op.BPF_DW, op.R1, op.R1, 0),
@@ -42,12 +42,7 @@ def writer(ring_number: int) -> bytes:
 
 def test_records_wrap_around_contiguously() -> None:
     with bpfmaps.map_create(MapAttr(bpfmaps.TYPE_RINGBUF, 0, 0, SIZE, name="ring")) as ring:
-        attr = ProgAttr(
-            bpfprogs.TYPE_SYSCALL,
-            writer(ring.fileno()),
-            name="writer",
-            flags=bpfprogs.F_SLEEPABLE,
-        )
+        attr = ProgAttr(bpfprogs.TYPE_RAW_TRACEPOINT, writer(ring.fileno()), name="writer")
         with bpfprogs.prog_load(attr) as prog:
             pages = memory.RingMemory(ring, SIZE)
             position = 0

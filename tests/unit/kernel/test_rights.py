@@ -20,6 +20,7 @@ def test_missing_capabilities_are_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_with_all_capabilities_lockdown_is_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "capabilities", lambda: frozenset({"CAP_SYS_ADMIN"}))
     monkeypatch.setattr(host, "lockdown", lambda: "confidentiality")
+    monkeypatch.setattr(host, "memlock_limit", lambda: (-1, -1))
     assert rights.cure_for("BPF_PROG_LOAD").startswith("the kernel is locked down")
     monkeypatch.setattr(host, "lockdown", lambda: "none")
     monkeypatch.setattr(host, "in_first_user_namespace", lambda: False)
@@ -27,3 +28,5 @@ def test_with_all_capabilities_lockdown_is_to_blame(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(host, "in_first_user_namespace", lambda: True)
     assert "security module or seccomp" in rights.cure_for("BPF_PROG_LOAD")
     assert rights.cure_for("BPF_MAP_UPDATE_ELEM") == ""
+    monkeypatch.setattr(host, "memlock_limit", lambda: (65536, 65536))
+    assert "RLIMIT_MEMLOCK may be too low" in rights.cure_for("BPF_PROG_LOAD")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-import subprocess  # noqa: TID251  # unshare is a command
+import subprocess  # unshare is a command
 import sys
 
 import pytest
