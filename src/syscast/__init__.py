@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from syscast._version import __version__
 
 if TYPE_CHECKING:
     from syscast.diagnostics import CompileError, Diagnostic, Span
@@ -105,6 +105,7 @@ __all__ = [
     "TargetError",
     "UsageError",
     "VerifierError",
+    "__version__",
     "attach",
     "call",
     "cast",
@@ -146,4 +147,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted(__all__)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-import syscast
+from syscast._version import __version__
 from syscast.errors import FormatError
 from syscast.frontend.python.lower import lower_expressions, lower_probe
 from syscast.frontend.python.source import read_function
@@ -132,7 +132,7 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
 
 def _key(program: Program, identity: str) -> str:
     digest = hashlib.sha256()
-    for part in (syscast.__version__, _compiler_stamp(), identity, repr(program)):
+    for part in (__version__, _compiler_stamp(), identity, repr(program)):
         digest.update(part.encode(errors="surrogateescape"))
         digest.update(b"\0")
     return digest.hexdigest()

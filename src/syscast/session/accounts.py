@@ -27,20 +27,19 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
     sites: list[RaisedSite] = []
     left = pending.copy()
     for part in parts:
-        for number, program in enumerate(part.meta.programs):
-            rows.append(_row(part, program, left, first=number == 0))
+        rows += [_row(part, program, left) for program in part.meta.programs]
         sites += _sites(part)
-    return Ledger(tuple(rows), tuple(sites))
+    return Ledger(
+        tuple(rows), tuple(sites), damaged=sum(part.decoder.decode_errors for part in parts)
+    )
 
 
-def _row(part: Part, program: ProgramMeta, pending: Counter[str], *, first: bool) -> LedgerRow:
+def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     by_cpu = _counters(part, program)
     totals = [sum(column) for column in zip(*by_cpu, strict=True)] or [0] * len(LEDGER)
     counted = dict(zip(LEDGER, totals, strict=True))
     tried = {cpu: row[LEDGER.index("tried")] for cpu, row in enumerate(by_cpu)}
     sequence = part.decoder.sequence
-    # A record that cannot be decoded does not say whose it is: the object's first row has them.
-    errors = part.decoder.decode_errors if first else 0
     received = sequence.received(program.id)
     waiting = min(pending[program.probe], received)
     pending[program.probe] -= waiting
@@ -49,8 +48,7 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str], *, first: bool
         probe=program.probe,
         role=program.role,
         missed=_missed(part, program),
-        read=received + errors,
-        decode_errors=errors,
+        read=received,
         delivered=received - waiting,
         gaps=missing,
         **counted,

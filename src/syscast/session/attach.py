@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from syscast.errors import FormatError, UsageError
 from syscast.session.filters import Filters
 from syscast.session.part import Part
-from syscast.session.plan import Job, plan
+from syscast.session.plan import Attachable, plan
 from syscast.session.session import Session
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from syscast.events.event import Event
     from syscast.kernel.spawn import StoppedCommand
+    from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
 
 
@@ -58,8 +59,16 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
         UsageError: Filters that do not go together, or a command that does not exist.
     """
     filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
-    return open_session(
-        [Job.of(probe) for probe in probes], filters, command=command, ring_size=ring_size
+    jobs = [_job_of(probe) for probe in probes]
+    return open_session(jobs, filters, command=command, ring_size=ring_size)
+
+
+def _job_of(probe: object) -> Job:
+    if isinstance(probe, Attachable):
+        return probe.job()
+    what = getattr(probe, "__name__", repr(probe))
+    raise UsageError(
+        f"probe '{what}': attach: it is not a probe (put @sc.function, @sc.call, ... on it)"
     )
 
 

@@ -83,7 +83,7 @@ class Filters:
             values["comm"] = _comm(self.comm).ljust(_COMM_SIZE, b"\0")
         if self.netns is not None:
             flags |= FILTER_NETNS
-            values["netns"] = _netns(self.netns)
+            values["netns"] = netns_inode(self.netns)
         if self.cgroup is not None:
             flags |= FILTER_CGROUP
         values["flags"] = flags
@@ -94,7 +94,12 @@ def _comm(name: str) -> bytes:
     return name.encode(errors="surrogateescape")
 
 
-def _netns(where: int | str) -> int:
+def netns_inode(where: int | str) -> int:
+    """The inode number of a network namespace, given by that, by a name of ip-netns, or by a path.
+
+    Raises:
+        UsageError: There is no such namespace.
+    """
     if isinstance(where, int):
         return where
     if where.isdigit():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from syscast.btf import source
 from syscast.errors import UsageError
 from syscast.probes import registers, registry
-from syscast.session.probe import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from syscast.probes.kind import Role
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ObjectSpec
-
-_BEST = {"function", "call"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +36,14 @@ class Job:
     body: object
     name: str = ""
 
-    @classmethod
-    def of(cls, probe: object) -> Job:
-        """The job of a decorated function.
 
-        Raises:
-            UsageError: It is not a probe.
-        """
-        if not isinstance(probe, Probe):
-            what = getattr(probe, "__name__", repr(probe))
-            raise UsageError(
-                f"probe '{what}': attach: it is not a probe (put @sc.function, @sc.call, ... on it)"
-            )
-        target = probe.target if probe.kind in _BEST else f"{probe.kind}:{probe.target}"
-        paired = probe.kind in {"call", "syscall"} or inspect.isgeneratorfunction(probe.function)
-        return cls(target, "call" if paired else "probe", probe.function, probe.name)
+@runtime_checkable
+class Attachable(Protocol):
+    """What `syscast.attach` takes: a decorated function."""
+
+    def job(self) -> Job:
+        """The probe to attach."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,11 @@ from syscast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syscast.session.plan import Job
     from syscast.session.session import Session
+
+_BEST = {"function", "call"}
+_PAIRED = {"call", "syscall"}
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -45,6 +49,16 @@ class Probe(Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<Probe {self.kind}:{self.target}>"
+
+    def job(self) -> Job:
+        """What to attach: the target, how many programs it takes, the function."""
+        import inspect  # noqa: PLC0415  (costs a start 5 ms, and declaring a probe needs none of it)
+
+        from syscast.session.plan import Job  # noqa: PLC0415
+
+        target = self.target if self.kind in _BEST else f"{self.kind}:{self.target}"
+        paired = self.kind in _PAIRED or inspect.isgeneratorfunction(self.function)
+        return Job(target, "call" if paired else "probe", self.function, self.name)
 
     def attach(  # noqa: PLR0913  (one argument for each filter)
         self,

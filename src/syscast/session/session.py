@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from syscast.errors import UsageError
+from syscast.events.event import boot_time
 from syscast.kernel.polling import Poller
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Session:
         for part in self._parts:
             events += part.events(_MAX_RECORDS)
         if len(self._parts) > 1:
-            events.sort(key=_time_of)
+            events.sort(key=boot_time)
         return events
 
     def _wait(self, deadline: float | None) -> bool:
@@ -256,11 +257,6 @@ class Session:
 def _probe_of(event: Event) -> str:
     envelope = event.envelope
     return envelope.probe if envelope is not None else ""
-
-
-def _time_of(event: Event) -> int:
-    envelope = event.envelope
-    return envelope.time if envelope is not None else 0
 
 
 def _resolve(future: object) -> None:

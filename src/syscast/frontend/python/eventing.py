@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array, Enum, Int, Struct
+from syscast.events.event import fields_of
+from syscast.events.fields import MISSING
 from syscast.frontend.python.members import address_of
 from syscast.frontend.python.values import (
     BoolValue,
@@ -69,12 +71,10 @@ def construct(low: Lowering, node: ast.Call, cls: type[Event]) -> EventValue:
                 f"it has {', '.join(wanted)}",
             )
         given[field.name] = store(low, keyword.value, field, low.expr(keyword.value))
+    for each in fields_of(cls):
+        if each.name not in given and each.default is not MISSING:
+            given[each.name] = store(low, node, wanted[each.name], PyValue(each.default))
     missing = [name for name in wanted if name not in given]
-    for name in list(missing):
-        default: object = getattr(cls, name, None)
-        if isinstance(default, int | str | bytes):
-            given[name] = store(low, node, wanted[name], PyValue(default))
-            missing.remove(name)
     if missing:
         raise low.rejection(
             node, f"event {cls.__name__} lacks {', '.join(missing)}", "give every field a value"
