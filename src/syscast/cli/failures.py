@@ -1,0 +1,88 @@
+"""From exceptions to messages and exit codes; see the table in ``main``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+import click
+
+from syscast.cli.messages import safe, say
+from syscast.diagnostics import CompileError
+from syscast.errors import (
+    FormatError,
+    InternalError,
+    PermissionDeniedError,
+    SyscastError,
+    TargetError,
+    UsageError,
+)
+from syscast.sinks.sink import SinkClosed
+
+REFUSED = 1
+USAGE = 2
+BUG = 70
+TRACEBACK = "SYSCAST_TRACEBACK"
+"""Environment: show the traceback of every failure."""
+
+_USERS = (CompileError, TargetError, UsageError, FormatError)
+
+
+class Interrupted(Exception):  # noqa: N818  (a signal came before tracing had begun; no error)
+    """A signal asked for the end before there was anything to end.
+
+    Attributes:
+        signal: Its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.signal = number
+
+
+def report(error: Exception) -> int:
+    """Say what went wrong and return the exit code."""
+    if os.environ.get(TRACEBACK):
+        import traceback  # noqa: PLC0415  (on request only)
+
+        traceback.print_exception(error)
+    if isinstance(error, SinkClosed):
+        return 0
+    if isinstance(error, Interrupted):
+        return 128 + error.signal
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    text, code = _words(error)
+    say(text)
+    return code
+
+
+def _words(error: Exception) -> tuple[str, int]:
+    """The message and the exit code of what is no mistake in the command line."""
+    text = str(error)
+    if isinstance(error, PermissionDeniedError):
+        return text + _sudo(text), REFUSED
+    if isinstance(error, SyscastError):
+        return text, USAGE if isinstance(error, _USERS) else REFUSED
+    if isinstance(error, InternalError):
+        return text, BUG
+    hint = f"Please report it, with the traceback that {TRACEBACK}=1 shows."
+    return f"bug in syscast: {type(error).__name__}: {text}\n{hint}", BUG
+
+
+def _usage(error: click.ClickException) -> int:
+    text = error.format_message()
+    say(f"{text[:1].lower()}{text[1:].removesuffix('.')}")
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx is not None else "syscast"
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(f"Try '{safe(path)} --help'.", file=sys.stderr)
+    return error.exit_code
+
+
+def _sudo(text: str) -> str:
+    """How to get the right, where the message only says which one."""
+    if os.geteuid() == 0 or "sudo" in text:
+        return ""
+    return "\nTry: sudo syscast ..."

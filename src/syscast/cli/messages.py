@@ -1,0 +1,36 @@
+"""Words for people: messages on stderr, text on stdout, both safe for terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def safe(text: str) -> str:
+    """Escape what could steer a terminal, line by line; names in it may come from anywhere."""
+    from syscast.events.text import escape  # noqa: PLC0415  (2 ms; most runs say nothing early)
+
+    return "\n".join(escape(line.expandtabs()) for line in text.split("\n"))
+
+
+def say(text: str) -> None:
+    """Write a message to stderr; a stderr that is closed or full is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"syscast: {safe(text)}", file=sys.stderr, flush=True)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Write lines to stdout.
+
+    Raises:
+        SinkClosed: Nobody reads any more.
+        SinkError: They cannot be written.
+    """
+    from syscast.sinks.sink import Output  # noqa: PLC0415  (only where text is the result)
+
+    output = Output(sys.stdout, "stdout")
+    output.write_text("".join(f"{safe(line)}\n" for line in lines))

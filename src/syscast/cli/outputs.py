@@ -1,0 +1,48 @@
+"""Which sink the options ask for, and the file behind ``-o``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syscast.cli.options import Options
+    from syscast.events.event import Event
+    from syscast.sinks.console import Table
+    from syscast.sinks.sink import Sink, Stream
+
+
+def target(options: Options) -> Stream | None:
+    """The stream that events go to: stdout, or the file of ``-o``.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    if options.output is None or options.output == "-":
+        return sys.stdout
+    try:
+        # The process ends with the stream; a sink writes through, so nothing waits in a buffer.
+        return open(options.output, "w", encoding="utf-8")  # noqa: PTH123
+    except OSError as error:
+        cause = (error.strerror or "cannot be opened").lower()
+        raise UsageError(f"output '{options.output}': open: {cause}") from None
+
+
+def make(
+    stream: Stream | None,
+    options: Options,
+    table: Table | None = None,
+    describe: Callable[[Event], Mapping[str, object]] | None = None,
+) -> Sink:
+    """Make the sink: JSON lines, or the table (by default that of the first events)."""
+    if options.json:
+        from syscast.sinks.jsonl import JsonlSink  # noqa: PLC0415  (one of the two is needed)
+
+        return JsonlSink(stream) if describe is None else JsonlSink(stream, describe=describe)
+    from syscast.sinks.console import ConsoleSink  # noqa: PLC0415
+
+    return ConsoleSink(stream, table=table)

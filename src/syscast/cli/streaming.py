@@ -1,0 +1,217 @@
+"""From a session to a sink until something ends it: limits, signals, the command, a closed pipe."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Self
+
+from syscast.cli.failures import Interrupted
+from syscast.cli.messages import say
+from syscast.sinks.sink import SinkClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
+
+    from syscast.cli.options import Options
+    from syscast.events.event import Event
+    from syscast.events.ledger import Ledger
+    from syscast.session.session import Session
+    from syscast.sinks.sink import Sink
+
+    Accept = Callable[[Event], bool]
+
+OK = 0
+LOST = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOSS_CHECK_S = 1.0
+"""How often a busy stream looks for losses, to tell them while they happen."""
+_RAISED_SHOWN = 5
+
+
+class Stopper:
+    """Signals as a wish to end: the first stops the session, a second ends the process at once.
+
+    Before there is a session, a signal raises `Interrupted`.
+
+    Attributes:
+        signal: The signal that came, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._session: Session | None = None
+        self._before: dict[int, object] = {}
+
+    def watch(self, session: Session) -> None:
+        """From now on a signal stops this session."""
+        self._session = session
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            if before != signal.SIG_IGN:  # nohup(1) wants SIGHUP ignored
+                self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)  # type: ignore[arg-type]  # what signal() itself gave
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
+        if self._session is None:
+            raise Interrupted(number)
+        self.signal = number
+        self._session.stop()
+
+
+def stream(
+    start: Callable[[], Session],
+    sink: Callable[[], Sink],
+    options: Options,
+    accept: Accept | None = None,
+) -> int:
+    """Open a session, write its events until the end, say what was lost.
+
+    Args:
+        start: Opens the session.
+        sink: Makes the sink, once the session runs.
+        options: Limits and what to say.
+        accept: Says whether an event is shown; all are if None.
+
+    Returns:
+        The exit code.
+    """
+    with Stopper() as stopper, start() as session:
+        stopper.watch(session)
+        if options.verbose:
+            for line in session.describe():
+                say(line)
+        output = sink()
+        limited = _Limits(options, accept)
+        try:
+            output.open()
+            _pump(session, output, limited)
+            if not limited.reached:
+                session.detach()
+                _drain(session, output, accept)
+            closed = False
+        except SinkClosed:
+            closed = True
+        finally:
+            output.close()
+        code = _command_code(session) if not (stopper.signal or closed or limited.over) else OK
+        session.close()
+        return _account(session.stats(), code, options, quiet=closed)
+
+
+class _Limits:
+    """``--count`` and ``--duration``.
+
+    Attributes:
+        reached: The count is full.
+        over: The count is full or the time is over.
+    """
+
+    def __init__(self, options: Options, accept: Accept | None) -> None:
+        self._left = options.count
+        self._accept = accept
+        self.deadline = None if options.duration is None else time.monotonic() + options.duration
+        self.reached = False
+
+    @property
+    def over(self) -> bool:
+        return self.reached or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that are left."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def batches(self, session: Session) -> Iterator[list[Event]]:
+        """Read until the session ends or the limits are reached."""
+        if self._left is None:
+            while not self.over:
+                batch = session.read(self.timeout)
+                if not batch and session.ended:
+                    return
+                yield _chosen(batch, self._accept)
+            return
+        # One by one, so that the ledger counts no event as delivered that nobody saw.
+        for event in session.events(timeout=self.timeout):
+            if self._accept is None or self._accept(event):
+                yield [event]
+                self._left -= 1
+                if not self._left:
+                    self.reached = True
+                    return
+
+
+def _chosen(batch: list[Event], accept: Accept | None) -> list[Event]:
+    return batch if accept is None else [event for event in batch if accept(event)]
+
+
+def _pump(session: Session, sink: Sink, limits: _Limits) -> None:
+    losses = _Losses(session)
+    for batch in limits.batches(session):
+        if batch:
+            sink.write(batch)
+        losses.look()
+
+
+def _drain(session: Session, sink: Sink, accept: Accept | None) -> None:
+    """Write what still waits in the rings of detached programs."""
+    while batch := session.read(0):
+        chosen = _chosen(batch, accept)
+        if chosen:
+            sink.write(chosen)
+
+
+class _Losses:
+    """Tells of losses while they happen, at most once a second."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next = time.monotonic() + _LOSS_CHECK_S
+        self._told = 0
+
+    def look(self) -> None:
+        """Say how many events were lost since the last time, if any were."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _LOSS_CHECK_S
+        lost = self._session.stats().lost
+        if lost > self._told:
+            say(f"{lost - self._told} events were lost just now")
+            self._told = lost
+
+
+def _command_code(session: Session) -> int:
+    """The exit code of the command if there is one and it ended by itself."""
+    command = session.command
+    code = command.poll() if command is not None else None
+    if code is None:
+        return OK
+    return code if code >= 0 else 128 - code
+
+
+def _account(ledger: Ledger, code: int, options: Options, *, quiet: bool) -> int:
+    """Say the ledger's line, and where probes raised."""
+    if not quiet or ledger.lost:
+        say(ledger.summary())
+        details = ledger.details()
+        for line in details[:_RAISED_SHOWN]:
+            say(line)
+        if len(details) > _RAISED_SHOWN:
+            say(f"{len(details) - _RAISED_SHOWN} further places raised")
+    return LOST if ledger.lost and options.fail_on_loss else code
