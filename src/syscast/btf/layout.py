@@ -167,18 +167,28 @@ def _embedded(btf: Btf, start: _Step) -> Iterator[_Step]:
     level = [start]
     for _ in range(_MAX_DEPTH):
         yield from level
-        deeper = []
+        deeper: list[_Step] = []
         for outer in level:
-            for step, number, member in _flat_once(btf, outer, set(), 0):
-                if not member.name.startswith("__"):
-                    continue
-                inner = btf.resolve(member.type_id)
-                if inner not in seen and isinstance(btf.type(inner), Struct):
-                    seen.add(inner)
-                    deeper.append(step.into(number, member, inner))
+            _add_embedded(btf, outer, deeper, seen, 0)
         if not deeper:
             return
         level = deeper
+
+
+def _add_embedded(btf: Btf, step: _Step, found: list[_Step], seen: set[int], depth: int) -> None:
+    struct = _struct(btf, step.struct_id, depth)
+    for number, member in enumerate(struct.members if struct else ()):
+        if member.name and not member.name.startswith("__"):
+            continue
+        inner = btf.resolve(member.type_id)
+        if inner in seen or not isinstance(btf.type(inner), Struct):
+            continue
+        seen.add(inner)
+        deeper = step.into(number, member, inner)
+        if member.name:
+            found.append(deeper)
+        else:
+            _add_embedded(btf, deeper, found, seen, depth + 1)
 
 
 def _flat(btf: Btf, start: _Step) -> Iterator[tuple[_Step, int, Member]]:

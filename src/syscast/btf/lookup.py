@@ -315,11 +315,12 @@ class Btf:
         return self._blob.read(self._header.type_offset + start, end - start)
 
     def _string(self, offset: int) -> bytes:
-        if self.base is not None and offset < self._strings_start:
+        at = offset - self._strings_start
+        if 0 <= at < self._header.string_size:
+            return self._blob.cstring(self._header.string_offset + at)
+        if at < 0 <= offset and self.base is not None:
             return self.base._string(offset)  # noqa: SLF001 - another Btf
-        if not 0 <= offset < self.string_end:
-            raise FormatError(f"{self._subject}: there is no string at {offset}")
-        return self._blob.cstring(self._header.string_offset + offset - self._strings_start)
+        raise FormatError(f"{self._subject}: there is no string at {offset}")
 
     def _raw_name(self, number: int) -> bytes:
         start, _ = self._ask(lambda made: made.extent(number))

@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from syscast.btf.types import Const, Member, Ptr, Struct, Volatile
+from syscast.btf.types import Const, Member, Ptr, Struct, Void, Volatile
 
 
 def test_equal_only_within_the_class():
@@ -35,11 +35,17 @@ def test_wrong_arguments_are_refused(args, kwargs):
 
 def test_immutable():
     pointer = Ptr(1)
-    with pytest.raises(AttributeError, match="read-only"):
+    with pytest.raises(AttributeError, match="no setter"):
         pointer.type_id = 2
-    with pytest.raises(AttributeError, match="read-only"):
+    with pytest.raises(AttributeError, match="no deleter"):
         del pointer.type_id
-    assert not hasattr(pointer, "__dict__")
+    with pytest.raises(AttributeError):
+        pointer.other = 2
+
+
+def test_true_even_without_fields():
+    assert Void()
+    assert Void() == Void()
 
 
 def test_pickles_and_matches_by_position():
