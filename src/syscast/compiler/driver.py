@@ -6,6 +6,7 @@ functions of the file) does not cost a compilation, and whatever can does.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 from dataclasses import dataclass
@@ -16,18 +17,17 @@ import msgspec
 
 from syscast._version import __version__
 from syscast.errors import FormatError
+from syscast.frontend.python import language
 from syscast.frontend.python.lower import lower_expressions, lower_probe
-from syscast.frontend.python.source import read_function
+from syscast.frontend.python.source import FunctionSource, SourceText, read_function
 from syscast.frontend.python.unit import Unit
 from syscast.spec.objectspec import ObjectSpec
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.events.event import Event
-    from syscast.frontend.python.source import SourceText
     from syscast.ir.program import Function, Program, ProgramContext
 
 
@@ -78,6 +78,7 @@ def lower(
                 request.probe,
                 fields=request.body.fields,
                 condition=request.body.condition,
+                outer=_scope(),
             )
         else:
             assert isinstance(request.body, FunctionType)
@@ -86,6 +87,15 @@ def lower(
         unit.add(msgspec.structs.replace(function, id=unit.program_id()))
     name = requests[0].probe if requests else "syscast"
     return unit.program(name, arch), unit.classes
+
+
+def _scope() -> FunctionSource:
+    """The names that expressions may use beside arguments: those of the probe language."""
+    names = ("current", "now", "user_str", "kernel_str", "cast", "wrap64")
+    found: dict[str, object] = {name: getattr(language, name) for name in names}
+    parameters = ast.arguments([], [], None, [], [], None, [])
+    node = ast.FunctionDef("expression", parameters, [], [], lineno=1, col_offset=0)
+    return FunctionSource(node.name, node, SourceText.of("<expression>", ""), found, {})
 
 
 def build(program: Program, btf: Btf) -> bytes:

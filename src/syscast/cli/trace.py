@@ -1,0 +1,159 @@
+"""``syscast trace``: calls of functions, syscalls and tracepoints, by expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from syscast.cli.options import Options, TracingCommand
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syscast.probes.kind import Role
+    from syscast.session.plan import Job
+    from syscast.sinks.console import Table
+
+_HELP = """Show calls of kernel functions, syscalls and tracepoints.
+
+\b
+TARGET   NAME, KIND:NAME, CATEGORY:NAME or MODULE:NAME; see syscast --help
+EXPR     Python over the target's arguments, by their names in the kernel:
+         members and elements (sock.sk.skc_num, argv[0]), arithmetic, comparisons,
+         current.pid, current.comm, user_str(p), kernel_str(p), cast("struct T", p)
+ret      the return value; duration: ns from entry to exit
+
+The first argument is a target, and so is every further one with a colon. All others are
+expressions. Several functions: with commas (vfs_read,vfs_write), or with -t.
+Without EXPR, the event has all arguments; of a syscall, also ret and duration.
+A function is seen at its entry; with ret or duration, at its exit.
+
+\b
+syscast trace inet_listen 'sock.sk.skc_num as port' backlog --if 'backlog > 100'
+syscast trace syscall:openat filename ret -- cat /etc/hosts
+syscast trace vfs_read,vfs_write 'file.f_inode.i_ino as inode' count ret
+syscast trace sched:sched_process_exec syscall:execve
+"""
+
+_COLONS = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)+")
+_AT_EXIT = {"ret", "duration"}
+
+
+@click.command(
+    "trace",
+    cls=TracingCommand,
+    help=_HELP,
+    short_help="Show calls of kernel functions, syscalls and tracepoints.",
+)
+@click.argument("words", nargs=-1, metavar="TARGET... [EXPR [as NAME]]...")
+@click.option(
+    "-t", "--target", "targets", multiple=True, metavar="TARGET", help="A target; repeatable."
+)
+@click.option("--if", "condition", metavar="EXPR", help="Only events for which this is true.")
+def command(
+    options: Options, words: tuple[str, ...], targets: tuple[str, ...], condition: str | None
+) -> int:
+    """Run ``syscast trace``."""
+    names, texts = split(words, targets)
+    from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
+    from syscast.cli.streaming import stream  # noqa: PLC0415
+    from syscast.session.attach import open_session  # noqa: PLC0415
+
+    jobs = jobs_of(names, texts, condition)
+    target = outputs.target(options)
+    filters = options.filters()
+
+    def table() -> Table | None:
+        if len(jobs) == 1:
+            return None  # the columns of the only event class
+        from syscast.sinks.console import mixed_table  # noqa: PLC0415  (with several targets)
+
+        return mixed_table()
+
+    return stream(
+        lambda: open_session(jobs, filters, command=list(options.command) or None),
+        lambda: outputs.make(target, options, table()),
+        options,
+    )
+
+
+def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell targets from expressions.
+
+    Args:
+        words: The positional arguments.
+        targets: Those of ``-t``.
+
+    Raises:
+        UsageError: There is no target, or the first argument can be none.
+    """
+    names = [name for text in targets for name in text.split(",")]
+    texts: list[str] = []
+    for word in words:
+        if not names:
+            names = word.split(",")
+            _check_first(word, names)
+        elif _COLONS.fullmatch(word):
+            names.append(word)
+        else:
+            texts.append(word)
+    if not names:
+        raise click.UsageError("no target is given, such as inet_listen or syscall:openat")
+    return list(dict.fromkeys(names)), texts
+
+
+def _check_first(word: str, names: Sequence[str]) -> None:
+    for name in names:
+        if not name or not re.fullmatch(r"[\w.:*?-]+", name):
+            raise click.UsageError(
+                f"'{word}' can be no target; the first argument is one, such as inet_listen"
+            )
+
+
+def jobs_of(names: Sequence[str], texts: Sequence[str], condition: str | None) -> list[Job]:
+    """One job for each target; the expressions are the same for all.
+
+    Raises:
+        CompileError: An expression does not parse.
+        TargetError: A target does not exist.
+        UsageError: A target that has no exit is asked for what only the exit knows.
+    """
+    from syscast.cli import expressions  # noqa: PLC0415  (once the words are told apart)
+    from syscast.session.plan import Job  # noqa: PLC0415
+
+    body = expressions.parse(texts, condition)
+    used = expressions.names(body)
+    return [Job(name, _role(name, used), body) for name in names]
+
+
+def _role(name: str, used: frozenset[str]) -> Role:
+    """Whether a target is seen at one moment, or at entry and exit."""
+    from syscast.probes import names, registry  # noqa: PLC0415  (once the words are told apart)
+
+    said = names.parse(name).kind
+    choice = registry.choose(name)
+    kind = choice.kind.name
+    if kind == "syscall":
+        return "call" if choice.target.returns_at_all else "probe"
+    late = (used & _AT_EXIT) - {each.name for each in choice.target.arguments}
+    if kind == "fexit":
+        return "call" if "duration" in late else "probe"
+    if kind == "kretprobe":
+        return "call" if used - {"ret"} else "probe"
+    if said in {"", names.FUNCTION} and "tracepoint" not in kind:
+        return "call" if late else "probe"
+    if late:
+        raise UsageError(
+            f"{kind} '{choice.target.name}': read '{min(late)}': it is known at the exit only "
+            f"({_instead(kind, choice.target.name)})"
+        )
+    return "probe"
+
+
+def _instead(kind: str, name: str) -> str:
+    if "tracepoint" in kind:
+        return "a tracepoint has no exit"
+    return f"say {name}, or fexit:{name}"
