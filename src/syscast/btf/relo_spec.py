@@ -100,7 +100,7 @@ def parse_enumerator(btf: Btf, root_id: int, access: str) -> Spec:
     raw = _parse_access(access)
     type_id = btf.resolve(root_id)
     found = btf.type(type_id)
-    if not isinstance(found, Enum) or len(raw) > 1 or raw[0] >= len(found.values):
+    if not isinstance(found, Enum) or len(raw) != 1 or raw[0] >= len(found.values):
         raise FormatError(f"btf relocation '{access}': parse: no such enumerator")
     accessor = Accessor(type_id, raw[0], found.values[raw[0]].name)
     return Spec(btf, root_id, raw, (accessor,))
