@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from syscast.errors import InternalError
 from syscast.ir.check import Layer, check
-from syscast.passes import context, current, emits, kernel_reads, ledger, maps, raises, reads
+from syscast.passes import (
+    checks,
+    context,
+    current,
+    emits,
+    kernel_reads,
+    ledger,
+    maps,
+    raises,
+    reads,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("kernel_reads", kernel_reads.run),
+    ("checks", checks.run),
     ("emits", emits.run),
     ("ledger", ledger.run),
     ("current", current.run),
