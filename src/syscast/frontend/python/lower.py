@@ -96,7 +96,7 @@ class Job(msgspec.Struct, frozen=True):
     contexts: tuple[ProgramContext, ...]
     text: SourceText
     node: ast.AST
-    parameters: Callable[[Lowering, ProgramContext], list[Parameter]]
+    parameters: Callable[[Lowering], list[Parameter]]
     body: Callable[[Lowering], bool]
     outer: FunctionSource | None = None
     before: Callable[[Lowering], bool] | None = None
@@ -115,8 +115,8 @@ def lower_probe(
     unit.source(source.text)
     function = source.node
 
-    def parameters(low: Lowering, last: ProgramContext) -> list[Parameter]:
-        return match_parameters(low, function, last)
+    def parameters(low: Lowering) -> list[Parameter]:
+        return match_parameters(low, function, contexts)
 
     body: Sequence[ast.stmt] = function.body
     before: Callable[[Lowering], bool] | None = None
@@ -233,7 +233,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
     arguments = contexts[0].arguments
     last = contexts[-1]
 
-    def parameters(low: Lowering, last: ProgramContext) -> list[Parameter]:
+    def parameters(_low: Lowering) -> list[Parameter]:
         anchor = ast.Name("", lineno=1, col_offset=0)
         found = [
             Parameter(each.name, index, anchor)
@@ -243,7 +243,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
         names = {each.name for each in found}
         if last.returns is not None and "ret" not in names:
             found.append(Parameter("ret", RETURN, anchor))
-        if last is not low.context or len(contexts) > 1:
+        if len(contexts) > 1:
             found.append(Parameter("duration", DURATION, anchor))
         return [each for each in found if wanted is None or each.name in wanted]
 
@@ -408,7 +408,7 @@ def _guarded(low: Lowering, lower: Callable[[], None]) -> None:
 
 
 def _simple(low: Lowering, job: Job) -> None:
-    for parameter in job.parameters(low, low.context):
+    for parameter in job.parameters(low):
         value = begin(low, parameter, source_of(low.context, parameter.index))
         _assign_parameter(low, parameter, value)
     if job.body(low):
@@ -422,7 +422,7 @@ def _assign_parameter(low: Lowering, parameter: Parameter, value: Lowered) -> No
 
 def _entry(low: Lowering, job: Job) -> None:
     """The entry program: parameters, what stands before the yield, then keep what is needed."""
-    parameters = job.parameters(low, job.contexts[1])
+    parameters = job.parameters(low)
     needed = job.uses if job.uses is not None else frozenset(each.name for each in parameters)
     if job.before is not None:
         needed -= {job.resumes}
@@ -482,7 +482,7 @@ def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
             if label in entry.assigned:
                 low.assigned.add(label)
     low.poisoned = set(entry.poisoned)
-    for parameter in job.parameters(low, low.context):
+    for parameter in job.parameters(low):
         if parameter.index == RETURN:
             _assign_parameter(
                 low, parameter, begin(low, parameter, source_of(low.context, RETURN))

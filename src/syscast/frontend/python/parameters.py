@@ -38,7 +38,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 def match_parameters(
-    low: Lowering, function: ast.FunctionDef, exit_context: ProgramContext
+    low: Lowering, function: ast.FunctionDef, contexts: tuple[ProgramContext, ...]
 ) -> list[Parameter]:
     """Match a function's parameters to a target: by position, ``ret`` and ``duration`` by name."""
     spec = function.args
@@ -47,12 +47,12 @@ def match_parameters(
             raise low.rejection(extra, f"`{what}{extra.arg}` is not part of the probe language")
     for default in [*spec.defaults, *(each for each in spec.kw_defaults if each is not None)]:
         raise low.rejection(default, "a probe's parameters have no defaults")
-    arguments = low.context.arguments
+    arguments = contexts[0].arguments
     known = {argument.name: index for index, argument in enumerate(arguments)}
     matched: list[Parameter] = []
     position = 0
     for arg in [*spec.posonlyargs, *spec.args]:
-        special = _special(low, arg, known, exit_context)
+        special = _special(low, arg, known, contexts)
         if special is not None:
             matched.append(Parameter(arg.arg, special, arg, arg.annotation))
             continue
@@ -65,7 +65,7 @@ def match_parameters(
         matched.append(Parameter(arg.arg, position, arg, arg.annotation))
         position += 1
     for arg in spec.kwonlyargs:
-        special = _special(low, arg, known, exit_context)
+        special = _special(low, arg, known, contexts)
         if special is None:
             special = known.get(arg.arg)
         if special is None:
@@ -79,19 +79,19 @@ def match_parameters(
 
 
 def _special(
-    low: Lowering, arg: ast.arg, known: dict[str, int], exit_context: ProgramContext
+    low: Lowering, arg: ast.arg, known: dict[str, int], contexts: tuple[ProgramContext, ...]
 ) -> int | None:
     if arg.arg in known:
         return None
     if arg.arg == "ret":
-        if exit_context.returns is None:
+        if contexts[-1].returns is None:
             raise low.rejection(
                 arg,
                 f"{low.context.kind} of {low.context.target} sees no return value",
                 "use @sc.call, fexit or kretprobe for a function that returns one",
             )
         return RETURN
-    if arg.arg == "duration" and exit_context is not low.context:
+    if arg.arg == "duration" and len(contexts) > 1:
         return DURATION
     return None
 
