@@ -32,7 +32,7 @@ from syscast.asm.opcodes import (
     R7,
     R10,
 )
-from syscast.buffers.reader import open_reader
+from syscast.buffers.opening import open_reader
 from syscast.buffers.scan import records
 from syscast.errors import UsageError
 from syscast.kernel.bpfprogs import prog_test_run

@@ -6,7 +6,7 @@ import os
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
-from syscast.buffers.reader import open_reader
+from syscast.buffers.opening import open_reader
 from syscast.events.records import Decoder
 from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
