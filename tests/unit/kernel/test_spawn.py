@@ -137,7 +137,7 @@ def test_the_child_dies_with_a_parent_that_is_killed() -> None:
     while time.monotonic() < deadline:
         try:
             state = pathlib.Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return
         if state == "Z":
             return

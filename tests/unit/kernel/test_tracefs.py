@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import subprocess  # unshare is a command
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from syscast.errors import FormatError, NotSupportedError
 from syscast.kernel import tracefs
@@ -59,6 +62,12 @@ def test_arrays_and_located_fields() -> None:
     assert (addr.name, addr.c_type, addr.array, addr.size) == ("addr", "__u8", 0, 16)
     assert (pid.c_type, pid.signed) == ("pid_t", True)
     assert (skaddr.c_type, skaddr.signed) == ("const void *", False)
+
+
+@given(st.text(alphabet="\t;: \n[]_abfield:offsetsize0123456789", max_size=200))
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    with contextlib.suppress(FormatError):
+        tracefs.parse_format(f"name: x\nID: 1\n{text}")
 
 
 def test_something_else_is_refused() -> None:
