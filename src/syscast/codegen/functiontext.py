@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG_GLOBAL = "syscast_config"
 _MAX_INLINE = 128  # stores that LLVM's BPF back end makes of one memset or memcpy
-_TYPED = frozenset({Space.KERNEL, Space.USER, Space.CTX})
+_TYPED = frozenset({Space.KERNEL, Space.USER})
 _COMPARE_UNITS = (8, 4, 2, 1)
 
 
@@ -250,8 +250,9 @@ class FunctionText:
         """
         number = self._wide(ptr)
         type_ = ptr.type
-        typed = isinstance(type_, PtrType) and type_.space in _TYPED
-        if isinstance(ptr, Const) or not (self._direct and typed):
+        in_context = isinstance(type_, PtrType) and type_.space is Space.CTX
+        typed = self._direct and isinstance(type_, PtrType) and type_.space in _TYPED
+        if isinstance(ptr, Const) or not (typed or in_context):
             return number
         negated = self._temp(f"sub i64 0, {number}")
         hidden = self._temp(f'call i64 asm "", "=r,0"(i64 {negated})')

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 from syscast.errors import InternalError
 from syscast.ir.check import Layer, check
 from syscast.passes import (
+    bulk,
+    calls,
     checks,
     context,
     current,
     emits,
+    filters,
     kernel_reads,
     ledger,
     maps,
     raises,
     reads,
+    stack_budget,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +36,14 @@ PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("kernel_reads", kernel_reads.run),
     ("checks", checks.run),
     ("emits", emits.run),
+    ("calls", calls.run),
+    ("stack_budget", stack_budget.run),
+    ("filters", filters.run),
     ("ledger", ledger.run),
     ("current", current.run),
     ("context", context.run),
     ("reads", reads.run),
+    ("bulk", bulk.run),
     ("raises", raises.run),
     ("maps", maps.run),
 )

@@ -18,7 +18,7 @@ from syscast.ir.types import BOOL, I64, U64, Const, IntType, IrType, PtrType, Re
 from syscast.ir.walk import result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Span
@@ -54,6 +54,7 @@ class Editor:
         for block in function.blocks:
             self._builder.label(block.label)
         self._first = 0
+        self._dropped: set[Slot] = set()
         self._raises: dict[int, tuple[str, Span | None]] = {}
         self._named = {slot.name: slot for slot in function.slots}
 
@@ -76,7 +77,9 @@ class Editor:
         blocks = self._builder.blocks()
         first = self._first
         return msgspec.structs.replace(
-            self.function, blocks=blocks[first:] + blocks[:first], slots=self._builder.slots()
+            self.function,
+            blocks=blocks[first:] + blocks[:first],
+            slots=tuple(slot for slot in self._builder.slots() if slot not in self._dropped),
         )
 
     @property
@@ -124,6 +127,10 @@ class Editor:
     def has_slot(self, name: str) -> bool:
         """Whether a slot of this name was made."""
         return name in self._named
+
+    def drop_slots(self, slots: Iterable[Slot]) -> None:
+        """Leave out slots that nothing uses any more."""
+        self._dropped.update(slots)
 
     # ------------------------------------------------------------ control flow
 

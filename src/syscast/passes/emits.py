@@ -35,7 +35,6 @@ _BUFFERS = frozenset({"str", "bytes", "ipv4", "ipv6", "ip"})
 _CURRENT_CPU = Const(0xFFFFFFFF, U64)  # BPF_F_CURRENT_CPU
 _COMM_AT = 40
 _COMM_SIZE = 16
-_MAX_COPY = 256  # beyond, a helper call is shorter than inline moves
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -155,11 +154,6 @@ def _field(editor: Editor, record: Reg, init: FieldInit, field: FieldMeta) -> No
     if isinstance(type_, PtrType) and field.kind in _BUFFERS:
         if type_.space in {Space.KERNEL, Space.USER}:
             _read(editor, record, init, field)
-        elif field.size > _MAX_COPY:
-            source = editor.register(type_)
-            editor.add(ops.Offset(result=source, ptr=value, delta=Const(0, I64)))
-            target = _at(editor, record, offset)
-            editor.helper_void("probe_read_kernel", target, Const(field.size, U64), source)
         else:
             editor.add(ops.CopyBytes(dst=record, src=value, size=field.size, dst_offset=offset))
         return

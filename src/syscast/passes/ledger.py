@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
     from syscast.passes.editor import Editor
 
+_COUNTED_LATER = frozenset({"entry", "exit"})
+"""Of a call's two programs: an entry is a run if it ends without suspending, an exit if it has
+state (see ``calls``)."""
+
 
 def run(program: Program, btf: Btf) -> Program:
     """Lower Finish and find the row."""
@@ -52,6 +56,8 @@ def _edit(editor: Editor) -> None:
 
     editor.walk(visit)
     editor.start(end)
+    if editor.function.role == "entry":
+        count(editor, "ran")
     silent, done = editor.label("silent"), editor.label("done")
     emitted = editor.read_slot(editor.slot(EMITTED, U64))
     editor.branch(editor.compare(Predicate.EQ, emitted, 0), silent, done)
@@ -76,7 +82,8 @@ def _prologue(editor: Editor) -> None:
     editor.when(editor.is_null(row), missing, "ran")
     editor.write_slot(editor.slot(LEDGER_ROW, MAP), row)
     editor.write_slot(editor.slot(EMITTED, U64), Const(0, U64))
-    count(editor, "ran")
+    if editor.function.role not in _COUNTED_LATER:
+        count(editor, "ran")
     editor.jump(editor.entry)
     editor.start(missing)
     editor.add(ops.Return())

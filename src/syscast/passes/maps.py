@@ -12,7 +12,6 @@ import msgspec
 
 from syscast.ir import ops
 from syscast.spec.meta import (
-    CALLS_MAP,
     CGROUPS_MAP,
     EVENTS_MAP,
     FOLLOWED_MAP,
@@ -29,8 +28,11 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 _RING_BYTES = 1 << 20
-_TASKS = 16384
+TASKS = 16384
+"""Entries of the maps that are keyed by task."""
+
 CALL_KEY_SIZE = 24
+"""Of the map ``calls``: u64 pid_tgid, u64 frame, u64 pair."""
 
 
 def run(program: Program, btf: Btf) -> Program:  # noqa: ARG001 - a pass has one form
@@ -65,7 +67,6 @@ def _standard(program: Program) -> tuple[MapSpec, ...]:
         MapSpec(LEDGER_MAP, "percpu_array", 4, 8 * len(LEDGER), count),
         MapSpec(RAISED_MAP, "percpu_array", 4, 8, sites),
         MapSpec(SCRATCH_MAP, "percpu_array", 4, staging_size(program), count),
-        MapSpec(FOLLOWED_MAP, "hash", 4, 1, _TASKS),
+        MapSpec(FOLLOWED_MAP, "hash", 4, 1, TASKS),
         MapSpec(CGROUPS_MAP, "cgroup_array", 4, 4, 1),
-        MapSpec(CALLS_MAP, "hash", CALL_KEY_SIZE, 8, _TASKS),
     )

@@ -67,5 +67,7 @@ def _count(editor: Editor) -> None:
     editor.jump(done)
     editor.start(done)
     if uses_ledger(editor):
+        if editor.function.role == "entry":
+            count(editor, "ran")
         count(editor, "raised")
     editor.add(ops.Return())

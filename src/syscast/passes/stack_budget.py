@@ -1,0 +1,109 @@
+"""Buffers that do not fit on the stack -> this program's row of the per-CPU map ``scratch``.
+
+When: after the passes that add buffers (emits, calls), before filters, so that the row is looked up
+only for runs that pass them.
+Why: a BPF stack has 512 bytes for everything, LLVM's spills too; LLVM ends its process beyond.
+How: the largest buffers go first until the rest is within the budget. The kernel does not nest a program
+in itself on one CPU (see ``ledger``), so one row a program is enough. The row begins with room for
+one record, which perf_event_output needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from syscast.ir import ops
+from syscast.ir.types import I64, U32, Const
+from syscast.passes.calls import STATE
+from syscast.passes.editor import MAP, each_function
+from syscast.passes.maps import rows, staging_size
+from syscast.passes.sites import Sites
+from syscast.spec.meta import SCRATCH_MAP
+from syscast.spec.objectspec import MapSpec
+
+if TYPE_CHECKING:
+    from syscast.btf.lookup import Btf
+    from syscast.ir.ops import Op
+    from syscast.ir.program import Function, Program
+    from syscast.ir.types import Slot
+    from syscast.passes.editor import Editor
+
+BUDGET = 288
+"""Bytes of buffers that stay on the stack."""
+
+_ROW = "@scratch"
+
+
+def run(program: Program, btf: Btf) -> Program:
+    """Move what is too large."""
+    start = staging_size(program)
+    sizes = [start]
+
+    def edit(editor: Editor) -> None:
+        moved = _moved(editor.function, start)
+        if moved:
+            sizes.append(max(offset + slot.size for slot, offset in moved.items()))
+        _edit(editor, moved)
+
+    made = each_function(program, btf, Sites(program.sites), edit)
+    if len(sizes) == 1:
+        return made
+    size = max(sizes) + 7 & -8
+    scratch = MapSpec(SCRATCH_MAP, "percpu_array", 4, size, rows(program))
+    return msgspec.structs.replace(made, maps=(*made.maps, scratch))
+
+
+def _moved(function: Function, start: int) -> dict[Slot, int]:
+    """Buffers that leave the stack, and their offsets in the row."""
+    if function.context is None:
+        return {}
+    buffers = sorted(
+        (slot for slot in function.slots if slot.type is None),
+        key=lambda slot: (-slot.size, slot.id),
+    )
+    total = sum(slot.size + 7 & -8 for slot in buffers)
+    moved = {}
+    for slot in buffers:
+        if total <= BUDGET:
+            break
+        moved[slot] = start
+        start += slot.size + 7 & -8
+        total -= slot.size + 7 & -8
+    return moved
+
+
+def _edit(editor: Editor, moved: dict[Slot, int]) -> None:
+    state = next((slot for slot in editor.function.slots if slot.name == STATE), None)
+    zero = state if state is not None and state not in moved else None
+    if moved or zero is not None:
+        editor.start_new("buffers")
+        if zero is not None:
+            # The kernel reads all of a map's value, so all of it must be initialised.
+            editor.add(ops.Fill(ptr=editor.address(zero), size=zero.size))
+        if moved:
+            _find_row(editor)
+        editor.jump(editor.entry)
+    row = editor.slot(_ROW, MAP) if moved else None
+
+    def visit(op: Op) -> bool:
+        if row is None or not isinstance(op, ops.SlotAddr) or op.slot not in moved:
+            return False
+        base = editor.read_slot(row)
+        delta = Const(moved[op.slot], I64)
+        editor.add(ops.Offset(result=op.result, ptr=base, delta=delta))
+        return True
+
+    editor.walk(visit)
+    editor.drop_slots(moved)
+
+
+def _find_row(editor: Editor) -> None:
+    found = editor.lookup(SCRATCH_MAP, Const(max(editor.function.id, 0), U32))
+    missing, there = editor.label("no_scratch"), editor.label("scratch")
+    editor.branch(editor.is_null(found), missing, there)
+    editor.start(missing)
+    editor.add(ops.Return())
+    editor.start(there)
+    editor.write_slot(editor.slot(_ROW, MAP), found)
