@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,6 +190,37 @@ def get(name: str) -> Kernel:
         (cache_dir() / "kernels").mkdir(exist_ok=True)
         directory = _cached(name) or _get_from_mirror(name)
     return _describe(name, directory)
+
+
+def headers(kernel: Kernel) -> Path:
+    """Image with the headers of a kernel from the mirror, made when the cache has none (bcc compiles against them)."""
+    directory = cache_dir() / "kernels" / kernel.release
+    image = directory / "headers.ext4"
+    with lock("kernels"):
+        if not _complete(directory):
+            raise HarnessError(
+                f"kernel '{kernel.name}': headers: only kernels of the mirror have them"
+            )
+        if image.exists():
+            return image
+        root = _apt_root(refresh=False)
+        series = kernel.release.partition("-cloud-")[0]
+        names = root.packages(
+            rf"linux-headers-({re.escape(kernel.release)}|{re.escape(series)}-common)"
+        )
+        if len(names) < 2:
+            raise HarnessError(
+                f"kernel '{kernel.name}': headers: the mirror has no packages of {kernel.release}"
+            )
+        with tempfile.TemporaryDirectory(prefix="headers-", dir=directory) as work:
+            tree = Path(work) / "tree"
+            (tree / "usr" / "lib").mkdir(parents=True)
+            (tree / "lib").symlink_to("usr/lib")
+            for package in root.download(names, Path(work) / "debs"):
+                apt.extract(package, tree)
+            (tree / "lib").unlink()
+            make_ext4(tree, image, label="headers")
+    return image
 
 
 def _get_from_mirror(name: str) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmtest import checkout, initramfs, rootfs
+from vmtest import checkout, initramfs, kernels, rootfs
 from vmtest.host import HarnessError, cache_dir, say
 from vmtest.machine import Machine, MachineDied, Setup
 
@@ -67,6 +67,7 @@ def booted(
             options.image,
             kernel.image,
             seed,
+            headers=kernels.headers(kernel) if options.headers else None,
             cpus=options.cpus,
             memory=options.memory,
             accel=_accelerator(options),
