@@ -16,7 +16,6 @@ from syscast.asm.opcodes import BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, CALL, L
 from syscast.errors import (
     FormatError,
     KernelError,
-    PermissionDeniedError,
     UsageError,
     VerifierError,
 )
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 _SLOT = 8
 _NOT_BY_DEFAULT = "?"
+_NOT_TRACING = frozenset({"ext", "struct_ops"})  # they replace functions of others
 _UNSUPPORTED: tuple[Unsupported, ...] = (
     *("func", "func_global", "datasec", "qmark_datasec", "float", "decl_tag", "type_tag"),
     "enum64",
@@ -220,8 +220,6 @@ class _Load:
             from syscast.loader.verifier import explain  # noqa: PLC0415 - only when refused
 
             raise explain(error, self._spec, program) from None
-        except PermissionDeniedError:
-            raise
         except KernelError as error:
             raise _explained(error, program) from None
         self._loaded[program.name] = LoadedProgram(fd, program)
@@ -268,11 +266,17 @@ def _chosen(spec: ObjectSpec, overrides: Mapping[str, ProgramSpec]) -> list[Prog
         raise UsageError(
             f"object '{spec.name}': load: it has no program '{unknown[0]}' to override"
         )
-    return [
+    chosen = [
         overrides.get(program.name, program)
         for program in spec.programs
         if program.name in overrides or not program.section.startswith(_NOT_BY_DEFAULT)
     ]
+    for program in chosen:
+        if program.type in _NOT_TRACING:
+            raise UsageError(
+                f"program '{program.name}': load: programs of type {program.type} are not supported"
+            )
+    return chosen
 
 
 def _number(table: Mapping[str, int], name: str, program: ProgramSpec) -> int:

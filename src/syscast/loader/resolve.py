@@ -122,6 +122,7 @@ class Resolver:
 
         local = self._local or self._parse_local()
         name = getattr(local.type(type_id), "name", "")
+        # Nobody asks modules for a type that the kernel has, or that has no name.
         in_kernel = not name or next(self._kernel.candidates(name), None) is not None
         relocator = self._relocators.get(in_kernel)
         if relocator is None:
@@ -130,12 +131,7 @@ class Resolver:
         return relocator
 
     def _parse_local(self) -> Btf:
-        from syscast.btf.lookup import Btf  # noqa: PLC0415 - see above
-
-        raw = self._spec.btf
-        header, _, _, start, size = struct.unpack_from("<5I", raw.ljust(24, b"\0"), 4)
-        self._strings = raw[header + start : header + start + size]
-        self._local = Btf.from_bytes(raw, name=self._spec.name)
+        self._local, self._strings = _local(self._spec)
         return self._local
 
     def _forced(self, resolution: Resolution) -> Resolution:
@@ -143,7 +139,7 @@ class Resolver:
         if (
             self._ringbuf is None
             or resolution.kind != _ENUMVAL_EXISTS
-            or not resolution.text.endswith(_RINGBUF)
+            or resolution.text.rpartition(".")[2].partition("___")[0] != _RINGBUF
         ):
             return resolution
         return type(resolution)(
@@ -154,11 +150,6 @@ class Resolver:
 
     def _target(self, program: ProgramSpec) -> tuple[int, str]:
         if program.type not in _ATTACHED_BY_ID:
-            if program.type in {"ext", "struct_ops"}:
-                raise TargetError(
-                    f"program '{program.name}': load: programs of type {program.type} are not "
-                    f"supported"
-                )
             return 0, ""
         module, colon, name = program.target.rpartition(":")
         prefix, kind = _PREFIXES.get(program.attach_type, ("", Func))
@@ -243,6 +234,26 @@ class _Modules:
 
         self._resolver.used_modules = True
         return (source.module(name),)
+
+
+def _local(spec: ObjectSpec) -> tuple[Btf, bytes]:
+    """The object's own BTF and its strings."""
+    from syscast.btf.lookup import Btf  # noqa: PLC0415 - kept answers do without
+
+    raw = spec.btf
+    header, _, _, start, size = struct.unpack_from("<5I", raw.ljust(24, b"\0"), 4)
+    strings = raw[header + start : header + start + size]
+    return Btf.from_bytes(raw, name=spec.name), strings
+
+
+def describe(spec: ObjectSpec, relo: CoreRelo) -> str:
+    """What a relocation asks about, as C would write it: ``struct sock.sk_rcvbuf``."""
+    from syscast.btf import ext, relocate  # noqa: PLC0415 - only when refused
+
+    local, strings = _local(spec)
+    position = strings.find(relo.access.encode() + b"\0")
+    asked = ext.CoreRelo(relo.insn * _SLOT, relo.type_id, position, relo.kind)
+    return relocate.Relocator(local, ()).resolve(asked).text
 
 
 def _number(modules: list[str], module: str) -> int:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 _INSN = re.compile(r"^(\d+): \([0-9a-f]{2}\) ")
 # Lines that tell the state, the way here or statistics, but never the reason.
 _NOISE = re.compile(
-    r"^\s*$|^;|^\d+: |^from \d+ to |^R\d+(_w)?=|^func#\d+ @|^processed \d+ insns|^mark_precise|"
+    r"^\s*$|^;|^\d+: |^from \d+ to |^\s*R\d+(_r|_w|_rw)?=|^func#\d+ @|^processed \d+ insns|^mark_precise|"
     r"^verification time|^stack depth|^insns processed|^last_idx|^first_idx|^regs=|^parent |"
     r"^frame\d+: |^propagating|^arg#\d+ |^caller:|^callee:|^returning from callee|^to caller|"
     r"^Live regs before insn|^\s+\d+: |^[0-9a-f]+: \(|^max_states|^Validating |^Func#\d+ "
 )
+_BAD_RELO = "#195896080"
+
 # A reason that counts instructions by itself, where no instruction stands before it.
 _NAMED_INSN = re.compile(r"\b(?:insn|at) #?(\d+)\b")
 
@@ -250,7 +252,7 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         spec: The object, for the texts of its BTF.
         program: The program that was refused.
     """
-    refusal = read_log(error.log)
+    refusal = _with_missing(read_log(error.log), spec, program)
     subject = f"program '{program.name}': load: refused by the verifier"
     if not refusal.reason:
         text = f"{subject}: {error.errno_name} without a reason"
@@ -269,6 +271,20 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         )
         text = f"{subject}\n{render(diagnostic)}"
     return VerifierError(text, error.errno, error.command, error.log)
+
+
+def _with_missing(refusal: Refusal, spec: ObjectSpec, program: ProgramSpec) -> Refusal:
+    """Name what a failed CO-RE relocation looked for."""
+    if _BAD_RELO not in refusal.reason:
+        return refusal
+    relo = next((each for each in program.core_relos if each.insn == refusal.insn), None)
+    if relo is None:
+        return refusal
+    from syscast.loader.resolve import describe  # noqa: PLC0415 - only when refused
+
+    name = describe(spec, relo)
+    cause = Cause(f"this kernel has no '{name}'", refusal.cause.hint)
+    return Refusal(f"{refusal.reason} (the mark of a failed relocation)", refusal.insn, cause)
 
 
 def locate(spec: ObjectSpec, program: ProgramSpec, insn: int) -> tuple[Span | None, str]:

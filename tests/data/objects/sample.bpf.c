@@ -1,5 +1,5 @@
 // A small object of what C programs for libbpf use. Rebuild with:
-//   clang -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -c sample.bpf.c -o sample.bpf.o
+//   clang -O2 -g -fdebug-compilation-dir=. -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -c sample.bpf.c -o sample.bpf.o
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_core_read.h>
