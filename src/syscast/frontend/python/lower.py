@@ -284,7 +284,7 @@ def _send_inferred(
             own,
         )
         for label in low.locals
-        if label != _START
+        if label.isidentifier()  # what the front end keeps for itself has other names
     ]
     if condition is not None:
         low.text = condition[1]
@@ -517,9 +517,10 @@ def _duration(low: Lowering, parameter: Parameter) -> IntValue:
 def _read_text_again(low: Lowering, parameter: Parameter) -> None:
     pointer_name, length_name = _text_names(parameter)
     span = low.span(parameter.node)
+    # A read that fails gives an empty string, and so no length; so does an empty string.
     length, failed = low.reg(I64), low.reg(BOOL)
     low.add(SlotLoad(length, low.locals[length_name].slot, span=span))
-    low.add(ExactCompare(failed, Predicate.SLT, length, Const(0, I64), span=span))
+    low.add(ExactCompare(failed, Predicate.EQ, length, Const(0, I64), span=span))
     again, done = low.builder.label("again"), low.builder.label("done")
     low.add(Branch(failed, again, done, span=span))
     low.builder.start(again)
