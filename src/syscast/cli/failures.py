@@ -47,7 +47,7 @@ def report(error: Exception) -> int:
         import traceback  # noqa: PLC0415  (on request only)
 
         traceback.print_exception(error)
-    if isinstance(error, SinkClosed):
+    if isinstance(error, SinkClosed | BrokenPipeError):
         return 0
     if isinstance(error, Interrupted):
         return 128 + error.signal

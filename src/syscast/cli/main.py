@@ -13,6 +13,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from click.shell_completion import CompletionItem
+
 
 class Entry(NamedTuple):
     """A command that is not imported yet: its module in this package, and its line in the help."""
@@ -20,6 +22,9 @@ class Entry(NamedTuple):
     module: str
     help: str
 
+
+COMPLETE = "_SYSCAST_COMPLETE"
+"""Environment: set by the completion script of a shell."""
 
 COMMANDS = {
     "listen": Entry("listen", "Show who starts to listen: address, port, backlog, container."),
@@ -86,6 +91,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the table."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  (only for shells)
+
+        return [
+            CompletionItem(name, help=entry.help)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -119,9 +136,13 @@ def main() -> NoReturn:
 
 
 def run(args: Sequence[str]) -> int:
-    """Run the command line and return its exit code; nothing is raised but SystemExit."""
+    """Run the command line and return its exit code; nothing is raised."""
     try:
-        found: object = cli.main(list(args), prog_name="syscast", standalone_mode=False)
+        instruction = os.environ.get(COMPLETE)
+        if instruction:
+            return _complete(instruction)
+        with cli.make_context("syscast", list(args)) as context:
+            found: object = cli.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -131,6 +152,13 @@ def run(args: Sequence[str]) -> int:
 
         return report(error)
     return found if isinstance(found, int) else 0
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that completes."""
+    from click.shell_completion import shell_complete  # noqa: PLC0415  (only for shells)
+
+    return shell_complete(cli, {}, "syscast", COMPLETE, instruction)
 
 
 def _forget_stdout() -> None:

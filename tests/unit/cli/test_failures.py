@@ -1,0 +1,79 @@
+import os
+
+import click
+import pytest
+
+from syscast.cli.failures import Interrupted, report
+from syscast.diagnostics import CompileError, Diagnostic, Span
+from syscast.errors import (
+    FormatError,
+    InternalError,
+    KernelError,
+    NotSupportedError,
+    PermissionDeniedError,
+    TargetError,
+    UsageError,
+    VerifierError,
+)
+from syscast.sinks.sink import SinkClosed, SinkError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (TargetError("function 'f': find: none", ["g"]), 2, "did you mean g?"),
+        (UsageError("filter 'pid': set: no"), 2, "filter 'pid'"),
+        (FormatError("object 'x': read: no ELF"), 2, "no ELF"),
+        (
+            CompileError([Diagnostic("no such name: 'x'", Span("<--if>", 1, 1), "x > 1")]),
+            2,
+            "<--if>:1:1: error: no such name: 'x'\n    1 | x > 1\n      | ^",
+        ),
+        (KernelError("map 'm': create: no memory"), 1, "no memory"),
+        (NotSupportedError("feature 'x': no"), 1, "feature 'x'"),
+        (VerifierError("program 'p': load: refused"), 1, "refused"),
+        (SinkError("sink 'jsonl': write: no space"), 1, "no space"),
+        (InternalError("broken", "the IR"), 70, "this is a bug in syscast"),
+        (ZeroDivisionError("by zero"), 70, "bug in syscast: ZeroDivisionError: by zero"),
+        (click.UsageError("No such option: --x."), 2, "syscast: no such option: --x\n"),
+        (click.ClickException("Bad."), 1, "bad"),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_words(capsys, error, code, words):
+    assert report(error) == code
+    said = capsys.readouterr().err
+    assert said.startswith("syscast: ")
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_closed_pipe_is_a_quiet_end(capsys):
+    assert report(SinkClosed("gone")) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_before_the_start_gives_the_codes_of_shells(capsys, number, code):
+    assert report(Interrupted(number)) == code
+    assert capsys.readouterr().err == ""
+
+
+def test_missing_rights_lead_to_sudo(capsys, monkeypatch):
+    error = PermissionDeniedError("program 'p': load: not permitted (CAP_BPF is missing)", 1)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert report(error) == 1
+    said = capsys.readouterr().err
+    assert "CAP_BPF is missing" in said
+    assert "sudo syscast" in said
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    report(error)
+    assert "sudo" not in capsys.readouterr().err
+
+
+def test_the_traceback_is_there_on_request(capsys, monkeypatch):
+    monkeypatch.setenv("SYSCAST_TRACEBACK", "1")
+    try:
+        raise UsageError("wrong")
+    except UsageError as error:
+        assert report(error) == 2
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
