@@ -91,7 +91,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(  # type: ignore[explicit-any]  # click's item holds Any
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
         """Complete a command's name from the table."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)

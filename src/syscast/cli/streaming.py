@@ -97,11 +97,11 @@ def stream(
             for line in session.describe():
                 say(line)
         output = sink()
-        limited = _Limits(options, accept)
+        limits = _Limits(options, accept)
         try:
             output.open()
-            _pump(session, output, limited)
-            if not limited.reached:
+            _pump(session, output, limits)
+            if not limits.reached:
                 session.detach()
                 _drain(session, output, accept)
             closed = False
@@ -109,9 +109,12 @@ def stream(
             closed = True
         finally:
             output.close()
-        code = _command_code(session) if not (stopper.signal or closed or limited.over) else OK
+        code = _command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
-        return _account(session.stats(), code, options, quiet=closed)
+        ledger = session.stats()
+        if limits.reached:
+            ledger = _without_rest(ledger)
+        return _account(ledger, code, options, quiet=closed)
 
 
 class _Limits:
@@ -203,6 +206,14 @@ def _command_code(session: Session) -> int:
     if code is None:
         return OK
     return code if code >= 0 else 128 - code
+
+
+def _without_rest(ledger: Ledger) -> Ledger:
+    """Count the events behind the last one wanted as left in the ring, not as lost."""
+    from msgspec.structs import replace  # noqa: PLC0415  (at the end of --count only)
+
+    rows = tuple(replace(row, read=row.read - row.shed) for row in ledger.rows)
+    return replace(ledger, rows=rows)
 
 
 def _account(ledger: Ledger, code: int, options: Options, *, quiet: bool) -> int:

@@ -4,6 +4,7 @@ import click
 import pytest
 
 from syscast.cli.failures import Interrupted, report
+from syscast.cli.options import Options
 from syscast.diagnostics import CompileError, Diagnostic, Span
 from syscast.errors import (
     FormatError,
@@ -72,8 +73,7 @@ def test_missing_rights_lead_to_sudo(capsys, monkeypatch):
 
 def test_the_traceback_is_there_on_request(capsys, monkeypatch):
     monkeypatch.setenv("SYSCAST_TRACEBACK", "1")
-    try:
-        raise UsageError("wrong")
-    except UsageError as error:
-        assert report(error) == 2
+    with pytest.raises(UsageError) as caught:
+        Options(comm="").filters()
+    assert report(caught.value) == 2
     assert "Traceback (most recent call last)" in capsys.readouterr().err

@@ -80,7 +80,9 @@ def test_help_of_all_imports_no_command():
 
 def test_a_command_imports_no_other_and_nothing_heavy():
     loaded = modules_after("listen", "--help")
-    others = {f"syscast.cli.{entry.module}" for entry in COMMANDS.values()} - {"syscast.cli.listen"}
+    others = {f"syscast.cli.{entry.module}" for entry in COMMANDS.values()} - {
+        "syscast.cli.listen"
+    }
     assert not loaded & (others | HEAVY)
 
 

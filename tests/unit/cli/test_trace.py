@@ -93,5 +93,5 @@ def test_what_only_the_exit_knows_is_refused_elsewhere(monkeypatch, target, choi
 
 
 def test_a_target_that_does_not_exist_has_near_matches():
-    with pytest.raises(TargetError, match="opnat.*did you mean.*openat"):
+    with pytest.raises(TargetError, match=r"opnat.*did you mean.*openat"):
         trace.jobs_of(["syscall:opnat"], [], None)
