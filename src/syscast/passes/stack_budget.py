@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from syscast.ir.types import Slot
     from syscast.passes.editor import Editor
 
-BUDGET = 288
-"""Bytes of buffers that stay on the stack."""
+BUDGET = 128
+"""Bytes of buffers that stay on the stack; the scalars of a large probe and LLVM's spills take the rest."""
 
 _ROW = "@scratch"
 

@@ -9,8 +9,8 @@ from syscast.btf.types import Struct
 from syscast.events.event import Event
 from syscast.frontend.python import language
 from syscast.frontend.python.arithmetic import BINARY_OPS, Join
-from syscast.frontend.python.eventing import construct, is_char, read_text
-from syscast.frontend.python.members import address_of
+from syscast.frontend.python.eventing import construct, read_text
+from syscast.frontend.python.members import address_of, is_char
 from syscast.frontend.python.values import (
     BoolValue,
     IntValue,

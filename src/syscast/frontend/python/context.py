@@ -77,6 +77,7 @@ class Lowering:
         assigned: Those that have a value on every path to here.
         wide: Variables (and joins) that some path gives a U64, so that all must.
         kept: Variables that live across a yield.
+        lenient: A string that cannot be read is empty, and the event is sent (inferred fields).
         inferred: The schema of the event, where no class declares it.
         poisoned: Variables whose assignment was rejected; reading one is no new finding.
     """
@@ -106,6 +107,7 @@ class Lowering:
         self.wide: set[str] = set()
         self.kept: frozenset[str] = frozenset()
         self.poisoned: set[str] = set()
+        self.lenient = False
         self.inferred: SchemaMeta | None = None
         self.diagnostics: list[Diagnostic] = []
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.btf.types import Array, Enum, Int, Struct
+from syscast.btf.types import Array, Enum, Struct
 from syscast.events.event import fields_of
 from syscast.events.fields import MISSING
-from syscast.frontend.python.members import address_of
+from syscast.frontend.python.members import address_of, is_char
 from syscast.frontend.python.values import (
     BoolValue,
     EventValue,
@@ -44,6 +44,9 @@ AF_INET, AF_INET6 = 2, 10
 IPV6_SIZE = 16
 INFERRED_STR = 128
 """Capacity of a string field that no class declares, bytes with the NUL."""
+
+ZERO_ON_FAULT = -1
+"""Site of a read that gives zeros where it fails, and is not counted."""
 
 _MAX_BYTES = 256
 
@@ -275,25 +278,15 @@ def read_text(
     pointer: Value,
     size: int,
     capacity: int = 0,
-    *,
-    site: int | None = None,
 ) -> StrValue:
     """Read a NUL-terminated string into a new buffer of ``size`` bytes."""
     _, address = low.buffer("text", size)
     if capacity and capacity < size:
         low.add(Fill(address, size, span=low.span(node)))
     length = low.reg(I64)
-    at = low.site(node, "MemoryError") if site is None else site
-    low.add(ReadStr(length, address, capacity or size, pointer, at, span=low.span(node)))
+    site = ZERO_ON_FAULT if low.lenient else low.site(node, "MemoryError")
+    low.add(ReadStr(length, address, capacity or size, pointer, site, span=low.span(node)))
     return StrValue(address, size)
-
-
-def is_char(low: Lowering, type_id: int) -> bool:
-    """Whether a type is a one-byte character of any signedness."""
-    if not type_id:
-        return False
-    kind = low.btf.type(low.btf.resolve(type_id))
-    return isinstance(kind, Int) and kind.size == 1 and not kind.bool
 
 
 def _literal(low: Lowering, node: ast.expr, address: Value, raw: bytes, size: int) -> None:

@@ -25,7 +25,14 @@ from syscast.frontend.python.arithmetic import (
 )
 from syscast.frontend.python.calls import CALLS, call
 from syscast.frontend.python.context import Local, Lowering, Rejected
-from syscast.frontend.python.eventing import INFERRED_STR, infer, layout, send, store
+from syscast.frontend.python.eventing import (
+    INFERRED_STR,
+    ZERO_ON_FAULT,
+    infer,
+    layout,
+    send,
+    store,
+)
 from syscast.frontend.python.members import attribute, name, subscript
 from syscast.frontend.python.parameters import (
     DURATION,
@@ -329,6 +336,7 @@ def _send_values(
             )
     schema = layout(low.unit.next_schema, probe, metas)
     stored = []
+    low.lenient = True
     for field, (node, text, value) in zip(schema.fields, chosen, strict=True):
         low.text = text
         stored.append((field.name, store(low, node, field, value)))
@@ -463,7 +471,7 @@ def _keep_text(low: Lowering, parameter: Parameter, pointer: PtrValue) -> None:
     address = low.reg(PtrType(Space.STACK))
     low.add(SlotAddr(address, text))
     length = low.reg(I64)
-    low.add(ReadStr(length, address, text.size, pointer.value, -1, span=low.span(node)))
+    low.add(ReadStr(length, address, text.size, pointer.value, ZERO_ON_FAULT, span=low.span(node)))
     low.locals[parameter.name] = Local(text, StrValue(address, text.size))
     low.assigned.add(parameter.name)
     if kept:
@@ -530,7 +538,7 @@ def _read_text_again(low: Lowering, parameter: Parameter) -> None:
     low.add(SlotLoad(pointer, slot, span=span))
     text = low.locals[parameter.name].slot
     low.add(SlotAddr(address, text))
-    low.add(ReadStr(ignored, address, text.size, pointer, -1, span=span))
+    low.add(ReadStr(ignored, address, text.size, pointer, ZERO_ON_FAULT, span=span))
     low.add(SlotStore(low.locals[length_name].slot, ignored, span=span))
     low.jump(done)
     low.builder.start(done)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from syscast.btf.layout import find_member, near_members
 from syscast.btf.render import type_name
 from syscast.btf.types import Array, Enum, Fwd, Int, Ptr, Struct, Typedef
+from syscast.btf.types import Const as ConstType
 from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.language import Current
 from syscast.frontend.python.values import (
@@ -197,7 +198,8 @@ def read_place(
         # What user memory points to is user memory too.
         pointer = low.reg(PtrType(place.space, kind.type_id))
         low.add(FieldLoad(pointer, place.base, field, site, span=span))
-        return PtrValue(pointer, kind.type_id, place.space)
+        text = _is_text(low, kind.type_id)
+        return PtrValue(pointer, kind.type_id, place.space, text=text)
     natural = int_type(low, node, type_id)
     if natural is None:
         return place
@@ -241,6 +243,30 @@ def int_type(low: Lowering, node: ast.expr, type_id: int) -> IntType | None:
     if isinstance(kind, Struct | Array):
         return None
     raise low.rejection(node, f"a value of type {type_name(low.btf, type_id)} cannot be read")
+
+
+def is_char(low: Lowering, type_id: int) -> bool:
+    """Whether a type is a one-byte character of any signedness."""
+    if not type_id:
+        return False
+    kind = low.btf.type(low.btf.resolve(type_id))
+    return isinstance(kind, Int) and kind.size == 1 and not kind.bool
+
+
+def _is_text(low: Lowering, type_id: int) -> bool:
+    """Whether a member's pointer to characters points to text.
+
+    ``char *`` and ``const unsigned char *`` (a dentry's name) do, ``unsigned char *`` (a packet's
+    data) does not. Arguments are no members: theirs may point to a mere buffer.
+    """
+    if not is_char(low, type_id):
+        return False
+    kind = low.btf.type(type_id)
+    while not isinstance(kind, Int):
+        if isinstance(kind, ConstType):
+            return True
+        kind = low.btf.type(getattr(kind, "type_id", 0))
+    return kind.name == "char"
 
 
 def is_network_order(low: Lowering, type_id: int) -> bool:
