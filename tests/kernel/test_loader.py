@@ -118,8 +118,12 @@ def test_maps_are_as_described():
 def test_what_is_not_loaded_by_default():
     spec = without_kconfig(read("sample"))
     leave = next(each for each in spec.programs if each.name == "on_exit")
+    with load(only(spec, "on_exit")) as loaded:
+        assert not loaded.programs
     if not features.probe("helper_loop"):
-        pytest.skip("this kernel has no bpf_loop")
+        with pytest.raises(VerifierError, match=r"bpf_loop|helper number 181"):
+            load(only(spec, "on_exit"), overrides={"on_exit": leave})
+        return
     with load(only(spec, "on_exit"), overrides={"on_exit": leave}) as loaded:
         before = loaded.maps["first"].lookup(0)
         prog_test_run(loaded.programs["on_exit"].fd, ctx_in=bytes(16))
@@ -127,8 +131,6 @@ def test_what_is_not_loaded_by_default():
         # add() also adds only_pid, which is 0; the callback counts 0 + 1 + 2.
         assert int.from_bytes(after, "little") == int.from_bytes(before, "little") + 1
         assert struct.unpack("<4QQ", loaded.maps[".bss"].lookup(0))[4] == 3
-    with load(only(spec, "on_exit")) as loaded:
-        assert not loaded.programs
 
 
 def test_an_override_changes_the_type():
@@ -188,7 +190,6 @@ def test_everything_is_closed_after_a_refusal():
         ("not_a_pointer", 57, "it reads through a value that the verifier does not know"),
         ("missing_field", 63, "this kernel has no 'struct task_struct.no_such_field'"),
         ("wrong_helper", 71, "bpf_override_return"),
-        ("endless", 0, "it is too complex: the verifier gave up"),
     ],
 )
 def test_a_refusal_names_the_source_line(name, line, message):
@@ -199,15 +200,13 @@ def test_a_refusal_names_the_source_line(name, line, message):
     first, second, *rest = str(caught.value).splitlines()
     assert first == f"program '{name}': load: refused by the verifier"
     assert message in second
-    assert second.startswith(f"./refused.bpf.c:{line or 79 if line else ''}")
+    assert second.startswith(f"./refused.bpf.c:{line}:")
     assert any(text.startswith("      = note: the verifier: ") for text in rest)
 
 
 @pytest.mark.parametrize("perf", [False, True], ids=["ringbuf", "perf"])
 def test_events_by_either_ring(perf):
     spec = only(read("flows"), "emit")
-    if not perf and not features.probe("ringbuf"):
-        pytest.skip("this kernel has no ring buffer")
     values = {"only_pid": os.getpid()}
     with load(spec, config=values, force_perf=perf) as loaded:
         assert loaded.uses_perf is perf
@@ -252,8 +251,6 @@ def test_helpers_of_older_kernels(monkeypatch):
 
 
 def test_kernel_functions():
-    if not features.probe("tp_btf"):
-        pytest.skip("this kernel has no typed tracepoints")
     spec = only(read("flows"), "BPF_calls")
     try:
         loaded = load(spec, overrides={"BPF_calls": spec.programs[0]})

@@ -55,6 +55,13 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause("the program calls a kernel function that this kernel does not have"),
     ),
     (
+        r"(?:invalid|unknown) func unknown#(\d+)",
+        Cause(
+            "the kernel has no helper number {0}",
+            "it is too old for the program",
+        ),
+    ),
+    (
         r"(?:invalid|unknown) func (\S+?)#(\d+)",
         Cause(
             "the helper {0} is not known here",

@@ -63,7 +63,7 @@ static __noinline long visit(__u32 index, void *context)
 	return 0;
 }
 
-__noinline int fill(struct event *event)
+static __noinline int fill(struct event *event)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 
@@ -76,7 +76,7 @@ __noinline int fill(struct event *event)
 	return event->pid;
 }
 
-static __noinline __u64 add(__u64 one, __u64 other)
+__noinline __u64 add(__u64 one, __u64 other)
 {
 	return one + other + only_pid;
 }

@@ -55,6 +55,7 @@ CASES = [
     ("1: (85) call unknown#195896080\ninvalid func unknown#195896080\n", 1, "does not have"),
     ("1: (85) call unknown#2002000001\ninvalid func unknown#2002000001\n", 1, "kernel function"),
     ("3: (85) call bpf_loop#181\nunknown func bpf_loop#181\n", 3, "helper bpf_loop is not known"),
+    ("3: (85) call unknown#181\ninvalid func unknown#181\n", 3, "has no helper number 181"),
     ("3: (85) call x\nprogram of this type cannot use helper bpf_d_path#147\n", 3, "bpf_d_path"),
     ("2: (95) exit\nR0 !read_ok\n", 2, "register r0 is used before it is set"),
     ("back-edge from insn 5 to 3\n", 5, "it may loop for ever"),
