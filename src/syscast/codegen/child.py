@@ -90,9 +90,10 @@ class Child:
         return answer[1:]
 
     def close(self) -> None:
-        """End the child and wait for it."""
+        """End the child and wait for it. It has nothing to tidy up, so it is killed: that is faster."""
         if not self._open:
             return
+        self._kill()
         self._open = False
         for end in (self._stdin, self._stdout, self._stderr):
             os.close(end)
@@ -107,8 +108,6 @@ class Child:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._kill()
         self.close()
 
     def _kill(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast import codegen, passes
+from syscast.codegen.child import Child
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
-    from syscast.codegen.child import Child
     from syscast.ir.program import Program
 
 
@@ -25,4 +25,7 @@ def build_object(program: Program, btf: Btf, *, child: Child | None = None) -> b
         TargetError: The kernel's BTF lacks a struct member that a pass needs.
         NotSupportedError: llvmlite is not installed.
     """
-    return codegen.build(passes.run(program, btf), btf, child=child)
+    if child is not None:
+        return codegen.build(passes.run(program, btf), btf, child=child)
+    with Child() as own:  # it loads LLVM while the passes run here
+        return codegen.build(passes.run(program, btf), btf, child=own)

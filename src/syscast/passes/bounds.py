@@ -83,17 +83,18 @@ class Bounds:
 
     def _solve(self, function: Function) -> None:
         order = _reverse_postorder(function)
+        heads = _loop_heads(order)
         entry: dict[str, _State] = {order[0].label: _State()}
-        for number in range(_ROUNDS + len(order)):
+        for number in range(_ROUNDS + 2 * len(order)):
             grew = False
             for block in order:
                 if block.label in entry:
-                    grew |= self._visit(block, entry, widen=number >= _ROUNDS)
+                    grew |= self._visit(block, entry, heads if number >= _ROUNDS else frozenset())
             if not grew:
                 return
         self._operands = {}  # did not settle: nothing is known
 
-    def _visit(self, block: Block, entry: dict[str, _State], *, widen: bool) -> bool:
+    def _visit(self, block: Block, entry: dict[str, _State], widen: frozenset[str]) -> bool:
         state = entry[block.label].copy()
         grew = False
         for op in block.ops:
@@ -107,7 +108,7 @@ class Bounds:
                 entry[target] = out
                 grew = True
             else:
-                grew |= _merge(entry[target], out, widen=widen)
+                grew |= _merge(entry[target], out, widen=target in widen)
         return grew
 
     def _transfer(self, op: Op, state: _State) -> bool:
@@ -226,6 +227,16 @@ def _joined(a: dict[int, Interval], b: dict[int, Interval], *, widen: bool) -> d
             if both == interval or not widen:
                 made[key] = both
     return made
+
+
+def _loop_heads(order: list[Block]) -> frozenset[str]:
+    """Blocks that a later one jumps back to: where ranges must stop growing."""
+    heads: set[str] = set()
+    seen: set[str] = set()
+    for block in order:
+        seen.add(block.label)
+        heads.update(target for target in targets(block.ops[-1]) if target in seen)
+    return frozenset(heads)
 
 
 def _reverse_postorder(function: Function) -> list[Block]:

@@ -133,6 +133,7 @@ def _entry(editor: Editor, number: int, size: int) -> None:
         return True
 
     editor.walk(visit)
+    editor.drop_slots(slot for slot in places if slot.type is None)
 
 
 def _suspend(editor: Editor, number: int, places: dict[Slot, int]) -> None:

@@ -1,0 +1,6 @@
+"""Makes ``sketch`` importable: a small kernel and short ways to write IR."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "passes"))
