@@ -152,6 +152,13 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
             "make it shorter, unroll less, or move a part into a function of its own",
         ),
     ),
+    (
+        r"number of funcs in func_info doesn't match number of subprogs",
+        Cause(
+            "the program takes the address of a function, which this kernel does not know",
+            "callbacks (bpf_loop, bpf_for_each_map_elem) came later than this kernel",
+        ),
+    ),
     (r"unreachable insn (\d+)", Cause("instruction {0} can never be reached")),
     (
         r"Unreleased reference id=\d+ alloc_insn=(\d+)",
