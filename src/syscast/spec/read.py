@@ -82,6 +82,7 @@ class _Reader:
         info = self._read_info()
         externs = Externs(self._btf, self._subject)
         self._complete_btf()
+        self._check_legacy()
         maps = mapdefs.read_maps(self._btf, self._subject) if self._btf else []
         if self._btf is None and self._elf.section(mapdefs.SECTION):
             raise FormatError(f"{self._subject}: read: it has maps, but no BTF (compile with -g)")
@@ -106,6 +107,13 @@ class _Reader:
             self._meta(),
             tuple(externs.kconfig.values()),
         )
+
+    def _check_legacy(self) -> None:
+        if self._elf.section("maps"):
+            raise FormatError(
+                f"{self._subject}: read: it defines maps in the old way, as struct bpf_map_def in "
+                f"section 'maps' (define them with __uint and __type in SEC(\".maps\"))"
+            )
 
     def _content(self, name: str) -> bytes:
         section = self._elf.section(name)

@@ -7,7 +7,7 @@ import platform
 import random
 import shutil
 import struct
-import subprocess  # noqa: TID251 - tests may
+import subprocess
 import time
 from pathlib import Path
 
@@ -351,6 +351,11 @@ def test_kernel_functions_and_typed_symbols(tmp_path):
             'struct { __uint(type, 1); __type(key, void); } m SEC(".maps");',
             (),
             "map 'm': parse: the key has no size",
+        ),
+        (
+            'struct { int type; } m SEC("maps") = { 1 };',
+            (),
+            "object 'x': read: it defines maps in the old way",
         ),
         (
             'struct { __uint(type, 1); } m SEC(".maps");',
