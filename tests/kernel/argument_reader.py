@@ -6,6 +6,7 @@ happened in the kernel.
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class Code:
         return encode([*self.insns, mov_imm(R0, 0), exit_()])
 
 
+@functools.cache
 def _member_offset(struct, path):
     btf = source.kernel()
     root, offset = btf.find(struct, Struct), 0

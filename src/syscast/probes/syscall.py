@@ -64,8 +64,8 @@ class SyscallKind:
         machine = self.registers
         found = syscall_table.find(name, machine.machine)
         btf_id = types.find(_FUNCTION_PREFIX[machine.machine] + found.function, Func)
-        # Some compilers' BTF leaves out the functions of calls without arguments.
-        if btf_id is None and found.arguments:
+        # BTF leaves some functions out: those without arguments, and more of them on old kernels.
+        if btf_id is None and not _has_code(_FUNCTION_PREFIX[machine.machine] + found.function):
             raise TargetError(f"syscall '{found.name}': look up: this kernel is built without it")
         arguments = tuple(
             _argument(types, each, member)
@@ -144,6 +144,16 @@ class SyscallKind:
 
 
 SYSCALL = SyscallKind()
+
+
+def _has_code(function: str) -> bool:
+    """Whether the kernel's symbols have a function; true where they cannot be read."""
+    from syscast.symbols import kallsyms  # noqa: PLC0415  # reads all symbols
+
+    try:
+        return any(symbol.is_function for symbol in kallsyms.kernel().find(function))
+    except OSError:
+        return True
 
 
 def _argument(types: Btf, found: SyscallArgument, member: str) -> ArgumentSource:

@@ -7,7 +7,8 @@ object serves other kernels; else by the offsets of this kernel's tracefs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from syscast.probes.kind import LoadedProgram, Role
     from syscast.spec.objectspec import ProgramSpec
 
+_Layout: TypeAlias = frozenset[tuple[str, int, int]]
+
 PREFIX = "trace_event_raw_"
 _WORD = 8
-# Classes of tracepoints share a struct of another name; this many are tried before giving up.
 _CHARACTERS = frozenset({"char", "const char"})
 _USER_CATEGORY = "syscalls"  # pointers in these records are the caller's
 _HEAD = ("ent",)  # of every record: struct trace_entry
@@ -168,35 +170,32 @@ def _record(types: Btf, event: str, fields: Sequence[TraceField]) -> int:
 
     Tracepoints of one class share the class's struct, whose name no file tells.
     """
+    wanted = frozenset((_member_name(field), field.offset, field.size) for field in fields)
     own = types.find(PREFIX + event, Struct)
-    if own is not None and _matches(types, own, fields):
+    if own is not None and _layout(types, own) == wanted:
         return own
-    words = event.split("_")
-    for count in range(len(words), 0, -1):
-        start = PREFIX + "_".join(words[:count])
-        for name in (f"{start}_template", f"{start}_class", start, f"{start}_event"):
-            found = types.find(name, Struct)
-            if found is not None and _matches(types, found, fields):
-                return found
+    return _records(types).get(wanted, 0)
+
+
+@lru_cache(maxsize=8)
+def _records(types: Btf) -> dict[_Layout, int]:
+    """All structs of records by their layout; 0.1 s."""
+    found: dict[_Layout, int] = {}
     for name in types.names(Struct):
         if name.startswith(PREFIX):
-            found = types.find(name, Struct)
-            if found is not None and _matches(types, found, fields):
-                return found
-    return 0
+            root = types.find(name, Struct) or 0
+            found.setdefault(_layout(types, root), root)
+    return found
 
 
-def _matches(types: Btf, root: int, fields: Sequence[TraceField]) -> bool:
+def _layout(types: Btf, root: int) -> _Layout:
+    """Name, offset and size of each field, in bytes."""
     record = types.type(root)
-    if not isinstance(record, Struct):
-        return False
-    members = {
-        member.name: (member.bit_offset, types.size_of(member.type_id))
-        for member in record.members
+    return frozenset(
+        (member.name, member.bit_offset // 8, types.size_of(member.type_id))
+        for member in (record.members if isinstance(record, Struct) else ())
         if member.name not in _HEAD + _TAIL
-    }
-    wanted = {_member_name(field): (field.offset * 8, field.size) for field in fields}
-    return members == wanted
+    )
 
 
 def _argument(types: Btf, field: TraceField, root: int, category: str) -> ArgumentSource:

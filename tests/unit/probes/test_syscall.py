@@ -82,7 +82,15 @@ def test_what_never_returns_has_no_exit(btf):
     assert len(X86.contexts(target, role="probe")) == 1
 
 
-def test_one_that_the_kernel_lacks(btf):
+def test_one_that_btf_lacks_may_still_be_in_the_kernel(btf, monkeypatch):
+    monkeypatch.setattr(
+        "syscast.probes.syscall._has_code", lambda name: name == "__x64_sys_getpid"
+    )
+    assert X86.resolve("getpid", btf).btf_id == 0
+
+
+def test_one_that_the_kernel_lacks(btf, monkeypatch):
+    monkeypatch.setattr("syscast.probes.syscall._has_code", lambda _: False)
     with pytest.raises(TargetError, match="this kernel is built without it"):
         X86.resolve("kexec_load", btf)
 
