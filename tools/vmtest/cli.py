@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 import os
 import re
+import shutil
 import sys
 import time
 import tomllib
@@ -131,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
 def shell(name: str, options: session.Options, arguments: argparse.Namespace) -> int:
     """Run one command in one VM, its output passed through; returns its exit code."""
     kernel = kernels.get(name)
+    shutil.rmtree(ARTIFACTS / "shell", ignore_errors=True)
     environment = (
         {"PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site"} if arguments.no_llvm else {}
     )

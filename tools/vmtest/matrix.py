@@ -68,13 +68,13 @@ class Plan:
 
 def run(plan: Plan, options: Options) -> list[Report]:
     """Run all kernels; a kernel that cannot be fetched is a report with an error."""
-    shutil.rmtree(plan.artifacts, ignore_errors=True)
     with ThreadPoolExecutor(max_workers=plan.jobs) as pool:
         return list(pool.map(lambda name: _run_one(name, plan, options), plan.names))
 
 
 def _run_one(name: str, plan: Plan, options: Options) -> Report:
     label = name.rsplit("/", 1)[-1]
+    shutil.rmtree(plan.artifacts / label, ignore_errors=True)
     printer = LinePrinter(f"[{label}] " if len(plan.names) > 1 else "")
     try:
         kernel = kernels.get(name)
