@@ -155,7 +155,7 @@ class Elf:
         header = _HEADER.unpack_from(self._data)
         self.type: int = header[1]
         self.machine: int = header[2]
-        self.sections = self._sections(header[6], header[11:])
+        self.sections: tuple[Section, ...] = self._sections(header[6], header[11:])
         self._by_name = {section.name: section for section in reversed(self.sections)}
 
     def _sections(self, table: int, entry: tuple[int, int, int]) -> tuple[Section, ...]:

@@ -26,7 +26,7 @@ class TargetError(SyscastError):
     """
 
     def __init__(self, message: str, near: Sequence[str] = ()) -> None:
-        self.near = tuple(near)
+        self.near: tuple[str, ...] = tuple(near)
         if self.near:
             message = f"{message} (did you mean {', '.join(self.near)}?)"
         super().__init__(message)

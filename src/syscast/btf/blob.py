@@ -43,7 +43,7 @@ class MemoryBlob:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.size = len(data)
+        self.size: int = len(data)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``."""
@@ -72,7 +72,7 @@ class FileBlob:
         self._start = 0
         self._checks: Sequence[int] | None = None
         self._blocks: dict[int, bytes] = {}
-        self.size = os.fstat(self._fd).st_size
+        self.size: int = os.fstat(self._fd).st_size
 
     def __del__(self) -> None:
         self.close()

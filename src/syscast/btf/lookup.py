@@ -60,7 +60,7 @@ class Btf:
         self.base = base
         self.name = name
         self.key = key
-        self.start_id = len(base) if base else 1
+        self.start_id: int = len(base) if base else 1
         self._subject = f"btf '{name}'"
         self._blob = blob
         self._header = parse.parse_header(blob, self._subject)

@@ -30,7 +30,7 @@ class Guarded:
         self._state = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self.poller = Poller()
+        self.poller: Poller = Poller()
 
     @property
     def closed(self) -> bool:

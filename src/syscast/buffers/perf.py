@@ -100,7 +100,7 @@ class PerfReader(Guarded):
             KernelError: An event or a ring was refused.
         """
         super().__init__(events.fd.what)
-        self.lost = 0
+        self.lost: int = 0
         self._padding = _PADDING if whole_words else 0
         self._rings: list[_CpuRing] = []
         self._fd: Fd | None = None

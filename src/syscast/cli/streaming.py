@@ -40,7 +40,7 @@ class Stopper:
     """
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.signal: int = 0
         self._session: Session | None = None
         self._before: dict[int, object] = {}
 

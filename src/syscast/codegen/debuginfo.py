@@ -46,7 +46,7 @@ class DebugInfo:
     """
 
     def __init__(self, program: Program, btf: Btf) -> None:
-        self.metadata = Metadata()
+        self.metadata: Metadata = Metadata()
         self._sources = program.sources
         self._btf = btf
         self._used: dict[int, set[int]] = {}

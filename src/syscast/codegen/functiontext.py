@@ -36,7 +36,7 @@ class FunctionText:
     def __init__(
         self, function: Function, debug: DebugInfo, relocations: Relocations, passthroughs: int
     ) -> None:
-        self.passthroughs = passthroughs
+        self.passthroughs: int = passthroughs
         self._function = function
         self._debug = debug
         self._relocations = relocations

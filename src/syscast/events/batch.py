@@ -107,6 +107,7 @@ class Batch:
         self._arrays: dict[type[Event], Array] | None = None
         self._places: _Words = np.empty(0, np.int64)
         self._schemas: _Words = self._places
+        self.read: int
         if uniform is not None:
             self.read = self._length = len(self._block) // layouts.dtype(uniform).itemsize
         else:

@@ -76,10 +76,12 @@ class Decoder:
             FormatError: A schema cannot be decoded.
             UsageError: A class has other fields than its schema.
         """
-        self.schemas = {each.id: each for each in schemas}
+        self.schemas: dict[int, SchemaMeta] = {each.id: each for each in schemas}
         self.classes: dict[int, type[Event]] = {}
-        self.sequence = SequenceTracker()
-        self.seen = self.decoded = self.decode_errors = 0
+        self.sequence: SequenceTracker = SequenceTracker()
+        self.seen: int = 0
+        self.decoded: int = 0
+        self.decode_errors: int = 0
         self._origin: Origin | None = Origin(
             clock_offset_ns, {each.id: each.probe for each in programs}
         )

@@ -24,6 +24,7 @@ from syscast.errors import KernelError
 from syscast.kernel.syscalls import MACHINE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Literal
 
@@ -50,7 +51,7 @@ def _no_fence() -> None:
     """The machine keeps loads in order among themselves, and stores too."""
 
 
-fence = _no_fence if MACHINE == "x86_64" else _fence
+fence: Callable[[], None] = _no_fence if MACHINE == "x86_64" else _fence
 
 
 class Mapping:
@@ -84,7 +85,7 @@ class Mapping:
             ) from None
         self._pages.madvise(mmap.MADV_DONTFORK)
         self._views: list[memoryview] = []
-        self.view = self.part(0, length)
+        self.view: memoryview[int] = self.part(0, length)
         _open_mappings.add(self)
 
     def part(self, start: int, length: int, form: Form = "B") -> memoryview:
@@ -160,7 +161,7 @@ class RingMemory:
             raise
         self._consumer = self._reader.part(0, 8, "Q")
         self._producer = self._writer.part(0, 8, "Q")
-        self.data = self._writer.part(PAGE_SIZE, 2 * size)
+        self.data: memoryview[int] = self._writer.part(PAGE_SIZE, 2 * size)
 
     def producer(self) -> int:
         """Where the kernel will write next; records before it may be read."""
@@ -206,7 +207,7 @@ class PerfRingMemory:
         self.size = size
         self._pages = Mapping(fd, PAGE_SIZE + size, writable=True)
         self._positions = self._pages.part(_DATA_HEAD, 16, "Q")
-        self.data = self._pages.part(PAGE_SIZE, size)
+        self.data: memoryview[int] = self._pages.part(PAGE_SIZE, size)
 
     def producer(self) -> int:
         """``data_head``: where the kernel will write next."""

@@ -55,7 +55,7 @@ class StoppedCommand:
             UsageError: No command, or none of that name, or not executable.
             KernelError: fork(2) failed.
         """
-        self.argv = tuple(argv)
+        self.argv: tuple[str, ...] = tuple(argv)
         environment = dict(os.environ if env is None else env)
         path = _find(self.argv, environment)
         self._exit: int | None = None
@@ -65,7 +65,7 @@ class StoppedCommand:
             # From Python 3.12 on, fork warns when other threads run. The child only execs.
             with Blocked(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
-                self.pid = os.fork()
+                self.pid: int = os.fork()
                 if self.pid == 0:
                     self._run_child(path, environment, go_reading, error_writing)
         except OSError as error:
@@ -76,7 +76,7 @@ class StoppedCommand:
         finally:
             go_reading.close()
             error_writing.close()
-        self.pidfd = Fd(os.pidfd_open(self.pid), f"command '{self.argv[0]}'")
+        self.pidfd: Fd = Fd(os.pidfd_open(self.pid), f"command '{self.argv[0]}'")
 
     def _run_child(self, path: str, environment: dict[str, str], go: Fd, error: Fd) -> NoReturn:
         # Signals are still blocked here, so that no handler of the parent's ever runs. Nothing

@@ -39,10 +39,10 @@ class LoadedMap:
     __slots__ = ("cpus", "fd", "spec", "value_size")
 
     def __init__(self, fd: Fd, spec: MapSpec) -> None:
-        self.fd = fd
-        self.spec = spec
-        self.cpus = 1
-        self.value_size = spec.value_size
+        self.fd: Fd = fd
+        self.spec: MapSpec = spec
+        self.cpus: int = 1
+        self.value_size: int = spec.value_size
         if spec.type in _PER_CPU:
             from syscast.kernel.host import possible_cpus  # noqa: PLC0415 - reads /sys
 
@@ -154,8 +154,8 @@ class LoadedProgram:
     __slots__ = ("fd", "spec")
 
     def __init__(self, fd: Fd, spec: ProgramSpec) -> None:
-        self.fd = fd
-        self.spec = spec
+        self.fd: Fd = fd
+        self.spec: ProgramSpec = spec
 
     def info(self) -> ProgInfo:
         """What the kernel says of the program; raises KernelError."""
@@ -193,7 +193,7 @@ class LoadedObject:
         self.programs = programs
         self.ring_size = ring_size
         self.uses_perf = uses_perf
-        self.closed = False
+        self.closed: bool = False
 
     def close(self) -> None:
         """Close every descriptor; a second call does nothing."""

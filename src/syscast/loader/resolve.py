@@ -83,7 +83,7 @@ class Resolver:
         self._relocators: dict[bool, Relocator] = {}
         self._local: Btf | None = None
         self._strings = b""
-        self.used_modules = False
+        self.used_modules: bool = False
 
     def program(self, program: ProgramSpec) -> Resolved:
         """Resolve one program.

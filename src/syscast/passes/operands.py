@@ -34,11 +34,12 @@ class Operands:
         self.editor = editor
         self.op: CheckedOp = checked.op
         self.result: Reg = checked.result
-        self.site = checked.site
-        self.a_range, self.b_range = a_range, b_range
-        self.signed = checked.result.type == I64
-        self.a = self._pattern(checked.a)
-        self.b = self._pattern(checked.b)
+        self.site: int = checked.site
+        self.a_range: Interval = a_range
+        self.b_range: Interval = b_range
+        self.signed: bool = checked.result.type == I64
+        self.a: Value = self._pattern(checked.a)
+        self.b: Value = self._pattern(checked.b)
         # A shift's count has a type of its own.
         counts = checked.op in {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
         known = (a_range,) if counts else (a_range, b_range)

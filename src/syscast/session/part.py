@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from syscast.buffers.opening import open_reader
+from syscast.errors import KernelError, UsageError
 from syscast.events.records import Decoder
 from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
@@ -14,6 +16,7 @@ from syscast.probes import registry
 from syscast.spec.meta import CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
 
 if TYPE_CHECKING:
+    from syscast.buffers.reader import Reader
     from syscast.events.batch import Batch
     from syscast.events.event import Event
     from syscast.link.protocol import Link
@@ -39,9 +42,9 @@ class Part:
         self.meta = meta
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
-        self.detached = False
-        self.decoder = _decoder(meta, classes)
-        self.reader = open_reader(
+        self.detached: bool = False
+        self.decoder: Decoder = _decoder(meta, classes)
+        self.reader: Reader = open_reader(
             loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
         )
 
@@ -144,11 +147,32 @@ def _set_filters(loaded: LoadedObject, filters: Filters) -> None:
     if filters.follow and filters.pid is not None:
         loaded.maps[FOLLOWED_MAP].update(pack("<I", filters.pid), b"\1")
     if filters.cgroup is not None:
-        from syscast.kernel.descriptors import Fd  # noqa: PLC0415  (only with this filter)
-        from syscast.loader.loaded import slot  # noqa: PLC0415
+        _set_cgroup(loaded, filters.cgroup)
 
-        with Fd.open(filters.cgroup, os.O_RDONLY | os.O_DIRECTORY) as directory:
+
+def _set_cgroup(loaded: LoadedObject, path: str) -> None:
+    from syscast.kernel.descriptors import Fd  # noqa: PLC0415  (only with this filter)
+    from syscast.loader.loaded import slot  # noqa: PLC0415
+
+    try:
+        directory = Fd.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        cause = os.strerror(error.errno or 0).lower()
+        raise UsageError(
+            f"filter 'cgroup': open {path}: {cause} (give the path of a cgroup v2 directory)"
+        ) from None
+    with directory:
+        try:
             loaded.maps[CGROUPS_MAP].update(0, slot(directory))
+        except KernelError as error:
+            if (
+                error.errno != errno.EBADF
+            ):  # cgroup_get_from_fd() of another file system's directory
+                raise
+            raise UsageError(
+                f"filter 'cgroup': set: {path} is no cgroup v2 directory "
+                "(they are below /sys/fs/cgroup as a rule)"
+            ) from None
 
 
 def _alive(pid: int) -> bool:

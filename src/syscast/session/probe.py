@@ -36,7 +36,7 @@ class Probe(Generic[P, R_co]):
         self.kind = kind
         self.target = target
         self.__doc__ = function.__doc__
-        self.__name__ = getattr(function, "__name__", target)
+        self.__name__: str = str(getattr(function, "__name__", target))
 
     @property
     def name(self) -> str:
@@ -124,20 +124,20 @@ class _Decorator:
         return Probe(function, self._kind, target or own)
 
 
-kprobe = _Decorator("kprobe", "Run at a kernel function's entry, through a breakpoint or ftrace.")
-kretprobe = _Decorator("kretprobe", "Run when a kernel function returns; sees ``ret`` only.")
-fentry = _Decorator("fentry", "Run at a kernel function's entry, through a BPF trampoline.")
-fexit = _Decorator("fexit", "Run when a kernel function returns; sees arguments and ``ret``.")
-tracepoint = _Decorator(
+kprobe: _Decorator = _Decorator("kprobe", "Run at a kernel function's entry, through a breakpoint or ftrace.")
+kretprobe: _Decorator = _Decorator("kretprobe", "Run when a kernel function returns; sees ``ret`` only.")
+fentry: _Decorator = _Decorator("fentry", "Run at a kernel function's entry, through a BPF trampoline.")
+fexit: _Decorator = _Decorator("fexit", "Run when a kernel function returns; sees arguments and ``ret``.")
+tracepoint: _Decorator = _Decorator(
     "tracepoint", 'Run at a static tracepoint: ``@sc.tracepoint("sched:sched_process_exec")``.'
 )
-raw_tracepoint = _Decorator(
+raw_tracepoint: _Decorator = _Decorator(
     "raw_tracepoint", "Run at a tracepoint with its own typed arguments, before formatting."
 )
-syscall = _Decorator(
+syscall: _Decorator = _Decorator(
     "syscall", "Run when a system call returns: arguments by name, ``ret``, ``duration``."
 )
-function = _Decorator(
+function: _Decorator = _Decorator(
     "function", "Run at a kernel function's entry, by the best way this machine has."
 )
-call = _Decorator("call", "Run at entry and exit of a kernel function or syscall, as a generator.")
+call: _Decorator = _Decorator("call", "Run at entry and exit of a kernel function or syscall, as a generator.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Self
@@ -39,6 +40,7 @@ class Session:
     def __init__(self, parts: Sequence[Part], command: StoppedCommand | None = None) -> None:
         self._parts = list(parts)
         self._command = command
+        self._owner = os.getpid()
         self._poller = Poller()
         self._closed = False
         self._ending = False
@@ -181,7 +183,8 @@ class Session:
     def stop(self) -> None:
         """End all iterations after what is in the rings now; callable from a signal handler or thread."""
         self._ending = True
-        self._poller.wake()
+        if os.getpid() == self._owner:  # a forked child would wake its parent
+            self._poller.wake()
 
     @property
     def ended(self) -> bool:
@@ -211,11 +214,14 @@ class Session:
             part.detach()
 
     def close(self) -> None:
-        """Detach, unload, end the command if it still runs; the ledger stays readable."""
+        """Detach, unload, end the command if it still runs; the ledger stays readable.
+
+        In a forked child, it gives up the child's copies and leaves the parent's session alone.
+        """
         if self._closed:
             return
         self._ending = True
-        if self._command is not None:
+        if self._command is not None and os.getpid() == self._owner:
             self._command.terminate()
         self.detach()
         self._final = self.stats()

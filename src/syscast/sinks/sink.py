@@ -89,7 +89,7 @@ class Output:
         self._name = name
         self._fd = _descriptor(stream)
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.terminal = self._fd >= 0 and os.isatty(self._fd)
+        self.terminal: bool = self._fd >= 0 and os.isatty(self._fd)
 
     def width(self) -> int:
         """Columns of the terminal; 80 where they are unknown."""

@@ -203,7 +203,7 @@ def _emit_elsewhere(low: Lowering, node: ast.Call) -> Lowered:
     raise low.rejection(node, "emit() has no value", "write it as a statement of its own")
 
 
-NAMES = {
+NAMES: dict[str, object] = {
     "now": language.now,
     "emit": language.emit,
     "user_str": language.user_str,
