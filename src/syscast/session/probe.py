@@ -124,10 +124,18 @@ class _Decorator:
         return Probe(function, self._kind, target or own)
 
 
-kprobe: _Decorator = _Decorator("kprobe", "Run at a kernel function's entry, through a breakpoint or ftrace.")
-kretprobe: _Decorator = _Decorator("kretprobe", "Run when a kernel function returns; sees ``ret`` only.")
-fentry: _Decorator = _Decorator("fentry", "Run at a kernel function's entry, through a BPF trampoline.")
-fexit: _Decorator = _Decorator("fexit", "Run when a kernel function returns; sees arguments and ``ret``.")
+kprobe: _Decorator = _Decorator(
+    "kprobe", "Run at a kernel function's entry, through a breakpoint or ftrace."
+)
+kretprobe: _Decorator = _Decorator(
+    "kretprobe", "Run when a kernel function returns; sees ``ret`` only."
+)
+fentry: _Decorator = _Decorator(
+    "fentry", "Run at a kernel function's entry, through a BPF trampoline."
+)
+fexit: _Decorator = _Decorator(
+    "fexit", "Run when a kernel function returns; sees arguments and ``ret``."
+)
 tracepoint: _Decorator = _Decorator(
     "tracepoint", 'Run at a static tracepoint: ``@sc.tracepoint("sched:sched_process_exec")``.'
 )
@@ -140,4 +148,6 @@ syscall: _Decorator = _Decorator(
 function: _Decorator = _Decorator(
     "function", "Run at a kernel function's entry, by the best way this machine has."
 )
-call: _Decorator = _Decorator("call", "Run at entry and exit of a kernel function or syscall, as a generator.")
+call: _Decorator = _Decorator(
+    "call", "Run at entry and exit of a kernel function or syscall, as a generator."
+)
