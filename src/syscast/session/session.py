@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
@@ -51,6 +52,7 @@ class Session:
             self._poller.add(part.reader.fd, part)
         if command is not None:
             self._poller.add(command.pidfd, _COMMAND)
+        _sessions.add(self)
 
     # ------------------------------------------------------------ reading
 
@@ -232,6 +234,12 @@ class Session:
         if self._command is not None:
             self._command.close()
 
+    def let_go(self) -> None:
+        """In a forked child: close its copies of the links, so that they end with the parent's."""
+        for part in self._parts:
+            for link in part.links.values():
+                link.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -270,3 +278,14 @@ def _resolve(future: object) -> None:
     finish = getattr(future, "set_result", None)
     if callable(done) and callable(finish) and not done():
         finish(None)
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _in_forked_child() -> None:
+    for session in list(_sessions):
+        session.let_go()
+
+
+os.register_at_fork(after_in_child=_in_forked_child)
