@@ -141,8 +141,11 @@ class Sketch(Builder):
         return self.op(ops.Argument, type_, index=index)
 
     def read(self, base, name, type_, site=0):
-        field = member(self.kernel.btf, base.type.pointee, name)
+        field = self.field(base.type.pointee, name)
         return self.op(ops.FieldLoad, type_, base=base, field=field, site=site)
+
+    def field(self, struct, name):
+        return member(self.kernel.btf, struct, name)
 
     def emit(self, **values):
         fields = tuple(FieldInit(name, value) for name, value in values.items())
