@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from syscast.codegen.child import Child
 from syscast.codegen.llvmtext import module_text
 from syscast.codegen.objectmeta import object_meta
+from syscast.codegen.objfile import strip
 from syscast.ir.check import Layer, check
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ def build(program: Program, btf: Btf, *, cpu: str = CPU, child: Child | None = N
     check(program, Layer.PRIMITIVE)
     text = module_text(program, btf, object_meta(program, btf))
     if child is not None:
-        return child.compile(text, cpu)
+        return strip(child.compile(text, cpu))
     with Child() as own:
-        return own.compile(text, cpu)
+        return strip(own.compile(text, cpu))
