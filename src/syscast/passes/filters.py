@@ -68,6 +68,8 @@ def _prologue(editor: Editor) -> None:
     editor.start_new("filters")
     stop = editor.label("filtered")
     flags = editor.load(_data(editor, config.FLAGS.offset), U32)
+    # Where no filter is on, this leaves none of the masks below either.
+    editor.when(editor.compare(Predicate.EQ, flags, 0), editor.entry, "filtering")
     for flag, test in _TESTS:
         apply, following = editor.label("filter"), editor.label("passed")
         wanted = editor.binary(BinaryOp.AND, flags, flag)
