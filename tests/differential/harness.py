@@ -8,7 +8,7 @@ that raised plus one, or zero.
 from __future__ import annotations
 
 from struct import pack, unpack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -33,9 +33,16 @@ if TYPE_CHECKING:
 
     from syscast.codegen.child import Child
     from syscast.ir.ops import Op
+    from syscast.ir.types import Value
 
 SITE = SiteMeta(0, "OverflowError", "case.py", 1, 1)
 ANSWERS = MapSpec("answers", "array", 4, 8, 1)
+
+
+class Body(Protocol):
+    """Adds ops that leave a register of the result's type in the open block."""
+
+    def __call__(self, builder: Builder, a: Value, b: Value) -> Reg: ...
 
 
 class Case(NamedTuple):
@@ -44,15 +51,16 @@ class Case(NamedTuple):
     Attributes:
         a: Type of the first operand, or a constant of one.
         b: Of the second; None for operations with one.
-        make: Builds the op from (result, a, b).
+        make: Builds the op from (result, a, b), or adds all ops itself (see `Body`).
         result: Its type.
     """
 
     name: str
     a: IntType | Const
     b: IntType | Const | None
-    make: Callable[[Reg, Reg | Const, Reg | Const], Op]
+    make: Callable[[Reg, Reg | Const, Reg | Const], Op] | None
     result: IntType
+    body: Body | None = None
 
 
 def empty_btf() -> Btf:
@@ -76,8 +84,11 @@ def _function(case: Case, number: int) -> Function:
             operands.append(reg)
         else:
             operands.append(kind or Const(0, I64))
-    result = b.register(case.result)
-    b.add(case.make(result, operands[0], operands[1]))
+    if case.body is not None:
+        result = case.body(b, operands[0], operands[1])
+    else:
+        result = b.register(case.result)
+        b.add(case.make(result, operands[0], operands[1]))
     wide = b.register(U64)
     b.add(ops.Convert(result=wide, a=result))
     slot = b.slot("key", U32, 4)
