@@ -126,7 +126,7 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
             return ObjectSpec.decode(held), True
         except msgspec.MsgspecError:
             pass  # an older layout of the blueprint: made again and overwritten
-    from syscast.spec.read import read_object  # noqa: PLC0415  (pyelftools; a warm start needs none)
+    from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
 
     try:
         spec = read_object(build(program, btf), program.name)

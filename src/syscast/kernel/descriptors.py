@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Fd:
         number = getattr(self, "_number", -1)
         if number < 0:
             return
-        if os.getpid() == self._owner:
+        if os.getpid() == self._owner and not sys.is_finalizing():
             import warnings  # noqa: PLC0415  # only on this rare path
 
             text = f"{self._what}: never closed: {self!r}"

@@ -108,7 +108,7 @@ def run_object(
         FormatError: Not a BPF object, or its events' type is not known.
         KernelError: As for `attach`.
     """
-    from syscast.spec.read import read_object  # noqa: PLC0415  (pyelftools, for files only)
+    from syscast.spec.read import read_object  # noqa: PLC0415  (for files only)
 
     if isinstance(file, bytes):
         data, name = file, "object"

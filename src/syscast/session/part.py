@@ -60,7 +60,11 @@ class Part:
         from syscast.features import probing  # noqa: PLC0415  (one question)
 
         assert spec.meta is not None
-        overrides = {each.name: registry.prepare(each) for each in spec.programs}
+        overrides = {
+            each.name: registry.prepare(each)
+            for each in spec.programs
+            if not each.section.startswith("?")  # libbpf's mark of what is not loaded by default
+        }
         ours = bool(spec.meta.config)
         loaded = load(
             spec,
