@@ -14,7 +14,7 @@ import msgspec
 from syscast.ir import ops
 from syscast.ir.builder import Builder
 from syscast.ir.ops import BinaryOp, Op, Predicate
-from syscast.ir.types import BOOL, I64, U64, Const, IntType, IrType, PtrType, Reg, Slot, Space
+from syscast.ir.types import BOOL, I32, U64, Const, IntType, IrType, PtrType, Reg, Slot, Space
 from syscast.ir.walk import result
 
 if TYPE_CHECKING:
@@ -249,8 +249,13 @@ class Editor:
         self.add(ops.Helper(result=None, name=name, args=args))
 
     def failed(self, name: str, *args: Value) -> Reg:
-        """Call a helper; true where its result is negative."""
-        return self.compare(Predicate.SLT, self.helper(name, *args, type_=I64), 0)
+        """Call a helper; true where its result is negative, as an int.
+
+        The upper half means nothing where the verifier put in a direct call to a map's own
+        function: those returned int until Linux kernel commit d7ba4cc900bf ("bpf: return long
+        from bpf_map_ops funcs") (in v6.4).
+        """
+        return self.compare(Predicate.SLT, self.convert(self.helper(name, *args), I32), 0)
 
     def map(self, name: str) -> Reg:
         """A map, for helper calls."""

@@ -23,43 +23,43 @@ start:
   %s6 = alloca i32, align 8
   br label %"arguments"
 "arguments":
-  %r55 = bitcast ptr %ctx to ptr, !dbg !67
-  %r0 = load ptr, ptr %r55, align 8, !dbg !67
-  %t1 = getelementptr i8, ptr %r55, i64 8, !dbg !67
-  %r56 = load i32, ptr %t1, align 4, !dbg !67
+  %r56 = bitcast ptr %ctx to ptr, !dbg !67
+  %r0 = load ptr, ptr %r56, align 8, !dbg !67
+  %t1 = getelementptr i8, ptr %r56, i64 8, !dbg !67
+  %r57 = load i32, ptr %t1, align 4, !dbg !67
   br label %"task", !dbg !67
 "task":
-  %r54 = call i64 inttoptr (i64 14 to ptr)(), !dbg !68
-  store i64 %r54, ptr %s3, !dbg !68
+  %r55 = call i64 inttoptr (i64 14 to ptr)(), !dbg !68
+  store i64 %r55, ptr %s3, !dbg !68
   br label %"ledger", !dbg !68
 "ledger":
   store i32 0, ptr %s1, !dbg !67
-  %r42 = bitcast ptr @"ledger" to ptr, !dbg !67
-  %r43 = bitcast ptr %s1 to ptr, !dbg !67
-  %r44 = call ptr inttoptr (i64 1 to ptr)(ptr %r42, ptr %r43), !dbg !67
-  %r45 = icmp eq ptr %r44, null, !dbg !67
-  br i1 %r45, label %"no_row", label %"ran", !dbg !67
+  %r43 = bitcast ptr @"ledger" to ptr, !dbg !67
+  %r44 = bitcast ptr %s1 to ptr, !dbg !67
+  %r45 = call ptr inttoptr (i64 1 to ptr)(ptr %r43, ptr %r44), !dbg !67
+  %r46 = icmp eq ptr %r45, null, !dbg !67
+  br i1 %r46, label %"no_row", label %"ran", !dbg !67
 "ran":
-  store ptr %r44, ptr %s2, !dbg !67
+  store ptr %r45, ptr %s2, !dbg !67
   store i64 0, ptr %s5, !dbg !67
-  %r46 = load ptr, ptr %s2, !dbg !67
-  %r47 = load i64, ptr %r46, align 8, !dbg !67
-  %r48 = add i64 %r47, 1, !dbg !67
-  store i64 %r48, ptr %r46, align 8, !dbg !67
+  %r47 = load ptr, ptr %s2, !dbg !67
+  %r48 = load i64, ptr %r47, align 8, !dbg !67
+  %r49 = add i64 %r48, 1, !dbg !67
+  store i64 %r49, ptr %r47, align 8, !dbg !67
   br label %"entry", !dbg !67
 "no_row":
   ret i32 0, !dbg !67
 "entry":
-  %r1 = sext i32 %r56 to i64, !dbg !69
-  %r57 = icmp eq ptr %r0, null, !dbg !70
-  br i1 %r57, label %"raise0", label %"ok", !dbg !70
+  %r1 = sext i32 %r57 to i64, !dbg !69
+  %r58 = icmp eq ptr %r0, null, !dbg !70
+  br i1 %r58, label %"raise0", label %"ok", !dbg !70
 "ok":
   %t2 = load i64, ptr @"llvm.21:0:8$0:0", !dbg !70
   %t3 = getelementptr i8, ptr %r0, i64 %t2, !dbg !70
   %t4 = call ptr @llvm.bpf.passthrough.p0.p0(i32 1, ptr %t3), !dbg !70
   %r2 = load ptr, ptr %t4, align 8, !dbg !70
-  %r58 = icmp eq ptr %r2, null, !dbg !70
-  br i1 %r58, label %"raise0", label %"ok.1", !dbg !70
+  %r59 = icmp eq ptr %r2, null, !dbg !70
+  br i1 %r59, label %"raise0", label %"ok.1", !dbg !70
 "ok.1":
   %t5 = load i64, ptr @"llvm.19:0:8$0:0", !dbg !70
   %t6 = getelementptr i8, ptr %r2, i64 %t5, !dbg !70
@@ -150,44 +150,45 @@ start:
   %r29 = bitcast ptr @"events" to ptr, !dbg !68
   %r30 = bitcast ptr %ctx to ptr, !dbg !68
   %r31 = call i64 inttoptr (i64 25 to ptr)(ptr %r30, ptr %r29, i64 4294967295, ptr %r11, i64 72), !dbg !68
-  %r32 = icmp slt i64 %r31, 0, !dbg !68
-  br i1 %r32, label %"lost", label %"sent", !dbg !68
+  %r32 = trunc i64 %r31 to i32, !dbg !68
+  %r33 = icmp slt i32 %r32, 0, !dbg !68
+  br i1 %r33, label %"lost", label %"sent", !dbg !68
 "lost":
-  %r33 = load ptr, ptr %s2, !dbg !68
-  %t27 = getelementptr i8, ptr %r33, i64 32, !dbg !68
-  %r34 = load i64, ptr %t27, align 8, !dbg !68
-  %r35 = add i64 %r34, 1, !dbg !68
-  %t28 = getelementptr i8, ptr %r33, i64 32, !dbg !68
-  store i64 %r35, ptr %t28, align 8, !dbg !68
+  %r34 = load ptr, ptr %s2, !dbg !68
+  %t27 = getelementptr i8, ptr %r34, i64 32, !dbg !68
+  %r35 = load i64, ptr %t27, align 8, !dbg !68
+  %r36 = add i64 %r35, 1, !dbg !68
+  %t28 = getelementptr i8, ptr %r34, i64 32, !dbg !68
+  store i64 %r36, ptr %t28, align 8, !dbg !68
   br label %"sent", !dbg !68
 "full":
-  %r36 = load ptr, ptr %s2, !dbg !68
-  %t29 = getelementptr i8, ptr %r36, i64 24, !dbg !68
-  %r37 = load i64, ptr %t29, align 8, !dbg !68
-  %r38 = add i64 %r37, 1, !dbg !68
-  %t30 = getelementptr i8, ptr %r36, i64 24, !dbg !68
-  store i64 %r38, ptr %t30, align 8, !dbg !68
-  %r39 = load ptr, ptr %s2, !dbg !68
-  %t31 = getelementptr i8, ptr %r39, i64 32, !dbg !68
-  %r40 = load i64, ptr %t31, align 8, !dbg !68
-  %r41 = add i64 %r40, 1, !dbg !68
-  %t32 = getelementptr i8, ptr %r39, i64 32, !dbg !68
-  store i64 %r41, ptr %t32, align 8, !dbg !68
+  %r37 = load ptr, ptr %s2, !dbg !68
+  %t29 = getelementptr i8, ptr %r37, i64 24, !dbg !68
+  %r38 = load i64, ptr %t29, align 8, !dbg !68
+  %r39 = add i64 %r38, 1, !dbg !68
+  %t30 = getelementptr i8, ptr %r37, i64 24, !dbg !68
+  store i64 %r39, ptr %t30, align 8, !dbg !68
+  %r40 = load ptr, ptr %s2, !dbg !68
+  %t31 = getelementptr i8, ptr %r40, i64 32, !dbg !68
+  %r41 = load i64, ptr %t31, align 8, !dbg !68
+  %r42 = add i64 %r41, 1, !dbg !68
+  %t32 = getelementptr i8, ptr %r40, i64 32, !dbg !68
+  store i64 %r42, ptr %t32, align 8, !dbg !68
   br label %"sent", !dbg !68
 "sent":
   store i64 1, ptr %s5, !dbg !68
   br label %"finish", !dbg !68
 "finish":
-  %r49 = load i64, ptr %s5, !dbg !68
-  %r50 = icmp eq i64 %r49, 0, !dbg !68
-  br i1 %r50, label %"silent", label %"done", !dbg !68
+  %r50 = load i64, ptr %s5, !dbg !68
+  %r51 = icmp eq i64 %r50, 0, !dbg !68
+  br i1 %r51, label %"silent", label %"done", !dbg !68
 "silent":
-  %r51 = load ptr, ptr %s2, !dbg !68
-  %t33 = getelementptr i8, ptr %r51, i64 8, !dbg !68
-  %r52 = load i64, ptr %t33, align 8, !dbg !68
-  %r53 = add i64 %r52, 1, !dbg !68
-  %t34 = getelementptr i8, ptr %r51, i64 8, !dbg !68
-  store i64 %r53, ptr %t34, align 8, !dbg !68
+  %r52 = load ptr, ptr %s2, !dbg !68
+  %t33 = getelementptr i8, ptr %r52, i64 8, !dbg !68
+  %r53 = load i64, ptr %t33, align 8, !dbg !68
+  %r54 = add i64 %r53, 1, !dbg !68
+  %t34 = getelementptr i8, ptr %r52, i64 8, !dbg !68
+  store i64 %r54, ptr %t34, align 8, !dbg !68
   br label %"done", !dbg !68
 "done":
   ret i32 0, !dbg !68
@@ -195,25 +196,25 @@ start:
   store i32 0, ptr %s6, !dbg !70
   br label %"raised", !dbg !70
 "raised":
-  %r59 = load i32, ptr %s6, !dbg !70
-  store i32 %r59, ptr %s1, !dbg !70
-  %r60 = bitcast ptr @"raised" to ptr, !dbg !70
-  %r61 = bitcast ptr %s1 to ptr, !dbg !70
-  %r62 = call ptr inttoptr (i64 1 to ptr)(ptr %r60, ptr %r61), !dbg !70
-  %r63 = icmp eq ptr %r62, null, !dbg !70
-  br i1 %r63, label %"end", label %"counter", !dbg !70
+  %r60 = load i32, ptr %s6, !dbg !70
+  store i32 %r60, ptr %s1, !dbg !70
+  %r61 = bitcast ptr @"raised" to ptr, !dbg !70
+  %r62 = bitcast ptr %s1 to ptr, !dbg !70
+  %r63 = call ptr inttoptr (i64 1 to ptr)(ptr %r61, ptr %r62), !dbg !70
+  %r64 = icmp eq ptr %r63, null, !dbg !70
+  br i1 %r64, label %"end", label %"counter", !dbg !70
 "counter":
-  %r64 = load i64, ptr %r62, align 8, !dbg !70
-  %r65 = add i64 %r64, 1, !dbg !70
-  store i64 %r65, ptr %r62, align 8, !dbg !70
+  %r65 = load i64, ptr %r63, align 8, !dbg !70
+  %r66 = add i64 %r65, 1, !dbg !70
+  store i64 %r66, ptr %r63, align 8, !dbg !70
   br label %"end", !dbg !70
 "end":
-  %r66 = load ptr, ptr %s2, !dbg !70
-  %t35 = getelementptr i8, ptr %r66, i64 16, !dbg !70
-  %r67 = load i64, ptr %t35, align 8, !dbg !70
-  %r68 = add i64 %r67, 1, !dbg !70
-  %t36 = getelementptr i8, ptr %r66, i64 16, !dbg !70
-  store i64 %r68, ptr %t36, align 8, !dbg !70
+  %r67 = load ptr, ptr %s2, !dbg !70
+  %t35 = getelementptr i8, ptr %r67, i64 16, !dbg !70
+  %r68 = load i64, ptr %t35, align 8, !dbg !70
+  %r69 = add i64 %r68, 1, !dbg !70
+  %t36 = getelementptr i8, ptr %r67, i64 16, !dbg !70
+  store i64 %r69, ptr %t36, align 8, !dbg !70
   ret i32 0, !dbg !70
 }
 declare i64 @llvm.bpf.passthrough.i64.i64(i32, i64)
