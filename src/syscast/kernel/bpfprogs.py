@@ -46,7 +46,6 @@ F_SLEEPABLE = 1 << 4
 # Most logs are small. UINT_MAX >> 8 is what every kernel takes; newer ones take more.
 _LOG_FIRST = 1 << 16
 _LOG_MAX = (1 << 24) - 1
-_LOG_END = 4096  # bytes at the end of a log in which its summary stands, reports behind it included
 _PATIENCE = 10.0
 
 
@@ -144,10 +143,7 @@ class _Request:
             result = self.load()
             put32(self.buffer, 24, 0, 0)
             put64(self.buffer, 32, 0)
-            # Newer kernels keep the end of the log, with the reason, rather than its beginning;
-            # verifying once more for the rest can take many seconds.
-            cut = b"processed " not in log[-_LOG_END:]
-            if result == -errno.ENOSPC and cut and size < _LOG_MAX:
+            if result == -errno.ENOSPC and size < _LOG_MAX:
                 size = min(size * 16, _LOG_MAX)
                 continue
             return result, log.partition(b"\0")[0].decode("utf-8", "replace")
