@@ -41,8 +41,15 @@ PRIMITIVES = frozenset(
 """Ops that codegen reads; of FieldLoad only the ones with mode DIRECT."""
 
 
-def check(program: Program, layer: Layer = Layer.LOWERED) -> None:
+def check(
+    program: Program, layer: Layer = Layer.LOWERED, seen: dict[int, ops.Op] | None = None
+) -> None:
     """Check a whole program.
+
+    Args:
+        program: What to check.
+        layer: Which ops it may have.
+        seen: Ops whose types were found good before, by ``id``; passes leave most of them alone.
 
     Raises:
         InternalError: With what is wrong and the function's text.
@@ -54,21 +61,28 @@ def check(program: Program, layer: Layer = Layer.LOWERED) -> None:
         if site.id != number:
             raise InternalError(f"program '{program.name}': check: site {number} has id {site.id}")
     for function in program.functions:
-        found = next(_problems(function, program, layer), None)
+        found = next(_problems(function, program, layer, seen), None)
         if found is not None:
             raise InternalError(
                 f"function '{function.name}': check: {found}", "\n".join(function_lines(function))
             )
 
 
-def _problems(function: Function, program: Program, layer: Layer) -> Iterator[str]:
+def _problems(
+    function: Function, program: Program, layer: Layer, seen: dict[int, ops.Op] | None
+) -> Iterator[str]:
     yield from _shape(function)
     yield from _definitions(function)
     slots = set(function.slots)
     functions = {each.name for each in program.functions}
     for block in function.blocks:
         for op in block.ops:
-            found = _type_problem(op) or _reference_problem(op, slots, len(program.sites))
+            found = None
+            if seen is None or id(op) not in seen:
+                found = _type_problem(op)
+                if seen is not None:
+                    seen[id(op)] = op  # held, so that no other op can get its id
+            found = found or _reference_problem(op, slots, len(program.sites))
             if found is None and isinstance(op, ops.Call) and op.function not in functions:
                 found = f"no function {op.function}"
             if found is None and layer is Layer.PRIMITIVE:

@@ -1,18 +1,19 @@
-"""What an op reads and makes, and the same op over other registers: what passes ask of any op."""
+"""What an op reads and makes, and where it goes: what the checker and passes ask of any op."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from functools import cache
+from typing import TYPE_CHECKING
 
 from syscast.ir.ops import Branch, FieldInit, Jump, Op
-from syscast.ir.types import Const, Reg, Value
+from syscast.ir.types import Const, Reg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-OpT = TypeVar("OpT", bound=Op)
+    from syscast.ir.types import Value
+
+_HOLD_VALUES = frozenset({"Value", "Value | None", "tuple[Value, ...]", "tuple[FieldInit, ...]"})
 
 
 def result(op: Op) -> Reg | None:
@@ -23,18 +24,23 @@ def result(op: Op) -> Reg | None:
 
 def operands(op: Op) -> Iterator[Value]:
     """Every value that the op reads, in the order of its members."""
-    for name in op.__struct_fields__:
-        if name == "result":
-            continue
+    for name in _value_members(type(op)):
         member: object = getattr(op, name)
         if isinstance(member, Reg | Const):
             yield member
         elif isinstance(member, tuple):
             for each in member:
-                if isinstance(each, Reg | Const):
-                    yield each
-                elif isinstance(each, FieldInit):
-                    yield each.value
+                yield each.value if isinstance(each, FieldInit) else each
+
+
+@cache
+def _value_members(kind: type[Op]) -> tuple[str, ...]:
+    """Members that hold values, by their annotations; ops are walked often."""
+    members = []
+    for parent in reversed(kind.__mro__):
+        annotations: dict[str, str] = parent.__dict__.get("__annotations__", {})  # noqa: RUF063 - inspect is slow to import
+        members += [name for name, type_ in annotations.items() if str(type_) in _HOLD_VALUES]
+    return tuple(members)
 
 
 def targets(op: Op) -> tuple[str, ...]:
@@ -46,28 +52,3 @@ def targets(op: Op) -> tuple[str, ...]:
             return (op.then, op.other)
         case _:
             return ()
-
-
-def replace_operands(op: OpT, change: Callable[[Value], Value]) -> OpT:
-    """The op with every value it reads changed; the op itself where nothing changes."""
-    changed: dict[str, object] = {}
-    for name in op.__struct_fields__:
-        if name == "result":
-            continue
-        member: object = getattr(op, name)
-        new = _changed(member, change)
-        if new is not member:
-            changed[name] = new
-    return msgspec.structs.replace(op, **changed) if changed else op
-
-
-def _changed(member: object, change: Callable[[Value], Value]) -> object:
-    if isinstance(member, Reg | Const):
-        return change(member)
-    if isinstance(member, FieldInit):
-        value = change(member.value)
-        return member if value is member.value else FieldInit(member.name, value)
-    if isinstance(member, tuple):
-        new = tuple(_changed(each, change) for each in member)
-        return new if any(a is not b for a, b in zip(new, member, strict=True)) else member
-    return member

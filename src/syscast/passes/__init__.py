@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syscast.btf.lookup import Btf
+    from syscast.ir.ops import Op
     from syscast.ir.program import Program
 
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
@@ -56,12 +57,13 @@ def run(program: Program, btf: Btf) -> Program:
     Raises:
         InternalError: A front end or a pass made malformed IR; the message names it.
     """
-    check(program)
+    seen: dict[int, Op] = {}
+    check(program, seen=seen)
     for name, lower in PASSES:
         program = lower(program, btf)
         try:
-            check(program)
+            check(program, seen=seen)
         except InternalError as error:
             raise InternalError(f"pass '{name}' made malformed IR", str(error)) from error
-    check(program, Layer.PRIMITIVE)
+    check(program, Layer.PRIMITIVE, seen)
     return program
