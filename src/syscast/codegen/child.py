@@ -37,8 +37,7 @@ class Child:
         """Start it.
 
         Raises:
-            NotSupportedError: llvmlite is not installed.
-            OSError: The process cannot be started.
+            NotSupportedError: llvmlite is not installed, or the process cannot be started.
         """
         spec = importlib.util.find_spec("llvmlite")
         if spec is None or spec.origin is None:
@@ -59,6 +58,15 @@ class Child:
             self._pid = os.posix_spawn(
                 sys.executable, arguments, dict(os.environ), file_actions=actions
             )
+        except OSError as error:
+            for end in (self._stdin, self._stdout, self._stderr):
+                os.close(end)
+            raise NotSupportedError(
+                f"compiler: start {sys.executable}: {os.strerror(error.errno or 0).lower()} "
+                "(LLVM runs in a child process: this user must be able to run this Python)",
+                error.errno or 0,
+                "posix_spawn",
+            ) from None
         finally:
             for end in (stdin, stdout, stderr):
                 os.close(end)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
-from syscast.errors import FormatError, UsageError
+from syscast.errors import FormatError, KernelError, UsageError
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Attachable, plan
@@ -81,6 +82,7 @@ def open_session(
 ) -> Session:
     """`attach` for probes that need not be decorated functions."""
     filters = filters or Filters()
+    _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
     objects = [(each.spec, each.classes) for each in plan(jobs, follow=follow)]
     return _open(objects, filters, command, ring_size)
@@ -135,6 +137,16 @@ def run_object(
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
     return _open([(spec, {})], filters or Filters(), command, ring_size)
+
+
+def _check_rights(what: str) -> None:
+    """Refuse at once what the kernel would refuse after a compilation."""
+    from syscast.kernel.rights import cure_for, missing_for  # noqa: PLC0415  (needs the capabilities only)
+
+    if missing_for("BPF_PROG_LOAD"):
+        raise KernelError.from_errno(
+            f"{what}: attach", errno.EPERM, "BPF_PROG_LOAD", cure_for("BPF_PROG_LOAD")
+        )
 
 
 def _open(
