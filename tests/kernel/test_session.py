@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def getppid(ret):
 @pytest.fixture(scope="module", autouse=True)
 def warm():
     """What stays open for the life of the process is no leak of the first test that opens it."""
-    source.kernel()
+    for types in (source.kernel, *(partial(source.module, name) for name in source.modules())):
+        types()
     with getpriority.attach(pid=ME), getppid.attach(pid=ME):
         pass
 
@@ -343,19 +345,18 @@ def test_what_cannot_attach_leaves_nothing(tmp_path):
     def wrong():
         return Parent(number=no_such_name)  # noqa: F821
 
-    for _ in range(3):
-        with pytest.raises(sc.TargetError, match="sched_process_fork"):
-            sc.attach(getpriority, near, pid=ME)
-        with pytest.raises(sc.CompileError, match="no_such_name"):
-            sc.attach(getpriority, wrong, pid=ME)
-        with pytest.raises(sc.UsageError, match="command not found"):
-            getpriority.attach(command=["no-such-command-here"])
-        with pytest.raises(sc.UsageError, match="cgroup"):
-            getpriority.attach(pid=ME, cgroup=str(tmp_path / "none"))
-        with pytest.raises(sc.SyscastError, match="cgroup"):
-            getpriority.attach(pid=ME, cgroup=str(tmp_path))
-        with pytest.raises(sc.UsageError, match="netns"):
-            getpriority.attach(pid=ME, netns="no-such-namespace")
+    with pytest.raises(sc.TargetError, match="sched_process_fork"):
+        sc.attach(getpriority, near, pid=ME)
+    with pytest.raises(sc.CompileError, match="no_such_name"):
+        sc.attach(getpriority, wrong, pid=ME)
+    with pytest.raises(sc.UsageError, match="command not found"):
+        getpriority.attach(command=["no-such-command-here"])
+    with pytest.raises(sc.UsageError, match="cgroup"):
+        getpriority.attach(pid=ME, cgroup=str(tmp_path / "none"))
+    with pytest.raises(sc.SyscastError, match="cgroup"):
+        getpriority.attach(pid=ME, cgroup=str(tmp_path))
+    with pytest.raises(sc.UsageError, match="netns"):
+        getpriority.attach(pid=ME, netns="no-such-namespace")
 
 
 # ---------------------------------------------------------------- several

@@ -2,7 +2,7 @@
 
 When: before stack_budget (the state may be large) and filters.
 Why: entry and exit are two programs; the locals that live across the yield go through the map
-``calls``, by task, frame and pair. The frame tells recursive calls of one task apart.
+``calls``, by task, process, frame and pair. The frame tells recursive calls of one task apart.
 How: a scalar takes 8 bytes of the state, a buffer its size rounded up. At the exit the state is
 copied out and deleted first, so that a raise cannot leak it. Counted is the call, not each of its two
 programs: an entry that suspends is not a run, nor is an exit without state (its entry was
@@ -20,7 +20,7 @@ from syscast.errors import InternalError
 from syscast.ir import ops
 from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import I64, U64, Const, PtrType
-from syscast.passes.editor import MAP, each_function
+from syscast.passes.editor import KERNEL, MAP, each_function
 from syscast.passes.maps import CALL_KEY_SIZE, TASKS
 from syscast.passes.members import member
 from syscast.passes.sites import Sites
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 STATE = "@call_state"
 _KEY = "@call_key"
 _FRAME = "@frame"
+_PROCESS = 0xFFFFFFFF << 32
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -79,11 +80,17 @@ def _size(function: Function) -> int:
 
 
 def _key(editor: Editor, number: int, frame: Value) -> Reg:
-    """Build the key {pid_tgid, frame, pair} on the stack."""
+    """Build the key {task, frame, process << 32 | pair} on the stack.
+
+    Of a task that calls execve, the thread number changes in the middle: not its address, nor the
+    process, which tells it from a later task at the same address.
+    """
     key = editor.address(editor.slot(_KEY, None, CALL_KEY_SIZE))
-    editor.store(key, pid_tgid(editor), 0)
+    task = editor.helper("get_current_task", type_=KERNEL)
+    editor.store(key, editor.convert(task, U64), 0)
     editor.store(key, frame, 8)
-    editor.store(key, Const(number, U64), 16)
+    process = editor.binary(BinaryOp.AND, pid_tgid(editor), Const(_PROCESS, U64))
+    editor.store(key, editor.binary(BinaryOp.OR, process, Const(number, U64)), 16)
     return key
 
 
