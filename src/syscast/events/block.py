@@ -27,17 +27,19 @@ def is_uniform(block: Buffer, length: int, at: int, mark: bytes) -> bool:
     Args:
         block: Whole ring records.
         length: Of each record, without its ring header.
-        at: Where ``mark`` has to stand, from the record's start.
-        mark: The bytes.
+        at: Where ``mark`` has to stand, an even number of bytes from the record's start.
+        mark: Two bytes.
     """
     stride = RING_HEADER_SIZE + pad(length)
     count, rest = divmod(len(block), stride)
     if rest or not count:
         return False
+    # A strided copy and one comparison each; a loop over records would cost ten times as much.
     view = memoryview(block).cast("B")
-    wanted = [*enumerate(length.to_bytes(4, "little"))]
-    wanted += enumerate(mark, RING_HEADER_SIZE + at)
-    return all(bytes(view[offset::stride]) == bytes([byte]) * count for offset, byte in wanted)
+    if view.cast("I")[:: stride // 4].tobytes() != length.to_bytes(4, "little") * count:
+        return False
+    found = view.cast("H")[(RING_HEADER_SIZE + at) // 2 :: stride // 2]
+    return found.tobytes() == mark * count
 
 
 def walk(block: Buffer) -> tuple[list[int], list[int]]:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 SCHEMA_AT = 32
 """Where the u16 schema id stands in a record."""
 
+_SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
+_IDS_WORD = (RING_HEADER_SIZE + SCHEMA_AT) // 8
+"""The u64 of schema id, program id and CPU, counted from the ring header."""
+
 _TAIL = 8
 """A perf buffer pads its records; fewer bytes than this may follow the payload."""
 
@@ -140,12 +144,21 @@ class Decoder:
 
     def block_tuples(self, block: Buffer) -> list[RawRecord]:
         """Unpack a block of whole ring records with their ring headers; see `tuples`."""
-        layout = self.uniform(block)
-        if layout is not None:
-            found = list(self._layouts[layout].unpack_ring(block))
-            self._count(len(found), found)
-            return found
-        return self._mixed_tuples(block)
+        schema_id = self.uniform(block)
+        if schema_id is None:
+            return self._mixed_tuples(block)
+        layout = self._layouts[schema_id]
+        found = list(layout.unpack_ring(block))
+        self.seen += len(found)
+        self.decoded += len(found)
+        step = len(block) // len(found) // 8
+        words = memoryview(block).cast("B").cast("Q")
+        ids = words[_IDS_WORD::step].tobytes()
+        if ids == ids[:8] * len(found):
+            self.sequence.observe_run(words[_IDS_WORD], words[_SEQ_WORD::step].tolist())
+        else:
+            self.sequence.observe(found)
+        return found
 
     def _mixed_tuples(self, block: Buffer) -> list[RawRecord]:
         view = memoryview(block).cast("B")

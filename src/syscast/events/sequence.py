@@ -8,6 +8,8 @@ fills its gap.
 
 from __future__ import annotations
 
+from itertools import islice
+from operator import lt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,15 +85,39 @@ class SequenceTracker:
 
     def _observe_one(self, key: int, numbers: npt.NDArray[np.uint64]) -> None:
         first, last = int(numbers[0]), int(numbers[-1])
-        expected = self._next.get(key, 0)
         rising = bool((numbers[1:] > numbers[:-1]).all())
-        if rising and first >= expected:
-            lost = last + 1 - expected - len(numbers)
-            if lost:
-                self._gaps[key] = self._gaps.get(key, 0) + lost
-            self._next[key] = last + 1
-            return
-        for number in numbers.tolist():
+        if not (rising and self._rise(key, first, last, len(numbers))):
+            self._observe_each(key, numbers.tolist())
+
+    def observe_run(self, word: int, numbers: list[int]) -> None:
+        """Note the numbers of one program on one CPU, in the order the records were read.
+
+        Args:
+            word: The u64 of a record that holds schema id, program id and CPU.
+            numbers: At least one.
+        """
+        key = word >> _PROGRAM_BITS
+        first, last = numbers[0], numbers[-1]
+        if last - first + 1 == len(numbers):
+            rising = numbers == [*range(first, last + 1)]
+        else:
+            rising = all(map(lt, numbers, islice(numbers, 1, None)))
+        if not (rising and self._rise(key, first, last, len(numbers))):
+            self._observe_each(key, numbers)
+
+    def _rise(self, key: int, first: int, last: int, count: int) -> bool:
+        """Note numbers of which each is greater than the one before; False if they are late."""
+        expected = self._next.get(key, 0)
+        if first < expected:
+            return False
+        lost = last + 1 - expected - count
+        if lost:
+            self._gaps[key] = self._gaps.get(key, 0) + lost
+        self._next[key] = last + 1
+        return True
+
+    def _observe_each(self, key: int, numbers: Iterable[int]) -> None:
+        for number in numbers:
             if self._next.get(key, 0) == number:
                 self._next[key] = number + 1
             else:

@@ -8,6 +8,7 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from syscast.buffers.opening import open_reader
+from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
 from syscast.events.records import Decoder
 from syscast.kernel.host import wall_offset_ns
@@ -18,6 +19,7 @@ from syscast.spec.meta import CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
 if TYPE_CHECKING:
     from syscast.buffers.reader import Reader
     from syscast.events.batch import Batch
+    from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
@@ -27,13 +29,20 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 18
 """Bytes taken from a ring at once when each record becomes an object."""
+PIECE = 1 << 16
+"""As many where the objects are used before the next ones are made: these stay in the CPU's cache
+and in memory that Python has at hand, which makes them twice as fast."""
 
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
 """Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
 
 
 class Part:
-    """One object in the kernel and everything that hangs on it; closes all of it."""
+    """One object in the kernel and everything that hangs on it; closes all of it.
+
+    Attributes:
+        taken: Bytes read from the ring.
+    """
 
     def __init__(
         self, loaded: LoadedObject, meta: ObjectMeta, classes: dict[int, type[Event]]
@@ -43,6 +52,7 @@ class Part:
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
         self.detached: bool = False
+        self.taken: int = 0
         self.decoder: Decoder = _decoder(meta, classes)
         self.reader: Reader = open_reader(
             loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
@@ -100,19 +110,27 @@ class Part:
     # ------------------------------------------------------------ reading
 
     def events(self, most: int) -> list[Event]:
-        """Take what is in the ring, as objects."""
+        """Take what is in the ring, at most so many bytes, as objects."""
         found: list[Event] = []
-        while len(found) < most:
-            block = self.reader.read_block(_BLOCK)
-            if not block.data:
-                break
-            found += self.decoder.block_events(block.data)
+        end = self.taken + most
+        while self.taken < end and (data := self._take(min(most, _BLOCK))):
+            found += self.decoder.block_events(data)
         return found
+
+    def tuples(self) -> list[RawRecord] | None:
+        """Take a piece of what is in the ring, as tuples; None if there is nothing."""
+        data = self._take(PIECE)
+        return self.decoder.block_tuples(data) if data else None
 
     def batch(self) -> Batch | None:
         """Take what is in the ring, as arrays; None if there is nothing."""
-        block = self.reader.read_block()
-        return self.decoder.batch(block.data) if block.data else None
+        data = self._take(BLOCK_SIZE)
+        return self.decoder.batch(data) if data else None
+
+    def _take(self, most: int) -> bytes:
+        data = self.reader.read_block(most).data
+        self.taken += len(data)
+        return data
 
     def follows_somebody(self) -> bool:
         """Whether a followed process still lives (a zombie does not)."""

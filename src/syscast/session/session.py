@@ -6,29 +6,33 @@ import os
 import time
 import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from syscast.errors import UsageError
 from syscast.events.event import boot_time
 from syscast.kernel.polling import Poller
+from syscast.session.part import PIECE, Part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from types import TracebackType
 
     from syscast.events.batch import Batch
+    from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
     from syscast.kernel.spawn import StoppedCommand
-    from syscast.session.part import Part
 
 _COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
 """How often the offset of wall clock to boot clock is looked at again."""
 _DESCENDANTS_S = 0.05
 """How often descendants that outlive the command are looked for."""
-_MAX_RECORDS = 65536
-"""Records taken from one ring before the others have their turn."""
+_MOST = 8 << 20
+"""Bytes taken from one ring before the others have their turn."""
+
+_Taken = TypeVar("_Taken")
 
 
 class Session:
@@ -45,6 +49,7 @@ class Session:
         self._poller = Poller()
         self._closed = False
         self._ending = False
+        self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[Event] = []
         self._next_clock_check = 0.0
         self._final: Ledger | None = None
@@ -66,24 +71,28 @@ class Session:
             Nothing when the time is over, `stop` was called, or the session has ended.
         """
         self._check_open()
+        return self._read(_deadline(timeout), _MOST)
+
+    def _read(self, deadline: float | None, most: int) -> list[Event]:
+        """`read`, of at most so many bytes from each ring."""
         if self._pending:
             waiting, self._pending = self._pending, []
             return waiting
-        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            events = self._take()
-            if events or self._ending:
+            # Before looking: what comes in between has to be seen by another look.
+            ending = self._ending
+            events = self._take(most)
+            if events or ending:
                 return events
             if not self._wait(deadline):
-                return self._take()
+                return self._take(most)
 
-    def _take(self) -> list[Event]:
+    def _take(self, most: int) -> list[Event]:
         self._refresh_clock()
-        events: list[Event] = []
-        for part in self._parts:
-            events += part.events(_MAX_RECORDS)
-        if len(self._parts) > 1:
-            events.sort(key=boot_time)
+        if len(self._parts) == 1:
+            return self._parts[0].events(most)
+        events = [event for part in self._parts for event in part.events(most)]
+        events.sort(key=boot_time)
         return events
 
     def _wait(self, deadline: float | None) -> bool:
@@ -119,24 +128,37 @@ class Session:
         """
         if count is not None and count <= 0:
             return
-        deadline = None if timeout is None else time.monotonic() + timeout
-        given = 0
+        deadline = _deadline(timeout)
+        # Several rings are read as far as they go, because their events are sorted by time.
+        most = PIECE if len(self._parts) == 1 else _MOST
         while not self._closed:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            batch = self.read(left)
-            taken = 0
+            batch = self._read(deadline, most)
+            rest = iter(batch)
             try:
-                for event in batch:
-                    taken += 1
-                    given += 1
-                    yield event
-                    if given == count:
-                        return
+                yield from rest if count is None else islice(rest, count)
             finally:
                 # Who leaves the loop early finds the rest at the next reading.
-                self._pending = batch[taken:] + self._pending
-            if not batch and (self._ending or left is not None):
+                left = list(rest)
+                self._pending = left + self._pending
+            if count is not None:
+                count -= len(batch) - len(left)
+                if not count:
+                    return
+            if self._is_over(deadline, idle=not batch):
                 return
+
+    def _is_over(self, deadline: float | None, *, idle: bool) -> bool:
+        """Whether an iteration ends here: also where the probes never pause."""
+        if idle:
+            return self._ending or deadline is not None
+        if self._closed or (deadline is not None and time.monotonic() >= deadline):
+            return True
+        if not self._ending or self._pending:
+            return False
+        taken = sum(part.taken for part in self._parts)
+        if self._end is None:
+            self._end = taken + sum(part.reader.available() for part in self._parts)
+        return taken >= self._end
 
     def __iter__(self) -> Iterator[Event]:
         return self.events()
@@ -163,17 +185,38 @@ class Session:
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        return self._rounds(Part.batch, timeout)
+
+    def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
+        """Iterate over lists of plain tuples, faster than events and without numpy.
+
+        A tuple holds the boot time in ns, sequence number, cgroup id, pid, tid, schema id,
+        program id, CPU and comm (16 bytes), then the fields in their order: ints, and bytes for
+        strings and addresses.
+
+        Args:
+            timeout: End after so many seconds, measured from the first step.
+        """
+        return self._rounds(Part.tuples, timeout)
+
+    def _rounds(
+        self, take: Callable[[Part], _Taken | None], timeout: float | None
+    ) -> Iterator[_Taken]:
+        """Yield what each ring has, again and again."""
+        deadline = _deadline(timeout)
+        last = False
         while not self._closed:
             self._refresh_clock()
-            found = False
+            idle = True
             for part in self._parts:
-                batch = part.batch()
-                if batch is not None:
-                    found = True
-                    yield batch
-            if not found and (self._ending or not self._wait(deadline)):
-                break
+                found = None if part.reader.closed else take(part)
+                if found is not None:
+                    idle = False
+                    yield found
+            if last if idle else self._is_over(deadline, idle=False):
+                return
+            if idle:
+                last = not self._wait(deadline)
 
     def run(self, callback: Callable[[Event], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the session ends, `stop` is called or time is over."""
@@ -266,6 +309,10 @@ class Session:
         for part in self._parts:
             if not part.meta.foreign:
                 part.decoder.clock_offset_ns = offset
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
 
 
 def _probe_of(event: Event) -> str:
