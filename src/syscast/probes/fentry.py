@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.btf.render import signature
-from syscast.errors import TargetError
+from syscast.errors import KernelError, PermissionDeniedError, TargetError
 from syscast.ir.program import ProgramContext
 from syscast.link.tracing import TracingLink
 from syscast.probes import functions, slots
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from syscast.probes.kind import LoadedProgram, Role
     from syscast.spec.objectspec import ProgramSpec
 
+_IN_REGISTERS = 6  # of x86_64; others have more
 _MAX_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS in include/linux/bpf.h
 
 
@@ -88,6 +89,36 @@ class _Tracing:
     def unavailable(self) -> str | None:
         """Why the kernel has no trampolines; None where they work."""
         return refusal(self.name)
+
+    def obstacle(self, target: Target, *, role: Role) -> str | None:
+        """Try targets whose arguments older kernels' trampolines do not pass on.
+
+        They are few: with structs by value, or more arguments than registers. A program that does
+        nothing is attached and taken off again.
+        """
+        usual = all(not source.array for source in target.arguments)
+        if usual and len(target.arguments) <= _IN_REGISTERS:
+            return None
+        (*_, context) = self.contexts(target, role=role)
+        try:
+            self._try(context)
+        except PermissionDeniedError:
+            return None
+        except KernelError as error:
+            return str(error)
+        return None
+
+    def _try(self, context: ProgramContext) -> None:
+        from syscast import asm  # noqa: PLC0415  # for unusual targets only
+        from syscast.asm.build import exit_, mov_imm  # noqa: PLC0415
+        from syscast.loader import load  # noqa: PLC0415
+        from syscast.spec.objectspec import ObjectSpec, ProgramSpec  # noqa: PLC0415
+
+        insns = asm.encode([mov_imm(0, 0), exit_()])
+        kind = (context.program_type, context.attach_type, context.target)
+        spec = ProgramSpec("trial", context.section, *kind, insns)
+        with load(ObjectSpec("trial", "GPL", (spec,), ())) as trial:
+            self.attach(trial.programs["trial"]).close()
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose."""

@@ -115,6 +115,13 @@ class Kind(Protocol):
         """Why this kind cannot work on this machine; None where it can."""
         ...
 
+    def obstacle(self, target: Target, *, role: Role) -> str | None:
+        """Why this one target cannot be attached to here, though others can; None if it can.
+
+        Only what can be told without trying in earnest, or is rare enough to be tried.
+        """
+        ...
+
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Choose, before loading, what only the running kernel decides."""
         ...

@@ -119,6 +119,10 @@ class _Kprobe:
         """Why the kernel has no kprobes; None where they work."""
         return refusal("kprobe_multi", "kprobe")
 
+    def obstacle(self, _target: Target, *, role: Role) -> str | None:  # noqa: ARG002
+        """Nothing that would be known before trying."""
+        return None
+
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Choose between kprobe.multi and a perf event.
 

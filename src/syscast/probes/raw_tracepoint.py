@@ -92,6 +92,10 @@ class RawTracepoint:
         """Why raw tracepoints do not work here; None where they do."""
         return refusal("tp_btf" if self._typed else "raw_tracepoint")
 
+    def obstacle(self, _target: Target, *, role: Role) -> str | None:  # noqa: ARG002
+        """Nothing that would be known before trying."""
+        return None
+
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose: a program follows pointers or it does not."""
         return program

@@ -147,7 +147,7 @@ def _explicit(kind_name: str, name: Name, role: Role, kernel: Btf, *, here: bool
         raise TargetError(f"syscall '{name.scoped}': look up: a system call has no module")
     target = kind.resolve(wanted, types)
     kind.contexts(target, role=role)
-    why = kind.unavailable() if here else None
+    why = (kind.unavailable() or kind.obstacle(target, role=role)) if here else None
     if why is not None:
         raise NotSupportedError(
             f"{kind_name} '{target.name}': attach: {why}{_instead(name, kind_name)}"
@@ -178,6 +178,8 @@ def _function(name: Name, role: Role, types: Btf, *, here: bool) -> Choice:
             unknown = unknown or error
             rejected.append((kind_name, str(error)))
             continue
+        if why is None and here:
+            why = kind.obstacle(target, role=role)
         if why is None:
             return Choice(kind, target, role, _WHY[kind_name], tuple(rejected), types)
         rejected.append((kind_name, why))

@@ -130,6 +130,10 @@ class SyscallKind:
         """Why the tracepoints of system calls do not work here; None where they do."""
         return refusal("tp_btf" if self._typed else "raw_tracepoint")
 
+    def obstacle(self, _target: Target, *, role: Role) -> str | None:  # noqa: ARG002
+        """Nothing that would be known before trying."""
+        return None
+
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose."""
         return program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from syscast.btf.record import Record
@@ -103,6 +104,7 @@ def bare(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
 def _lines() -> list[str]:
     with open(_PATH, encoding="ascii") as file:  # noqa: PTH123  # pathlib costs 5 ms
         return [line for line in file.read().splitlines() if not line.startswith("#")]

@@ -95,6 +95,10 @@ class Tracepoint:
         """Why tracepoints do not work here; None where they do."""
         return refusal("tracepoint")
 
+    def obstacle(self, _target: Target, *, role: Role) -> str | None:  # noqa: ARG002
+        """Nothing that would be known before trying."""
+        return None
+
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Nothing is left to choose."""
         return program

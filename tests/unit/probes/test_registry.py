@@ -73,6 +73,26 @@ def test_kprobes_for_what_no_trampoline_passes_on():
     assert "13 words" in choice.rejected[0][1]
 
 
+@pytest.mark.usefixtures("kernel", "lacking")
+def test_what_this_kernels_trampolines_do_not_pass_on_goes_to_kprobes(monkeypatch):
+    tried = []
+
+    def refuse(_kind, context):
+        tried.append(context.section)
+        raise NotSupportedError("program 'trial': attach: the kernel does not support it")
+
+    monkeypatch.setattr("syscast.probes.fentry._Tracing._try", refuse)
+    choice = registry.choose("eight", "call")
+    assert choice.kind.name == "kretprobe"
+    assert "the kernel does not support it" in choice.rejected[0][1]
+    assert registry.choose("with_small").kind.name == "kprobe"
+    # The usual ones are not tried.
+    assert registry.choose("inet_listen").kind.name == "fentry"
+    assert tried == ["fexit/eight", "fentry/with_small"]
+    with pytest.raises(NotSupportedError, match="fentry 'eight': attach: program 'trial'"):
+        registry.choose("fentry:eight")
+
+
 @pytest.mark.usefixtures("kernel")
 def test_no_way_at_all(lacking):
     lacking |= {"fentry", "kprobe", "kprobe_multi"}

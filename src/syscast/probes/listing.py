@@ -1,0 +1,155 @@
+"""Everything that can be traced here, by pattern: functions, tracepoints, system calls."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING
+
+from syscast.btf.record import Record
+from syscast.btf.render import signature
+from syscast.btf.types import Func
+from syscast.errors import KernelError, SyscastError, UsageError
+from syscast.kernel import tracefs
+from syscast.probes import names, registers, registry, syscall_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from syscast.btf.lookup import Btf
+
+SORTS = ("function", "tracepoint", "syscall")
+_SORT_OF = {
+    "tracepoint": "tracepoint",
+    "raw_tracepoint": "tracepoint",
+    "syscall": "syscall",
+}
+_SYSCALL_EVENTS = "syscalls"
+
+
+class Entry(Record):
+    """One thing to trace.
+
+    Attributes:
+        kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach) or
+            ``syscall``.
+        name: As a target string takes it, without the kind.
+        module: The module it is in; ``""`` for the kernel itself.
+        types: The BTF that declares it.
+    """
+
+    kind: str
+    name: str
+    module: str
+    types: Btf
+
+    @property
+    def target(self) -> str:
+        """As a target string that means this and nothing else."""
+        scope = f"{self.module}:" if self.module and self.kind == "function" else ""
+        return f"{self.kind}:{scope}{self.name}"
+
+    @property
+    def signature(self) -> str:
+        """As C would declare it; made when asked for. ``""`` where it cannot be told."""
+        try:
+            if self.kind == "function":
+                return signature(self.types, self.types.function(self.name)[0])
+            return registry.get(self.kind).resolve(self.name, self.types).signature
+        except SyscastError:
+            return ""
+
+
+def targets(pattern: str = "*", *, types: Btf | None = None) -> Iterator[Entry]:
+    """What can be traced on this machine and matches, functions first, each sort by name.
+
+    Args:
+        pattern: Shell wildcards (``tcp_*``); without any, a part of the name. A kind before a colon
+            takes that kind only: ``syscall:open*``, ``tracepoint:sched:*``.
+        types: The kernel's BTF; the running kernel's by default.
+
+    Raises:
+        UsageError: An empty pattern.
+        NotSupportedError: The kernel has no BTF.
+    """
+    from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
+
+    sorts, matches = _read(pattern)
+    kernel = types if types is not None else source.kernel()
+    if "function" in sorts:
+        yield from _functions(matches, kernel)
+    if "tracepoint" in sorts:
+        yield from _tracepoints(matches, kernel)
+    if "syscall" in sorts:
+        yield from _syscalls(matches, kernel)
+
+
+def _read(pattern: str) -> tuple[tuple[str, ...], Callable[[str], bool]]:
+    """The sorts that are meant, and whether a name matches."""
+    text = pattern.strip()
+    kind, colon, rest = text.partition(":")
+    sorts: tuple[str, ...] = SORTS
+    if colon and kind in names.ALIASES:
+        sorts = (_SORT_OF.get(names.ALIASES[kind], "function"),)
+        text = rest
+    if not text:
+        raise UsageError(f"pattern '{pattern}': read: it is empty")
+    wild = text if set(text) & set("*?[") else f"*{text}*"
+    found = re.compile(translate(wild)).match
+    return sorts, lambda name: found(name) is not None
+
+
+def _functions(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:
+    from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
+
+    with_code = _with_code()
+    for name in sorted(set(kernel.names(Func))):
+        if matches(name) and name in with_code:
+            yield Entry("function", name, "", kernel)
+    if kernel is not source.kernel():
+        return
+    for module_name in source.modules():
+        module = source.module(module_name)
+        own = sorted({str(getattr(module.type(each), "name", "")) for each in module.ids(Func)})
+        for name in own:
+            if name in with_code and (matches(name) or matches(f"{module_name}:{name}")):
+                yield Entry("function", name, module_name, module)
+
+
+def _with_code() -> frozenset[str]:
+    """Functions that can be traced, by ftrace's list; else those that have a symbol."""
+    from syscast.symbols import kallsyms, traceable  # noqa: PLC0415  # reads long lists
+
+    listed = traceable.functions()
+    return frozenset(listed if listed is not None else kallsyms.kernel().functions())
+
+
+def _tracepoints(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:
+    try:
+        found = sorted(event for event in tracefs.events() if event[0] != _SYSCALL_EVENTS)
+    except KernelError:
+        yield from _raw_tracepoints(matches, kernel)
+        return
+    for category, name in found:
+        if matches(f"{category}:{name}") or matches(name):
+            yield Entry("tracepoint", f"{category}:{name}", "", kernel)
+
+
+def _raw_tracepoints(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:
+    from syscast.probes.raw_tracepoint import tracepoints  # noqa: PLC0415  # only without tracefs
+
+    for name in sorted(set(tracepoints(kernel))):
+        if matches(name):
+            yield Entry("raw_tracepoint", name, "", kernel)
+
+
+def _syscalls(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:
+    kind = registry.get("syscall")
+    for each in sorted(syscall_table.every(registers.here().machine), key=lambda each: each.name):
+        if not matches(each.name):
+            continue
+        try:
+            kind.resolve(each.name, kernel)
+        except SyscastError:
+            continue
+        yield Entry("syscall", each.name, "", kernel)
