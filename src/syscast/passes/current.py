@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from syscast.btf.types import Struct
 from syscast.ir import ops
 from syscast.ir.ops import BinaryOp, CurrentItem
-from syscast.ir.types import U32, U64, Const, PtrType, Space
+from syscast.ir.types import U32, U64, PtrType, Space
 from syscast.passes.editor import KERNEL, each_function
 from syscast.passes.members import walk
 from syscast.passes.sites import Sites
-from syscast.passes.surroundings import PID_TGID, boot_time, pid_tgid
+from syscast.passes.surroundings import PID_TGID, boot_time, comm, pid_tgid
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from syscast.ir.types import Reg, Value
     from syscast.passes.editor import Editor
 
-_COMM_SIZE = 16
 _PATHS = {
     CurrentItem.NETNS: ("nsproxy", "net_ns", "ns.inum"),
     CurrentItem.PPID: ("real_parent", "tgid"),
@@ -47,7 +46,7 @@ def _edit(editor: Editor) -> None:
             case ops.Current():
                 _current(editor, op)
             case ops.CurrentComm():
-                editor.helper_void("get_current_comm", op.dst, Const(_COMM_SIZE, U64))
+                comm(editor, op.dst)
             case ops.Now():
                 editor.convert(boot_time(editor), U64, into=op.result)
             case _:

@@ -20,7 +20,7 @@ from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
 from syscast.passes.editor import RECORD, each_function
 from syscast.passes.sites import Sites
-from syscast.passes.surroundings import EMITTED, boot_time, count, pid_tgid
+from syscast.passes.surroundings import EMITTED, boot_time, comm, count, pid_tgid
 from syscast.spec.meta import EVENTS_MAP, RECORD_HEADER_SIZE, SCRATCH_MAP
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _BUFFERS = frozenset({"str", "bytes", "ipv4", "ipv6", "ip"})
 _CURRENT_CPU = Const(0xFFFFFFFF, U64)  # BPF_F_CURRENT_CPU
 _COMM_AT = 40
-_COMM_SIZE = 16
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -116,9 +115,7 @@ def _header(editor: Editor, record: Reg, schema: SchemaMeta, number: Reg | Const
     editor.store(record, editor.helper("get_current_cgroup_id"), 16)
     cpu = editor.helper("get_smp_processor_id")
     editor.store(record, editor.convert(cpu, U32), 36)
-    comm = editor.register(RECORD)
-    editor.add(ops.Offset(result=comm, ptr=record, delta=Const(_COMM_AT, I64)))
-    editor.helper_void("get_current_comm", comm, Const(_COMM_SIZE, U64))
+    comm(editor, _at(editor, record, _COMM_AT))
 
 
 # ---------------------------------------------------------------- payload

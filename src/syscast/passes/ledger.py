@@ -4,7 +4,7 @@ When: after everything that counts, before the prologues that must come first (c
 Why: a counter per program and CPU; plain adds suffice, since the kernel does not nest a program
 in itself on one CPU (bpf_prog_active for perf kprobes, prog->active for the others since Linux
 kernel commit 05b24ff9b2cf ("bpf: Prevent bpf program recursion for raw tracepoint probes") (in
-v6.2)); before that a raw tracepoint in an interrupt may lose a count in a window of two
+v6.1)); before that a raw tracepoint in an interrupt may lose a count in a window of two
 instructions.
 How: a run that ends without having emitted is ``filtered``. A lookup in an array by a constant index
 cannot fail, but the verifier wants the test.

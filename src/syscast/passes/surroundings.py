@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.ir import ops
-from syscast.ir.types import U64
+from syscast.ir.types import U64, Const
 from syscast.passes.editor import MAP
 from syscast.spec.meta import LEDGER
 
 if TYPE_CHECKING:
-    from syscast.ir.types import Reg
+    from syscast.ir.types import Reg, Value
     from syscast.passes.editor import Editor
 
 PID_TGID = "@pid_tgid"
 LEDGER_ROW = "@ledger"
 EMITTED = "@emitted"
+COMM_SIZE = 16
 
 
 def pid_tgid(editor: Editor) -> Reg:
@@ -38,6 +39,17 @@ def count(editor: Editor, counter: str) -> Reg | None:
         return None
     row = editor.read_slot(editor.slot(LEDGER_ROW, MAP))
     return editor.count(row, 8 * LEDGER.index(counter))
+
+
+def comm(editor: Editor, target: Value) -> None:
+    """Write the task's comm to 16 bytes, padded with NUL.
+
+    Zeroed before: between Linux kernel commits 03b9c7fa3f15 ("bpf: Replace strncpy() with
+    strscpy()") (in v5.18) and f3f213497797 ("bpf: ensure all memory is initialized in
+    bpf_get_current_comm") (in v6.4) the helper did not pad.
+    """
+    editor.add(ops.Fill(ptr=target, size=COMM_SIZE))
+    editor.helper_void("get_current_comm", target, Const(COMM_SIZE, U64))
 
 
 def boot_time(editor: Editor) -> Reg:

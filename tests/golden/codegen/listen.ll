@@ -138,6 +138,7 @@ start:
   %t24 = getelementptr i8, ptr %r11, i64 36, !dbg !68
   store i32 %r26, ptr %t24, align 4, !dbg !68
   %r27 = getelementptr i8, ptr %r11, i64 40, !dbg !68
+  call void @llvm.memset.p0.i64(ptr align 8 %r27, i8 0, i64 16, i1 false), !dbg !68
   call i64 inttoptr (i64 16 to ptr)(ptr %r27, i64 16), !dbg !68
   %t25 = load i64, ptr @"llvm.bpf_func_id:10:1$1", !dbg !68
   %t26 = call i64 @llvm.bpf.passthrough.i64.i64(i32 5, i64 %t25), !dbg !68
