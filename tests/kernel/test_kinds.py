@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,19 @@ def test_choice_prefers_trampolines():
         assert choice.rejected[0][0] == "fentry"
 
 
+@pytest.mark.parametrize("target", ["do_mmap", "tcp_setsockopt"])
+@pytest.mark.parametrize("role", ["probe", "call"])
+def test_the_choice_attaches_where_trampolines_may_not(target, role):
+    """do_mmap has more arguments than registers, tcp_setsockopt one passed by value."""
+    needs("fentry", "kprobe", "kprobe_multi")
+    choice = registry.choose(target, role)
+    if choice.rejected:
+        assert "do_mmap" in choice.rejected[0][1] or "trial" in choice.rejected[0][1]
+    for context in choice.kind.contexts(choice.target, role=role):
+        with attached(context) as seen:
+            assert target in seen.link.describe()
+
+
 def test_a_pair_of_kprobes_agrees_on_the_stack_pointer(kprobe_form):
     """The frame that tells calls apart: entry's stack pointer and bias, and the exit's."""
     choice = registry.choose("kprobe:inet_listen", "call")
@@ -366,11 +380,12 @@ def both_points_busy():
 
 
 @pytest.mark.usefixtures("both_points_busy")
-def test_all_system_calls_attach_one_by_one():
+@pytest.mark.parametrize("quarter", range(4))
+def test_all_system_calls_attach_one_by_one(quarter):
     needs("tracepoint")
     names = tracefs.syscalls()
     assert len(names) > 300
-    for name in names:
+    for name in names[quarter::4]:
         role = "call" if registry.choose(f"syscall:{name}").target.returns_at_all else "probe"
         choice = registry.choose(f"syscall:{name}", role)
         for context in choice.kind.contexts(choice.target, role=role):
@@ -405,6 +420,18 @@ def test_a_function_that_is_only_a_copy():
         registry.choose(copy.partition(".")[0])
     choice = registry.choose(f"kprobe:{copy}", here=False)
     assert choice.target.arguments[0].name == "arg0"
+
+
+def test_a_name_that_several_functions_have():
+    counts = Counter(kallsyms.kernel().functions())
+    name = next(name for name, count in counts.items() if count > 1 and _own(name) > 1)
+    for kind in ("kprobe", "fentry"):
+        with pytest.raises(TargetError, match=f"'{name}': look up: .* functions have this name"):
+            registry.choose(f"{kind}:{name}", here=False)
+
+
+def _own(name):
+    return sum(not symbol.module for symbol in kallsyms.kernel().find(name))
 
 
 def _names_of_copies():

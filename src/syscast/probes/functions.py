@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.types import Func
 from syscast.errors import TargetError
-from syscast.probes import registers, syscall_table
+from syscast.probes import duplicates, registers, syscall_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +22,27 @@ def find(name: str, types: Btf) -> tuple[int, FuncProto]:
     """The id of a function in BTF, and its prototype.
 
     Raises:
-        TargetError: BTF has no such function; says why as far as the kernel's symbols tell.
+        TargetError: BTF has no such function, or several have the name; says why as far as the
+            kernel's symbols tell.
     """
-    if types.find(name, Func) is None:
+    btf_id = types.find(name, Func)
+    if btf_id is None:
         raise missing(name, types)
+    if not owner(types, btf_id):
+        refuse_duplicate(name, types)
     return types.function(name)
+
+
+def refuse_duplicate(name: str, types: Btf) -> None:
+    """Raise TargetError where several functions of the running kernel have this name."""
+    from syscast.btf import source  # noqa: PLC0415  # not for the BTF of other kernels
+
+    kernel = types.base or types
+    if kernel is not source.kernel() or name not in duplicates.names(kernel.key):
+        return
+    found = explanation(name)
+    text = found.text if found is not None else "several functions have this name"
+    raise TargetError(f"function '{name}': look up: {text}")
 
 
 def missing(name: str, types: Btf) -> TargetError:
