@@ -5,7 +5,7 @@ machine has neither ready, they are mounted in a mount namespace of the benchmar
 the machine itself stays as it was.
 """
 
-# ruff: noqa: INP001, T201, S603, TID251 - a benchmark starts programs and prints
+# ruff: noqa: INP001, T201, S603, S606, TID251 - a benchmark starts programs and prints
 
 from __future__ import annotations
 
