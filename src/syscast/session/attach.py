@@ -7,7 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from syscast.errors import FormatError, KernelError, UsageError
+from syscast.errors import FormatError, KernelError, NotSupportedError, UsageError
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Attachable, plan
@@ -124,6 +124,7 @@ def run_object(
                 f"object '{os.fspath(file)}': read: {os.strerror(error.errno or 0).lower()}"
             ) from None
     spec = read_object(data, name)
+    _check_machine(spec)
     if spec.meta is None:
         from syscast.session.foreign import described  # noqa: PLC0415  (objects of others only)
 
@@ -137,6 +138,26 @@ def run_object(
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
     return _open([(spec, {})], filters or Filters(), command, ring_size)
+
+
+def _check_machine(spec: ObjectSpec) -> None:
+    """Refuse an object whose facts about a kernel or a machine no relocation can mend."""
+    from syscast.btf import source  # noqa: PLC0415  (for files only)
+    from syscast.probes import registers  # noqa: PLC0415
+
+    meta = spec.meta
+    if meta is None:
+        return
+    if meta.btf_identity and meta.btf_identity != source.kernel().key:
+        raise NotSupportedError(
+            f"object '{spec.name}': load: it holds offsets of the kernel it was built on "
+            "(a tracepoint's record without a BTF struct; build it on this one, or use raw_tracepoint)"
+        )
+    machine = registers.here().machine
+    if meta.arch not in {"", machine}:
+        raise NotSupportedError(
+            f"object '{spec.name}': load: it was built for {meta.arch}, this is {machine} (build it here)"
+        )
 
 
 def _check_rights(what: str) -> None:
