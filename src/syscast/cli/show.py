@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syscast.cli import completing
 from syscast.cli.messages import show
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _EXITS = {"fexit", "kretprobe"}
 
 
 @click.command("show", help=_HELP)
-@click.argument("target", nargs=-1, required=True)
+@click.argument("target", nargs=-1, required=True, shell_complete=completing.targets)
 @click.option(
     "--depth",
     type=click.IntRange(0, 8),

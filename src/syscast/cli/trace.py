@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syscast.cli import completing
 from syscast.cli.options import Options, TracingCommand
 from syscast.errors import UsageError
 
@@ -48,9 +49,17 @@ _AT_EXIT = {"ret", "duration"}
     help=_HELP,
     short_help="Show calls of kernel functions, syscalls and tracepoints.",
 )
-@click.argument("words", nargs=-1, metavar="TARGET... [EXPR [as NAME]]...")
+@click.argument(
+    "words", nargs=-1, metavar="TARGET... [EXPR [as NAME]]...", shell_complete=completing.targets
+)
 @click.option(
-    "-t", "--target", "targets", multiple=True, metavar="TARGET", help="A target; repeatable."
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TARGET",
+    help="A target; repeatable.",
+    shell_complete=completing.targets,
 )
 @click.option("--if", "condition", metavar="EXPR", help="Only events for which this is true.")
 def command(
@@ -107,7 +116,11 @@ def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list
 
 def _check_first(word: str, names: Sequence[str]) -> None:
     for name in names:
-        if not name or not re.fullmatch(r"[\w.:*?-]+", name):
+        if set(name) & set("*?["):
+            raise click.UsageError(
+                f"'{name}' is a pattern, not a target (syscast list '{name}' shows what it means)"
+            )
+        if not name or not re.fullmatch(r"[\w.:-]+", name):
             raise click.UsageError(
                 f"'{word}' can be no target; the first argument is one, such as inet_listen"
             )

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +135,29 @@ def test_completion_scripts_are_for_this_program(shell):
     assert done.returncode == 0
     assert "_SYSCAST_COMPLETE" in done.stdout
     assert "%(" not in done.stdout
+
+
+def complete(*words):
+    environment = {
+        **os.environ,
+        "_SYSCAST_COMPLETE": "zsh_complete",
+        "COMP_WORDS": " ".join(("syscast", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    answer = syscast(env=environment).stdout.splitlines()
+    return [answer[at + 1] for at in range(0, len(answer), 3)]
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="no BTF here")
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["trace", "syscall:openat"], ["syscall:openat", "syscall:openat2"]),
+        (["trace", "syscall:read,syscall:openat2"], ["syscall:read,syscall:openat2"]),
+        (["show", "inet_listen"], ["inet_listen"]),
+        (["trace", "a"], []),
+        (["trace", "sock.sk +"], []),
+    ],
+)
+def test_targets_complete_in_the_shell(words, wanted):
+    assert complete(*words) == wanted

@@ -250,7 +250,10 @@ def test_a_second_signal_ends_at_once():
         "    while True: time.sleep(0.01)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     ) as process:
         for line in ("ready\n", "stopping\n"):
             assert process.stdout.readline() == line
