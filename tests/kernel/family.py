@@ -59,9 +59,14 @@ def child(act, *, wait=True):
 
 
 def thread(act):
-    made = threading.Thread(target=act)
+    """Start a thread; it tells of its birth itself, as its starter may not live to do so."""
+
+    def run():
+        tell(what="fork", child=threading.get_native_id(), parent=os.getpid())
+        act()
+
+    made = threading.Thread(target=run)
     made.start()
-    tell(what="fork", child=made.native_id, parent=os.getpid())
     return made
 
 
