@@ -18,7 +18,7 @@ from zlib import crc32
 _SIZE_MAX = 1 << 20
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # A symbol of the kernel itself: no module in brackets behind it.
-_OWN_FUNCTION = re.compile(rb" [tTwW] ([^\s.]+)\n")
+_OWN_FUNCTION = rb" [tTwW] ([^\s.]+)\n"
 
 _known: dict[str, frozenset[str]] = {}
 
@@ -46,7 +46,7 @@ def _find() -> frozenset[str] | None:
     from syscast.kernel.textfiles import read_bytes  # noqa: PLC0415  # once a kernel
 
     try:
-        counts = Counter(_OWN_FUNCTION.findall(read_bytes("/proc/kallsyms")))
+        counts = Counter(re.findall(_OWN_FUNCTION, read_bytes("/proc/kallsyms")))
     except OSError:
         return None
     return frozenset(name.decode("ascii", "replace") for name, n in counts.items() if n > 1)

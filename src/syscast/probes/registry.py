@@ -19,7 +19,6 @@ from syscast.errors import (
     TargetError,
     UsageError,
 )
-from syscast.kernel import tracefs
 from syscast.probes import names
 from syscast.probes.kind import refusal
 
@@ -211,6 +210,7 @@ def _sort(name: Name, kernel: Btf) -> str:
 def _sort_scoped(name: Name, kernel: Btf) -> str:
     """``sched:sched_switch`` is a tracepoint, ``nf_tables:nft_do_chain`` a module's function."""
     from syscast.btf import source  # noqa: PLC0415  # not needed to attach
+    from syscast.kernel import tracefs  # noqa: PLC0415  # few names have a scope
 
     if kernel.find(f"btf_trace_{name.name}", Typedef) is not None:
         return "tracepoint"
