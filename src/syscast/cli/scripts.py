@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MODULE = "syscast_probes"
 
 
-class ScriptError(SyscastError):
+class ScriptError(UsageError):
     """The user's file raised something; the message is its own traceback."""
 
 
