@@ -23,8 +23,6 @@ from syscast.probes import names
 from syscast.probes.kind import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from syscast.btf.lookup import Btf
     from syscast.link.protocol import Link
     from syscast.probes.kind import Kind, LoadedProgram, Role, Target
@@ -259,20 +257,6 @@ def _module_with(name: str, sort: type[Func | Typedef], kernel: Btf) -> Btf | No
         if module.find(name, sort) is not None:
             return module
     return None
-
-
-def ways(
-    text: str, role: Role = "probe", *, types: Btf | None = None
-) -> Iterator[tuple[str, str]]:
-    """Every kind that could mean the target, with how it would attach or why it does not."""
-    name = names.parse(text)
-    for kind_name in [name.kind] if name.kind in KINDS else KINDS:
-        try:
-            choice = choose(name.scoped, role, kind=kind_name, types=types)
-        except (TargetError, NotSupportedError) as error:
-            yield kind_name, f"no: {error}"
-        else:
-            yield kind_name, choice.reason
 
 
 def prepare(program: ProgramSpec) -> ProgramSpec:

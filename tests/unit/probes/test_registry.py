@@ -151,13 +151,6 @@ def test_an_unknown_kind():
         registry.get("uprobe")
 
 
-@pytest.mark.usefixtures("kernel", "lacking")
-def test_ways_tell_why_not():
-    ways = dict(registry.ways("inet_listen"))
-    assert ways["fentry"].startswith("a trampoline")
-    assert ways["syscall"].startswith("no: syscall 'inet_listen': look up")
-
-
 def program(section, kind, attach_type="", target="inet_listen"):
     return ProgramSpec("p", section, kind, attach_type, target, b"")
 
