@@ -1,6 +1,6 @@
 """Compiled objects on disk, by what went into them: a second start needs no LLVM.
 
-``${XDG_CACHE_HOME:-~/.cache}/syscast/objects/KEY`` holds a SHA-256 of key and content, then the
+``${XDG_CACHE_HOME:-~/.cache}/syscast/objects/KEY`` holds a digest of key and content, then the
 content. What is in the directory gets loaded into the kernel, so only the owner's files count:
 directory and file must belong to the effective user and be writable by no one else. Anything else,
 and any file whose hash is wrong, is as good as absent. A cache that cannot be written is none:
@@ -13,11 +13,11 @@ programs run without it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 
-_HASH_SIZE = 32
+from syscast.spec.digest import SIZE, digest
+
 _MAX_ENTRIES = 1024
 _DROPPED_AT_ONCE = 128
 _NOT_OURS = stat.S_IWGRP | stat.S_IWOTH
@@ -33,11 +33,8 @@ def default_directory() -> str:
 
 def key_of(*parts: bytes | str) -> str:
     """A key from everything that an object depends on; no two lists of parts give one key."""
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8, "little") + raw)
-    return digest.hexdigest()
+    raw = [part.encode() if isinstance(part, str) else part for part in parts]
+    return digest(*raw).hex()
 
 
 class Cache:
@@ -69,8 +66,8 @@ class Cache:
             if not _owned(os.fstat(file.fileno())):
                 return None
             data = file.read()
-        content = data[_HASH_SIZE:]
-        return content if data[:_HASH_SIZE] == _hash(key, content) else None
+        content = data[SIZE:]
+        return content if data[:SIZE] == _hash(key, content) else None
 
     def put(self, key: str, data: bytes) -> None:
         """Keep an object; the file appears whole or not at all."""
@@ -105,4 +102,4 @@ def _owned(status: os.stat_result) -> bool:
 
 
 def _hash(key: str, content: bytes) -> bytes:
-    return hashlib.sha256(key.encode() + b"\0" + content).digest()
+    return digest(key.encode(), content)

@@ -7,20 +7,20 @@ functions of the file) does not cost a compilation, and whatever can does.
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
-from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from syscast._version import __version__
+from syscast.btf.record import Record
 from syscast.errors import FormatError
 from syscast.frontend.python import language
 from syscast.frontend.python.lower import lower_expressions, lower_probe
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
 from syscast.frontend.python.unit import Unit
+from syscast.spec.digest import digest
 from syscast.spec.objectspec import ObjectSpec
 
 if TYPE_CHECKING:
@@ -31,16 +31,14 @@ if TYPE_CHECKING:
     from syscast.ir.program import Function, Program, ProgramContext
 
 
-@dataclass(frozen=True, slots=True)
-class Expressions:
+class Expressions(Record):
     """A probe given as expressions: fields with names, and a condition."""
 
     fields: tuple[tuple[str, ast.expr, SourceText], ...] = ()
     condition: tuple[ast.expr, SourceText] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Record):
     """One probe to compile.
 
     Attributes:
@@ -141,11 +139,8 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
 
 
 def _key(program: Program, identity: str) -> str:
-    digest = hashlib.sha256()
-    for part in (__version__, _compiler_stamp(), identity, repr(program)):
-        digest.update(part.encode(errors="surrogateescape"))
-        digest.update(b"\0")
-    return digest.hexdigest()
+    parts = (__version__, _compiler_stamp(), identity, repr(program))
+    return digest(*[part.encode(errors="surrogateescape") for part in parts]).hex()
 
 
 def _compiler_stamp() -> str:

@@ -45,8 +45,10 @@ def probe(name: str) -> Result:
     _read_disk()
     found = _known.get(name)
     if found is None:
-        found = _ask(_row(name))
-        _write_disk()
+        row = _row(name)
+        found = _ask(row)
+        if _lasts(row, found):
+            _write_disk()
     return found
 
 
@@ -136,5 +138,9 @@ def _write_disk() -> None:
 def _lasting(found: Iterable[tuple[str, Result]]) -> Iterable[tuple[str, Result]]:
     table = rows()
     for name, result in found:
-        if result.outcome != INCONCLUSIVE and name in table and not table[name].volatile:
+        if name in table and _lasts(table[name], result):
             yield name, result
+
+
+def _lasts(row: Feature, result: Result) -> bool:
+    return result.outcome != INCONCLUSIVE and not row.volatile

@@ -9,27 +9,22 @@ counts as absent, and failures to write are ignored: the cache saves time, and d
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 
 import msgspec
 
 from syscast.loader.resolve import Resolved
+from syscast.spec.digest import SIZE, digest
 
-_FORMAT = b"syscast resolved 1\n"
-_DIGEST = 32
+_FORMAT = b"syscast resolved 2\n"
 _SIZE_MAX = 64 << 20
 _KEPT = 200
 
 
 def key(*parts: bytes) -> str:
     """A name for what the parts, in this order, give."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
+    return digest(*parts).hex()
 
 
 def location(name: str) -> str | None:
@@ -56,9 +51,9 @@ def read(path: str) -> tuple[Resolved, ...] | None:
             data = file.read(_SIZE_MAX)
     except OSError:
         return None
-    head = len(_FORMAT) + _DIGEST
+    head = len(_FORMAT) + SIZE
     body = data[head:]
-    if data[:head] != _FORMAT + hashlib.sha256(body).digest():
+    if data[:head] != _FORMAT + digest(body):
         return None
     try:
         return msgspec.msgpack.decode(body, type=tuple[Resolved, ...])
@@ -80,7 +75,7 @@ def write(path: str, resolved: tuple[Resolved, ...]) -> None:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
-                file.write(_FORMAT + hashlib.sha256(body).digest() + body)
+                file.write(_FORMAT + digest(body) + body)
             fresh.rename(target)
         finally:
             fresh.unlink(missing_ok=True)

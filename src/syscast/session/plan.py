@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from syscast.btf import source
+from syscast.btf.record import Record
 from syscast.errors import UsageError
 from syscast.probes import registers, registry
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from syscast.spec.objectspec import ObjectSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Record):
     """One probe to attach.
 
     Attributes:
@@ -46,8 +45,7 @@ class Attachable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Record):
     """One object to load.
 
     Attributes:

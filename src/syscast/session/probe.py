@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
 
 from syscast.errors import UsageError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _BEST = {"function", "call"}
 _PAIRED = {"call", "syscall"}
+
+_CO_GENERATOR = 0x20  # inspect.CO_GENERATOR
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -52,12 +55,10 @@ class Probe(Generic[P, R_co]):
 
     def job(self) -> Job:
         """What to attach: the target, how many programs it takes, the function."""
-        import inspect  # noqa: PLC0415  (costs a start 5 ms, and declaring a probe needs none of it)
-
         from syscast.session.plan import Job  # noqa: PLC0415
 
         target = self.target if self.kind in _BEST else f"{self.kind}:{self.target}"
-        paired = self.kind in _PAIRED or inspect.isgeneratorfunction(self.function)
+        paired = self.kind in _PAIRED or _is_generator(self.function)
         return Job(target, "call" if paired else "probe", self.function, self.name)
 
     def attach(  # noqa: PLR0913  (one argument for each filter)
@@ -88,6 +89,12 @@ class Probe(Generic[P, R_co]):
             command=command,
             ring_size=ring_size,
         )
+
+
+def _is_generator(function: object) -> bool:
+    """As ``inspect.isgeneratorfunction``; importing inspect costs a start 5 ms."""
+    code: object = getattr(function, "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & _CO_GENERATOR)
 
 
 class _Decorator:
