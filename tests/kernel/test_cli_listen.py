@@ -160,3 +160,21 @@ def test_bpftrace_sees_the_same_set():
     assert [(event["pid"], event["port"], event["backlog"]) for event in events] == [
         row for row in seen if row[0] in mine
     ]
+
+
+@pytest.mark.skipif(not IN_VM, reason="runs as another user: only inside a test VM")
+def test_without_rights_the_capability_is_named():
+    done = subprocess.run(
+        [sys.executable, "-m", "syscast", "listen", "--", "true"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        user=1000,
+        group=1000,
+        extra_groups=[],
+    )
+    assert done.returncode == 1
+    assert "CAP_BPF" in done.stderr
+    assert "sudo syscast" in done.stderr
+    assert "Traceback" not in done.stderr

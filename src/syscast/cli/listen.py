@@ -49,7 +49,6 @@ def command(options: Options, ports: tuple[int, ...]) -> int:
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
     from syscast.cli.streaming import stream  # noqa: PLC0415
 
-    target = outputs.target(options)
     owners = _Owners()
     wanted = frozenset(ports)
 
@@ -57,12 +56,13 @@ def command(options: Options, ports: tuple[int, ...]) -> int:
         port: object = getattr(event, "port", None)
         return port in wanted
 
-    return stream(
-        lambda: _start(options, ports),
-        lambda: outputs.make(target, options, _table(owners.of), owners.described),
-        options,
-        accept if len(wanted) > 1 else None,
-    )
+    with outputs.opened(options) as target:
+        return stream(
+            lambda: _start(options, ports),
+            lambda: outputs.make(target, options, _table(owners.of), owners.described),
+            options,
+            accept if len(wanted) > 1 else None,
+        )
 
 
 def _start(options: Options, ports: tuple[int, ...]) -> Session:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from syscast.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from syscast.cli.options import Options
     from syscast.events.event import Event
@@ -16,20 +17,23 @@ if TYPE_CHECKING:
     from syscast.sinks.sink import Sink, Stream
 
 
-def target(options: Options) -> Stream | None:
-    """The stream that events go to: stdout, or the file of ``-o``.
+@contextmanager
+def opened(options: Options) -> Iterator[Stream | None]:
+    """The stream that events go to: stdout, or the file of ``-o``, which is closed at the end.
 
     Raises:
-        UsageError: The file cannot be written.
+        UsageError: The file cannot be opened.
     """
     if options.output is None or options.output == "-":
-        return sys.stdout
+        yield sys.stdout
+        return
     try:
-        # The process ends with the stream; a sink writes through, so nothing waits in a buffer.
-        return open(options.output, "w", encoding="utf-8")  # noqa: PTH123
+        file = open(options.output, "w", encoding="utf-8")  # noqa: PTH123, SIM115  (pathlib costs a start 5 ms; only opening it may fail so)
     except OSError as error:
         cause = (error.strerror or "cannot be opened").lower()
         raise UsageError(f"output '{options.output}': open: {cause}") from None
+    with file:
+        yield file
 
 
 def make(

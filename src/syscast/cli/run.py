@@ -40,7 +40,6 @@ def command(options: Options, file: str, event: str) -> int:
     start, several = (
         _object(options, file, event) if _is_object(file) else _script(options, file, event)
     )
-    target = outputs.target(options)
 
     def table() -> Table | None:
         if not several:
@@ -49,7 +48,8 @@ def command(options: Options, file: str, event: str) -> int:
 
         return mixed_table()
 
-    return stream(start, lambda: outputs.make(target, options, table()), options)
+    with outputs.opened(options) as target:
+        return stream(start, lambda: outputs.make(target, options, table()), options)
 
 
 def _is_object(file: str) -> bool:

@@ -72,7 +72,6 @@ def command(
     from syscast.session.attach import open_session  # noqa: PLC0415
 
     jobs = jobs_of(names, texts, condition)
-    target = outputs.target(options)
     filters = options.filters()
 
     def table() -> Table | None:
@@ -82,11 +81,12 @@ def command(
 
         return mixed_table()
 
-    return stream(
-        lambda: open_session(jobs, filters, command=list(options.command) or None),
-        lambda: outputs.make(target, options, table()),
-        options,
-    )
+    with outputs.opened(options) as target:
+        return stream(
+            lambda: open_session(jobs, filters, command=list(options.command) or None),
+            lambda: outputs.make(target, options, table()),
+            options,
+        )
 
 
 def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list[str]]:
