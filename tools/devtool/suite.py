@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from devtool import checks, native
 from vmtest import cli, matrix, results
-from vmtest.host import HarnessError
+from vmtest.host import HarnessError, end_on_signals
 from vmtest.results import Outcome
 from vmtest.suite import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+VM_SECONDS = 1980  # with checks and native tests before it, all ends within 45 minutes
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -77,7 +78,10 @@ def _native(rest: Sequence[str]) -> Report:
 
 def _virtual(arguments: argparse.Namespace, rest: Sequence[str]) -> list[Report]:
     """The kernel matrix; what hinders it becomes a report, and a failure."""
-    words = [f"--kernel={name}" for name in arguments.kernel] + [f"--jobs={arguments.jobs}"]
+    words = [f"--kernel={name}" for name in arguments.kernel] + [
+        f"--jobs={arguments.jobs}",
+        f"--total={VM_SECONDS}",
+    ]
     options = cli.parser().parse_args(words)
     try:
         return cli.run_matrix(options, cli.make_options(options), rest)
@@ -94,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `./dev test`; the closing line is the last thing printed."""
     began = time.monotonic()
     arguments, rest = _parser().parse_known_args(argv)
+    end_on_signals()
     rest = [word for word in rest if word != "--"]
     reports = [] if arguments.no_checks else [_checks()]
     reports.append(_native(rest))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import py_compile
 import subprocess
+import sys
 import tarfile
 import tomllib
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 GUEST_DIR = "syscast"  # below the guest's root
+GUEST_TAG = "cpython-311"
 CACHE_DIR = "root/.cache/syscast"
 SKIP = frozenset({".git", ".venv", "build", "dist", "__pycache__", "node_modules"})
 
@@ -65,6 +68,28 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
         return  # an editor or another process took it away meanwhile
 
 
+def _add_compiled(archive: tarfile.TarFile, path: Path, relative: Path, scratch: Path) -> None:
+    """Add a module's byte code, which an emulated Python would take seconds to make on each start.
+
+    Left out when this Python is not the guest's version; the guest then compiles on first import.
+    """
+    tag = sys.implementation.cache_tag
+    if tag != GUEST_TAG:
+        return
+    try:
+        py_compile.compile(
+            str(path),
+            cfile=str(scratch),
+            dfile=f"/{GUEST_DIR}/{relative}",
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    except (py_compile.PyCompileError, OSError):
+        return  # half-written or gone: the guest says so better
+    name = f"{GUEST_DIR}/{relative.parent}/__pycache__/{relative.stem}.{tag}.pyc"
+    _add(archive, scratch, name)
+
+
 def _add_folder(archive: tarfile.TarFile, name: str) -> None:
     info = tarfile.TarInfo(name)
     info.type = tarfile.DIRTYPE
@@ -87,6 +112,8 @@ def write(target: Path, *, seeds: Iterable[Path], project: Path = PROJECT) -> No
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
         for relative in project_files(project):
             _add(archive, project / relative, f"{GUEST_DIR}/{relative}")
+            if relative.suffix == ".py" and relative.parts[0] == "src":
+                _add_compiled(archive, project / relative, relative, target.with_name("code"))
         for name, data in _metadata(project).items():
             info = tarfile.TarInfo(name)
             info.size = len(data)

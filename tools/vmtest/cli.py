@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmtest import kernels, matrix, results, rootfs, session
-from vmtest.host import PROJECT, HarnessError, find_tool, say
+from vmtest.host import PROJECT, HarnessError, end_on_signals, find_tool, say
 from vmtest.machine import Invocation, MachineDied
 from vmtest.suite import Limits, Report
 
@@ -97,6 +97,13 @@ def parser() -> argparse.ArgumentParser:
         help="for a whole kernel or shell command (default %(default).0f)",
     )
     add(
+        "--total",
+        type=float,
+        default=6000.0,
+        metavar="SECONDS",
+        help="for all kernels together (default %(default).0f)",
+    )
+    add(
         "--test-timeout",
         type=float,
         default=240.0,
@@ -133,14 +140,11 @@ def shell(name: str, options: session.Options, arguments: argparse.Namespace) ->
     """Run one command in one VM, its output passed through; returns its exit code."""
     kernel = kernels.get(name)
     shutil.rmtree(ARTIFACTS / "shell", ignore_errors=True)
-    environment = (
-        {"PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site"} if arguments.no_llvm else {}
-    )
     with session.booted(
         kernel, options, console_log=ARTIFACTS / "shell" / "console.log"
     ) as machine:
         done = machine.run(
-            Invocation(["/bin/bash", "-c", arguments.shell], environment, arguments.user),
+            Invocation(["/bin/bash", "-c", arguments.shell], uid=arguments.user),
             timeout=arguments.timeout,
             listener=_write_all,
         )
@@ -175,7 +179,13 @@ def pytest_arguments(rest: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `./dev vm`. Returns the exit code: of the command, or 1 when a test failed, 2 when the harness cannot work."""
-    arguments, rest = parser().parse_known_args(argv)
+    form = parser()
+    arguments, rest = form.parse_known_args(argv)
+    if arguments.shell is None and (arguments.user is not None or arguments.fetch):
+        form.error("--user and --fetch go with --shell")
+    if arguments.shell is not None and rest:
+        form.error(f"unknown arguments: {' '.join(rest)}")
+    end_on_signals()
     try:
         return _main(arguments, [word for word in rest if word != "--"])
     except HarnessError as error:
@@ -202,6 +212,7 @@ def make_options(arguments: argparse.Namespace) -> session.Options:
         accel=arguments.accel,
         seeded=not arguments.no_seed,
         headers=arguments.headers,
+        llvm=not arguments.no_llvm,
     )
 
 
@@ -228,7 +239,7 @@ def run_matrix(
         arguments.kernel or kernels.MATRIX,
         pytest_arguments(rest),
         arguments.jobs,
-        Limits(arguments.test_timeout, arguments.timeout),
+        Limits(arguments.test_timeout, arguments.timeout, arguments.total),
         ARTIFACTS,
     )
     return matrix.run(plan, options)

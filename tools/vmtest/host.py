@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,16 @@ def run(
             f"command '{words[0]}': exit code {done.returncode}: {' '.join(words)}\n{tail}"
         )
     return done.stdout
+
+
+def end_on_signals() -> None:
+    """Make SIGTERM and SIGHUP end this process like Ctrl-C, so that VMs and temporary files go with it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def require_tool(name: str) -> str:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 from vmtest import monitor
 from vmtest.console import Watcher
-from vmtest.host import HarnessError, require_tool
+from vmtest.host import HarnessError, find_tool, require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,8 +43,8 @@ TCG_CPU = "max"
 # it, because NumPy's wheels insist on all of x86-64-v2.
 TCG_KERNEL = "clearcpuid=141"
 HANG_CPU = 12.0
-HANG_WALL = 40.0
-BOOT_TIMEOUT = 90.0
+HANG_WALL = 60.0
+BOOT_TIMEOUT = 180.0
 CMDLINE = (
     "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check nowatchdog audit=0 apparmor=0 "
     "random.trust_cpu=on net.ifnames=0 rdinit=/init"
@@ -55,7 +55,6 @@ GUEST_ENV = {
     "LANG": "C.UTF-8",
     "TERM": "dumb",
     "PYTHONPATH": "/syscast/src:/syscast/tools:/opt/site:/opt/site-llvm",
-    "PYTHONDONTWRITEBYTECODE": "1",
     "SYSCAST_VM": "1",
 }
 
@@ -155,6 +154,7 @@ class Machine:
         self.release = ""
         self.boot_seconds = 0.0
         self.watcher = Watcher()
+        self.environment = dict(GUEST_ENV)
         self.on_event: Callable[[bytes], None] | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="syscast-vm-"))
         self._console_log = console_log
@@ -225,6 +225,8 @@ class Machine:
         initramfs = self._directory / "initramfs"
         initramfs.write_bytes(setup.initramfs)
         command = [
+            # The VM does not outlive this process, however that ends.
+            *(["setpriv", "--pdeathsig", "KILL"] if find_tool("setpriv") else []),
             require_tool("qemu-system-x86_64"),
             "-nodefaults",
             "-no-user-config",
@@ -463,7 +465,7 @@ class Machine:
                 "argv": list(invocation.argv),
                 "cwd": "/syscast",
                 "uid": invocation.uid,
-                "env": {**GUEST_ENV, **home, **invocation.env},
+                "env": {**self.environment, **home, **invocation.env},
             },
             invocation.stdin,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmtest import kernels, results
 from vmtest.host import PROJECT, HarnessError
-from vmtest.suite import KernelRun, Limits, Report
+from vmtest.suite import NOT_RUN, KernelRun, Limits, Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,11 +69,12 @@ class Plan:
 
 def run(plan: Plan, options: Options) -> list[Report]:
     """Run all kernels; a kernel that cannot be fetched is a report with an error."""
+    deadline = time.monotonic() + plan.limits.total
     with ThreadPoolExecutor(max_workers=plan.jobs) as pool:
-        return list(pool.map(lambda name: _run_one(name, plan, options), plan.names))
+        return list(pool.map(lambda name: _run_one(name, plan, options, deadline), plan.names))
 
 
-def _run_one(name: str, plan: Plan, options: Options) -> Report:
+def _run_one(name: str, plan: Plan, options: Options, deadline: float) -> Report:
     label = name.rsplit("/", 1)[-1]
     shutil.rmtree(plan.artifacts / label, ignore_errors=True)
     printer = LinePrinter(f"[{label}] " if len(plan.names) > 1 else "")
@@ -86,7 +88,9 @@ def _run_one(name: str, plan: Plan, options: Options) -> Report:
         kernel,
         options,
         plan.arguments,
-        limits=plan.limits,
+        limits=replace(
+            plan.limits, kernel=max(60.0, min(plan.limits.kernel, deadline - time.monotonic()))
+        ),
         artifacts=plan.artifacts / label,
         show=printer,
     ).run()
@@ -111,7 +115,14 @@ def print_reports(reports: Sequence[Report]) -> None:
         for note in report.progress.notes:
             print(f"{'':10} note: {note}")
     for report in reports:
-        for outcome in report.progress.bad():
+        bad = report.progress.bad()
+        not_run = [outcome for outcome in bad if outcome.text == NOT_RUN]
+        if not_run:
+            print(f"\n{report.name}: {len(not_run)} tests, {NOT_RUN}:")
+            print("\n".join(f"  {outcome.test}" for outcome in not_run))
+        for outcome in bad:
+            if outcome.text == NOT_RUN:
+                continue
             print(f"\n{f' {report.name}: {outcome.test} '.center(100, '_')}\n{outcome.text}")
     sys.stdout.flush()
 

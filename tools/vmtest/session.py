@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vmtest.kernels import Kernel
 
+WITHOUT_LLVM = "/syscast/src:/syscast/tools:/opt/site"
 KVM_PATIENCE = 8.0
 PULL = f"cd /{checkout.CACHE_DIR} 2>/dev/null && tar -cf /run/syscast-cache.tar . && wc -c < /run/syscast-cache.tar"
 
@@ -34,6 +35,7 @@ class Options:
         accel: auto, tcg or kvm.
         seeded: whether the guest's caches start with what the host and earlier runs on the kernel compiled, and are kept after.
         headers: whether the kernel's headers are installed (for bcc).
+        llvm: whether the guest's Python finds llvmlite.
     """
 
     image: Path
@@ -42,6 +44,7 @@ class Options:
     accel: str = "auto"
     seeded: bool = True
     headers: bool = False
+    llvm: bool = True
 
 
 def guest_cache(kernel: Kernel) -> Path:
@@ -73,6 +76,8 @@ def booted(
             accel=_accelerator(options),
         )
         with _start(setup, console_log) as machine:
+            if not options.llvm:
+                machine.environment["PYTHONPATH"] = WITHOUT_LLVM
             say(
                 f"{machine.release} booted in {machine.boot_seconds:.1f} s ({machine.setup.accel})"
             )

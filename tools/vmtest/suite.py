@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vmtest.session import Options
 
 MAX_MACHINES = 5
+NOT_RUN = "not run: the kernel's time or number of VMs was used up"
 EVENTS = "/run/test-events"
 DONE = "/run/tests-done"
 RETRIED = frozenset({"hang", "timeout", "boot", "exit"})
@@ -38,10 +39,12 @@ class Limits:
     Attributes:
         test: for one test.
         kernel: for all of one kernel.
+        total: for all kernels together; a kernel that begins late gets what is left.
     """
 
     test: float = 240.0
     kernel: float = 1500.0
+    total: float = 6000.0
 
 
 @dataclass(slots=True)
@@ -103,11 +106,7 @@ class KernelRun:
         except HarnessError as error:
             self._fail("harness", str(error))
         for test in self._progress.left():
-            self._progress.record(
-                Outcome(
-                    test, "error", text="not run: the kernel's time or number of VMs was used up"
-                )
-            )
+            self._progress.record(Outcome(test, "error", text=NOT_RUN))
         self.report.seconds = time.monotonic() - began
         self._write_artifacts()
         return self.report
@@ -219,14 +218,10 @@ class KernelRun:
             )
             return True
         seconds = time.monotonic() - self._test_since
-        self._progress.record(
-            Outcome(
-                test,
-                "failed",
-                seconds,
-                text=f"no end after {seconds:.0f} s\n{self._tail.decode(errors='replace')}",
-            )
-        )
+        whose = "" if time.monotonic() < self._deadline else " (the kernel's time was used up)"
+        said = self._tail.decode(errors="replace")
+        text = f"no end after {seconds:.0f} s{whose}\n{said}"
+        self._progress.record(Outcome(test, "failed", seconds, text=text))
         return not self._progress.left()
 
     def _judge_exit(self, code: int | None) -> None:
