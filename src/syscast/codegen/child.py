@@ -28,6 +28,7 @@ _START = (
     "exec(compile(open(sys.argv[2]).read(), sys.argv[2], 'exec'), {'__name__': '__main__'})"
 )
 _OK = 0
+_BROKEN = ("ImportError:", "ModuleNotFoundError:", "OSError:")
 
 
 class Child:
@@ -81,6 +82,7 @@ class Child:
 
         Raises:
             InternalError: LLVM refused the text, died of it or took too long; the child is gone.
+            NotSupportedError: llvmlite is installed, and cannot be imported.
         """
         request = f"{cpu}\n{text}".encode()
         watchdog = threading.Timer(TIMEOUT, self._kill)
@@ -122,7 +124,7 @@ class Child:
         if self._open:
             os.kill(self._pid, signal.SIGKILL)
 
-    def _died(self, text: str) -> InternalError:
+    def _died(self, text: str) -> InternalError | NotSupportedError:
         """Gather what the child said last."""
         words = bytearray()
         while part := os.read(self._stderr, 65536):
@@ -131,6 +133,10 @@ class Child:
         lines = words.decode(errors="replace").strip().splitlines()
         said = next((line for line in reversed(lines) if "LLVM ERROR" in line), "")
         said = said or (lines[-1] if lines else "it took too long, or was killed")
+        if said.startswith(_BROKEN):
+            return NotSupportedError(
+                f"compiler 'llvmlite': start: {said} (install it anew: `pip install llvmlite`)"
+            )
         return InternalError(f"LLVM ended: {said}", text)
 
 
