@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from syscast.kernel import bpfinfo
-
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -39,10 +37,14 @@ class OwnedLink:
 
     def missed(self) -> int | None:
         """Hits that the kernel left out; None where it does not count them."""
+        from syscast.kernel import bpfinfo  # noqa: PLC0415 - 2 ms, and not to attach
+
         return bpfinfo.prog_info(self._program).recursion_misses
 
     def _counted(self) -> int | None:
         """Hits lost at the attachment (the first descriptor) and by the program, if counted."""
+        from syscast.kernel import bpfinfo  # noqa: PLC0415 - as above
+
         lost = bpfinfo.link_info(self._fds[0]).missed if self._fds else None
         if lost is None:
             return None

@@ -17,9 +17,6 @@ from msgspec.structs import replace
 from syscast.btf.render import signature
 from syscast.btf.types import Func
 from syscast.ir.program import ArgFrom, ArgumentSource, ProgramContext
-from syscast.kernel import perf
-from syscast.link.kprobe_multi import KprobeMultiLink
-from syscast.link.perf_event import PerfEventLink
 from syscast.probes import cnames, functions, registers
 from syscast.probes.kind import Target, refusal
 from syscast.probes.parameters import WORD, Parameter, parameter
@@ -146,9 +143,14 @@ class _Kprobe:
         spec = program.spec
         on_return = spec.section.startswith("kretprobe")
         if spec.attach_type == MULTI:
+            from syscast.link.kprobe_multi import KprobeMultiLink  # noqa: PLC0415  # one of two
+
             return KprobeMultiLink.attach(program.fd, symbols=(spec.target,), on_return=on_return)
         form = "kretprobe" if on_return else "kprobe"
         symbol, _, offset = spec.target.partition("+")
+        from syscast.kernel import perf  # noqa: PLC0415  # one of two
+        from syscast.link.perf_event import PerfEventLink  # noqa: PLC0415
+
         event = perf.open_kprobe(symbol, offset=int(offset or "0", 0), on_return=on_return)
         return PerfEventLink.attach(program.fd, event, f"{form} on {spec.target}")
 
