@@ -232,7 +232,9 @@ def test_output_goes_to_the_file(syscast, tmp_path):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["syscall:getpriority", "wihch"], "no such name: 'wihch'"),
+        (["syscall:getpriority", "wihch"], "did you mean which?"),
+        (["syscall:getpriority", "xyz"], "the arguments are which, who"),
+        (["syscall:getpriority", "vfs_read"], "to trace both: syscall:getpriority,vfs_read"),
         (["syscall:getpriority", "--if", "which >"], "<--if>:1:8: error: not a Python expression"),
         (["syscall:getpriotity"], "did you mean getpriority"),
         (["no_function_is_called_so"], "no such function"),

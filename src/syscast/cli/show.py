@@ -106,9 +106,6 @@ def _argument_lines(target: Target) -> Iterator[str]:
 
 def _attach_lines(text: str, choice: Choice, *, explicit: bool) -> Iterator[str]:
     """Each kind that could attach, with the reason for it or against it; the best is marked."""
-    from syscast.errors import NotSupportedError, TargetError  # noqa: PLC0415  (imported before)
-    from syscast.probes import names, registry  # noqa: PLC0415
-
     kind = choice.kind.name
     kinds: tuple[str, ...] = (kind,)
     if not explicit and kind in _FUNCTION_KINDS:
@@ -118,13 +115,23 @@ def _attach_lines(text: str, choice: Choice, *, explicit: bool) -> Iterator[str]
         kinds = _TRACEPOINT_KINDS
     chosen = {_chosen(text, "probe"), _chosen(text, "call")}
     for each in kinds:
-        role: Role = "call" if each in _EXITS else "probe"
-        try:
-            found = registry.choose(names.parse(text).scoped, role, kind=each)
-        except (NotSupportedError, TargetError) as error:
-            yield f"  {each:<14}  no   {error}"
-        else:
-            yield f"  {each:<14}  {'best' if each in chosen else 'yes '} {found.reason}"
+        works, why = _judged(text, each)
+        mark = "no" if not works else "best" if each in chosen else "works"
+        yield f"  {each:<14}  {mark:<5}  {why}"
+
+
+def _judged(text: str, kind: str) -> tuple[bool, str]:
+    """Whether a kind can attach to the target here, and why or why not."""
+    from syscast.errors import NotSupportedError, TargetError  # noqa: PLC0415  (imported before)
+    from syscast.probes import names, registry  # noqa: PLC0415
+
+    role: Role = "call" if kind in _EXITS else "probe"
+    try:
+        return True, registry.choose(names.parse(text).scoped, role, kind=kind).reason
+    except NotSupportedError as error:
+        return False, registry.get(kind).unavailable() or str(error)
+    except TargetError as error:
+        return False, str(error)
 
 
 def _chosen(text: str, role: Role) -> str:

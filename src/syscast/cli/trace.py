@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscast.probes.kind import Role
+    from syscast.session.filters import Filters
     from syscast.session.plan import Job
+    from syscast.session.session import Session
     from syscast.sinks.console import Table
 
 _HELP = """Show calls of kernel functions, syscalls and tracepoints.
@@ -69,7 +71,6 @@ def command(
     names, texts = split(words, targets)
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
     from syscast.cli.streaming import stream  # noqa: PLC0415
-    from syscast.session.attach import open_session  # noqa: PLC0415
 
     jobs = jobs_of(names, texts, condition)
     filters = options.filters()
@@ -83,10 +84,46 @@ def command(
 
     with outputs.opened(options) as target:
         return stream(
-            lambda: open_session(jobs, filters, command=list(options.command) or None),
+            lambda: _open(jobs, filters, options),
             lambda: outputs.make(target, options, table()),
             options,
         )
+
+
+def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
+    """Open the session; where a name is not known, say what was perhaps meant."""
+    from msgspec.structs import replace  # noqa: PLC0415  (once the options are right)
+
+    from syscast.diagnostics import CompileError  # noqa: PLC0415
+    from syscast.session.attach import open_session  # noqa: PLC0415
+
+    try:
+        return open_session(jobs, filters, command=list(options.command) or None)
+    except CompileError as error:
+        findings = [
+            replace(each, hint=each.hint or _hint(each.source, jobs[0].target))
+            for each in error.diagnostics
+        ]
+        raise CompileError(findings) from None
+
+
+def _hint(text: str, target: str) -> str:
+    """What a name was meant to be that is no argument: a function to trace too, or an argument."""
+    import difflib  # noqa: PLC0415  (only for what is wrong)
+
+    from syscast.btf import source  # noqa: PLC0415
+    from syscast.btf.types import Func  # noqa: PLC0415
+    from syscast.probes import registry  # noqa: PLC0415
+
+    if not text.isidentifier():
+        return ""
+    known = [each.name for each in registry.choose(target).target.arguments]
+    near = difflib.get_close_matches(text, [*known, *sorted(_AT_EXIT)], 2)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    if source.kernel().find(text, Func) is not None:
+        return f"it is a function; to trace both: {target},{text}"
+    return f"the arguments are {', '.join(known)}" if known else ""
 
 
 def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list[str]]:
