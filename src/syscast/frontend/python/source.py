@@ -12,7 +12,7 @@ import msgspec
 from syscast.diagnostics import CompileError, Diagnostic, Span
 
 if TYPE_CHECKING:
-    from types import FunctionType
+    from types import CodeType, FunctionType
 
 _MISSING = object()
 
@@ -121,45 +121,91 @@ def read_function(function: FunctionType) -> FunctionSource:
                 )
             ]
         )
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
+    source = SourceText.of(file, text)
+    node = _search(_excerpt(text, code.co_firstlineno), code) or _search(
+        _whole(source, code), code
+    )
+    if node is None:
         raise CompileError(
             [
                 Diagnostic(
-                    f"probe '{function.__name__}': its file no longer parses: {error.msg}",
-                    Span(file, error.lineno or 1, error.offset or 1),
-                    hint="the file changed after Python read it; start the program again",
+                    f"probe '{function.__name__}': its definition is not at line {code.co_firstlineno} any more",
+                    where,
+                    hint="the file changed after Python read it, or the function is a lambda",
                 )
             ]
-        ) from None
-    source = SourceText.of(file, text)
-    for node in ast.walk(tree):
+        )
+    if isinstance(node, ast.AsyncFunctionDef):
+        raise CompileError(
+            [
+                source.diagnostic(
+                    node, "a probe cannot be a coroutine", "write `def`, not `async def`"
+                )
+            ]
+        )
+    return FunctionSource(node.name, node, source, _closure(function), function.__globals__)
+
+
+def _search(
+    tree: ast.Module | None, code: CodeType
+) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The definition that became this code."""
+    for node in ast.walk(tree) if tree is not None else ():
         if (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and node.name == code.co_name
             and _first_line(node) == code.co_firstlineno
         ):
-            if isinstance(node, ast.AsyncFunctionDef):
-                raise CompileError(
-                    [
-                        source.diagnostic(
-                            node, "a probe cannot be a coroutine", "write `def`, not `async def`"
-                        )
-                    ]
+            return node
+    return None
+
+
+def _whole(source: SourceText, code: CodeType) -> ast.Module:
+    try:
+        return ast.parse(source.text)
+    except SyntaxError as error:
+        raise CompileError(
+            [
+                Diagnostic(
+                    f"probe '{code.co_name}': its file no longer parses: {error.msg}",
+                    Span(source.file, error.lineno or 1, error.offset or 1),
+                    hint="the file changed after Python read it; start the program again",
                 )
-            return FunctionSource(
-                node.name, node, source, _closure(function), function.__globals__
-            )
-    raise CompileError(
-        [
-            Diagnostic(
-                f"probe '{function.__name__}': its definition is not at line {code.co_firstlineno} any more",
-                where,
-                hint="the file changed after Python read it, or the function is a lambda",
-            )
-        ]
-    )
+            ]
+        ) from None
+
+
+def _excerpt(text: str, first: int) -> ast.Module | None:
+    """The tree of the block that starts at a line, with the places it has in the file.
+
+    Parsing all of a long file costs every start tens of ms. The block's end is told by the
+    indentation; where a string's or a bracket's lines stand further out than the block, what is
+    cut off there does not parse, and the answer is None.
+    """
+    lines = text.split("\n")[first - 1 :]
+    if not lines:
+        return None
+    indent = _indent(lines[0])
+    end = 1
+    inside = False
+    for number, line in enumerate(lines):
+        bare = line.lstrip()
+        if inside and bare and bare[0] not in "#)]}" and _indent(line) <= indent:
+            break
+        inside = inside or bare.startswith(("def ", "async "))
+        end = number + 1
+    block = "\n".join(lines[:end])
+    try:
+        # Columns stay what they are where something stands before an indented block.
+        tree = ast.parse(f"if 1:\n{block}" if indent else f"\n{block}")
+    except SyntaxError:
+        return None
+    ast.increment_lineno(tree, first - 2)
+    return tree
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _closure(function: FunctionType) -> dict[str, object]:
