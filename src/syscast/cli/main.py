@@ -23,6 +23,7 @@ class Entry(NamedTuple):
     help: str
 
 
+NO_COMMAND = 2
 COMPLETE = "_SYSCAST_COMPLETE"
 """Environment: set by the completion script of a shell."""
 
@@ -143,10 +144,10 @@ def run(args: Sequence[str]) -> int:
         instruction = os.environ.get(COMPLETE)
         if instruction:
             return _complete(instruction)
-        with cli.make_context("syscast", list(args)) as context:
+        with cli.make_context("syscast", list(args) or ["--help"]) as context:
             found: object = cli.invoke(context)
     except click.exceptions.Exit as end:
-        return end.exit_code
+        return end.exit_code if args else NO_COMMAND
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001  (the outermost: everything becomes words here)

@@ -25,6 +25,13 @@ def test_help_names_every_command_and_the_exit_codes():
     assert done.stderr == ""
 
 
+def test_no_command_shows_the_help_and_is_wrong_usage():
+    done = syscast()
+    assert done.returncode == 2
+    assert done.stdout == syscast("--help").stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help_and_its_line_in_the_table_is_true(name, capsys):
     assert run([name, "--help"]) == 0
