@@ -6,10 +6,13 @@ import ast
 import operator
 from typing import TYPE_CHECKING
 
+from syscast.btf.types import Array
+from syscast.frontend.python.eventing import as_text
 from syscast.frontend.python.values import (
     BoolValue,
     IntValue,
     Lowered,
+    PlaceValue,
     PtrValue,
     PyValue,
     StrValue,
@@ -53,6 +56,8 @@ _REFUSED: Mapping[type[ast.operator], tuple[str, str]] = {
     ast.MatMult: ("`@` is not part of the probe language", ""),
 }
 _SHIFTS = {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
+_MAX_TEXT = 4096
+"""PATH_MAX, and what the per-CPU scratch room is planned for."""
 _MAX_FOLD_BITS = 4096
 """Constants beyond this would only cost memory: no 64-bit value comes of them."""
 
@@ -249,7 +254,15 @@ def _compare_values(
         raise low.rejection(node, "`in` cannot be chained in a probe")
     a, b = _python_int(left[1]), _python_int(right[1])
     if a is not None and b is not None:
+        if isinstance(op, ast.Is | ast.IsNot):
+            raise low.rejection(
+                node, "`is` compares pointers with None or with each other", "use `==`"
+            )
         return boolean(_PYTHON[predicate](a, b))
+    left, right = (
+        (left[0], _read_for(low, left, right[1])),
+        (right[0], _read_for(low, right, left[1])),
+    )
     sides = (left[1], right[1])
     if any(isinstance(side, PtrValue) for side in sides):
         return _compare_pointers(low, node, predicate, left, right)
@@ -263,6 +276,29 @@ def _compare_values(
     result = low.reg(BOOL)
     low.add(ExactCompare(result, predicate, x.value, y.value, span=low.span(node)))
     return BoolValue(result)
+
+
+def _read_for(low: Lowering, side: tuple[ast.expr, Lowered], other: Lowered) -> Lowered:
+    """Kernel or user text read as far as a comparison with a constant string needs."""
+    node, value = side
+    if not (
+        isinstance(value, PlaceValue | PtrValue)
+        and isinstance(other, PyValue)
+        and isinstance(other.value, str | bytes)
+    ):
+        return value
+    wanted = len(_raw(other.value))
+    size = min(wanted + 2, _MAX_TEXT)  # one more than is equal, and the NUL
+    if isinstance(value, PlaceValue):
+        kind = low.btf.type(low.btf.resolve(value.type_id))
+        size = min(size, kind.count + 1) if isinstance(kind, Array) and kind.count else size
+    elif value.array:
+        size = min(size, value.array + 1)
+    return as_text(low, node, value, size) or value
+
+
+def _raw(text: str | bytes) -> bytes:
+    return text.encode(errors="surrogateescape") if isinstance(text, str) else text
 
 
 def _compare_pointers(
@@ -312,11 +348,7 @@ def _compare_strings(
         or not isinstance(other.value, str | bytes)
     ):
         raise low.rejection(other_node, "a string can be compared with a constant string only")
-    wanted = (
-        other.value.encode(errors="surrogateescape")
-        if isinstance(other.value, str)
-        else other.value
-    )
+    wanted = _raw(other.value)
     if b"\0" in wanted or len(wanted) >= text.size:
         raise low.rejection(
             other_node,
@@ -372,8 +404,9 @@ class Join:
     def __init__(self, low: Lowering, node: ast.expr) -> None:
         self._low = low
         self._node = node
-        wide = low.text.span(node)
-        self._key = f"{wide.line}:{wide.column}"
+        # The same join has the same number at the next attempt; no variable has such a name.
+        low.joins += 1
+        self._key = f"({low.context.section} {low.joins})"
         self._slot = None if self._key not in low.wide else low.builder.slot("join", U64, 8)
         self._shape: Lowered | None = None
 
