@@ -1,6 +1,7 @@
 """How much did each TCP connection carry?
 
-``struct sock`` is the head of ``struct tcp_sock``, so a cast leads from one to the other.
+``struct sock`` is the head of ``struct tcp_sock``, so a cast leads from one to the other. The
+kernel counts the end mark of the peer as one byte received.
 """
 
 import syscast as sc

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +36,7 @@ from syscast.session.probe import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import SimpleNamespace
 
 pytestmark = pytest.mark.kernel
 
@@ -225,7 +225,12 @@ def do_tcp_close(_module):
     listener.close()
     return [
         {"port": client_port, "peer_port": server_port, "sent": 1000, "received": 234},
-        {"port": server_port, "peer_port": client_port, "sent": 234, "received": 1000},
+        {
+            "port": server_port,
+            "peer_port": client_port,
+            "sent": 234,
+            "received": 1001,  # the FIN counts
+        },
         {"port": server_port, "peer_port": 0, "sent": 0, "received": 0},
     ]
 
