@@ -139,6 +139,31 @@ def test_signals_end_normally_and_take_the_command_along(number):
     assert not Path("/proc", child[0]).exists()
 
 
+@pytest.mark.parametrize("after", [0.3, 0.6, 1.0, 1.5])
+def test_ctrl_c_at_any_moment_is_quiet(after):
+    """Too early, it is the interpreter's affair; from then on it is never a traceback."""
+    with subprocess.Popen(
+        [
+            *SYSCAST,
+            *TRACE,
+            f"who + {time.time_ns()} as never_compiled_before",
+            "--",
+            "sleep",
+            "20",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_default_signals,  # noqa: PLW1509 - no threads here
+    ) as process:
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=100)
+    if "site.py" not in err and "<frozen" not in err:
+        assert process.returncode in {0, 130, -signal.SIGINT}
+        assert "Traceback" not in err
+
+
 def test_kill_9_leaves_nothing_behind():
     """The guard of conftest looks for programs and links; the command lives on, unwatched."""
     with running(*TRACE, "--", *PYTHON, FOREVER) as (process, _):

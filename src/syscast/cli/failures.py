@@ -29,8 +29,8 @@ TRACEBACK = "SYSCAST_TRACEBACK"
 _USERS = (CompileError, TargetError, UsageError, FormatError)
 
 
-class Interrupted(Exception):  # noqa: N818  (a signal came before tracing had begun; no error)
-    """A signal asked for the end before there was anything to end.
+class Interrupted(KeyboardInterrupt):
+    """A signal asked for the end before tracing had begun; no ``except Exception`` holds it up.
 
     Attributes:
         signal: Its number.
@@ -49,8 +49,6 @@ def report(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, SinkClosed | BrokenPipeError):
         return 0
-    if isinstance(error, Interrupted):
-        return 128 + error.signal
     if isinstance(error, click.ClickException):
         return _usage(error)
     text, code = _words(error)

@@ -148,8 +148,9 @@ def run(args: Sequence[str]) -> int:
             found: object = cli.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code if args else NO_COMMAND
-    except (KeyboardInterrupt, click.Abort):
-        return 128 + signal.SIGINT
+    except (KeyboardInterrupt, click.Abort) as end:
+        number: object = getattr(end, "signal", signal.SIGINT)
+        return 128 + (number if isinstance(number, int) else signal.SIGINT)
     except Exception as error:  # noqa: BLE001  (the outermost: everything becomes words here)
         from syscast.cli.failures import report  # noqa: PLC0415  (only failures need it)
 

@@ -3,7 +3,7 @@ import os
 import click
 import pytest
 
-from syscast.cli.failures import Interrupted, report
+from syscast.cli.failures import report
 from syscast.cli.options import Options
 from syscast.diagnostics import CompileError, Diagnostic, Span
 from syscast.errors import (
@@ -50,12 +50,6 @@ def test_each_failure_has_its_exit_code_and_words(capsys, error, code, words):
 
 def test_a_closed_pipe_is_a_quiet_end(capsys):
     assert report(SinkClosed("gone")) == 0
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
-def test_a_signal_before_the_start_gives_the_codes_of_shells(capsys, number, code):
-    assert report(Interrupted(number)) == code
     assert capsys.readouterr().err == ""
 
 

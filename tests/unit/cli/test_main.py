@@ -1,10 +1,12 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from syscast.cli.failures import Interrupted
 from syscast.cli.main import COMMANDS, run
 
 SYSCAST = [sys.executable, "-m", "syscast"]
@@ -92,6 +94,19 @@ def test_a_command_imports_no_other_and_nothing_heavy():
         "syscast.cli.listen"
     }
     assert not loaded & (others | HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 130), (Interrupted(signal.SIGINT), 130), (Interrupted(15), 143)],
+)
+def test_a_signal_before_the_start_gives_the_codes_of_shells(monkeypatch, capsys, error, code):
+    def interrupted(*_):
+        raise error
+
+    monkeypatch.setattr("syscast.cli.scripts.jobs_of", interrupted)
+    assert run(["build", "probe.py"]) == code
+    assert capsys.readouterr().err == ""
 
 
 def test_a_reader_that_leaves_early_is_no_failure():
