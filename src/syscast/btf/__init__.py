@@ -1,1 +1,1 @@
-"""TODO docstring."""
+"""BTF, the kernel's type information: read, look up, lay out, render, encode, relocate."""

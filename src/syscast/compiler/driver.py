@@ -1,7 +1,8 @@
 """From probe requests to an object: lower, look in the cache, else run the passes and LLVM.
 
-The cache's key is the printed IR, so that whatever cannot change the object (comments, other
-functions of the file) does not cost a compilation, and whatever can does.
+The cache's key is the IR, spans included, since line info is part of the object. What cannot change
+the object (other functions of the file, the text behind a probe) does not cost a compilation, and
+whatever can does. LLVM's version is no part of it: an object stays right whichever made it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from syscast._version import __version__
 from syscast.btf.record import Record
+from syscast.diagnostics import CompileError
 from syscast.errors import FormatError
 from syscast.frontend.python import language
 from syscast.frontend.python.lower import lower_expressions, lower_probe
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscast.btf.lookup import Btf
+    from syscast.diagnostics import Diagnostic
     from syscast.events.event import Event
     from syscast.ir.program import Function, Program, ProgramContext
 
@@ -67,24 +70,35 @@ def lower(
         CompileError: A probe is outside the language.
     """
     unit = Unit()
+    findings: list[Diagnostic] = []
     for request in requests:
-        if isinstance(request.body, Expressions):
-            lower_expressions(
-                unit,
-                btf,
-                request.contexts,
-                request.probe,
-                fields=request.body.fields,
-                condition=request.body.condition,
-                outer=_scope(),
-            )
-        else:
-            assert isinstance(request.body, FunctionType)
-            lower_probe(unit, btf, read_function(request.body), request.contexts, request.probe)
+        try:
+            _lower_one(unit, btf, request)
+        except CompileError as error:
+            findings += error.diagnostics
+    findings = findings or unit.silent()
+    if findings:
+        raise CompileError(findings)
     for function in companions:
         unit.add(msgspec.structs.replace(function, id=unit.program_id()))
     name = requests[0].probe if requests else "syscast"
     return unit.program(name, arch), unit.classes
+
+
+def _lower_one(unit: Unit, btf: Btf, request: Request) -> None:
+    if isinstance(request.body, Expressions):
+        lower_expressions(
+            unit,
+            btf,
+            request.contexts,
+            request.probe,
+            fields=request.body.fields,
+            condition=request.body.condition,
+            outer=_scope(),
+        )
+    else:
+        assert isinstance(request.body, FunctionType)
+        lower_probe(unit, btf, read_function(request.body), request.contexts, request.probe)
 
 
 def _scope() -> FunctionSource:
@@ -147,7 +161,7 @@ def _compiler_stamp() -> str:
     """Changes whenever the compiler's own files do, as they do in a checkout."""
     root = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120  (pathlib costs a start 5 ms)
     stamps = []
-    for package in ("passes", "codegen", "ir", "spec"):
+    for package in ("passes", "codegen", "compiler", "btf", "ir", "spec"):
         with os.scandir(os.path.join(root, package)) as entries:  # noqa: PTH118
             stamps += [
                 f"{entry.name}:{entry.stat().st_mtime_ns}"

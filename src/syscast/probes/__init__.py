@@ -1,1 +1,1 @@
-"""TODO docstring."""
+"""Probe kinds: one file each; `registry` lists them and chooses."""

@@ -48,7 +48,7 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
         probe=program.probe,
         role=program.role,
         missed=_missed(part, program),
-        read=received,
+        read=received - waiting,  # what nobody has taken yet may still be taken
         delivered=received - waiting,
         gaps=missing,
         **counted,

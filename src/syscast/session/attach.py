@@ -123,6 +123,7 @@ def run_object(
             raise UsageError(
                 f"object '{os.fspath(file)}': read: {os.strerror(error.errno or 0).lower()}"
             ) from None
+    _check_rights(f"object '{name}'")
     spec = read_object(data, name)
     _check_machine(spec)
     if spec.meta is None:
@@ -138,6 +139,17 @@ def run_object(
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
     return _open([(spec, {})], filters or Filters(), command, ring_size)
+
+
+def _check_pid_namespace() -> None:
+    """The kernel side knows the process numbers of the first PID namespace only."""
+    from syscast.kernel import host  # noqa: PLC0415  (filters by process only)
+
+    if not host.in_first_pid_namespace():
+        raise UsageError(
+            "filter 'pid': set: this process is in a PID namespace, whose numbers the kernel's programs do not "
+            "see (run syscast on the host, or in a container with the host's PID namespace)"
+        )
 
 
 def _check_machine(spec: ObjectSpec) -> None:
@@ -177,6 +189,8 @@ def _open(
     ring_size: int | None,
 ) -> Session:
     """Load and attach; whatever fails, nothing stays behind."""
+    if command is not None or filters.pid is not None or filters.tid is not None:
+        _check_pid_namespace()
     with contextlib.ExitStack() as undo:
         started = _start(command)
         if started is not None:

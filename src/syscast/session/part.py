@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from struct import pack, unpack
@@ -138,6 +139,17 @@ class Part:
         if followed is None:
             return False
         return any(_alive(unpack("<I", key)[0]) for key in followed.keys())  # noqa: SIM118  (a map's method)
+
+    def end_followed(self) -> None:
+        """Send SIGTERM to every followed process that still lives."""
+        import signal  # noqa: PLC0415  (only with a command that outlives the session)
+
+        followed = self.loaded.maps.get(FOLLOWED_MAP)
+        for key in list(followed.keys()) if followed is not None else ():
+            pid = unpack("<I", key)[0]
+            if _alive(pid):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGTERM)
 
     # ------------------------------------------------------------ ending
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from syscast.btf import source
 from syscast.btf.record import Record
 from syscast.errors import UsageError
 from syscast.probes import registers, registry
@@ -116,4 +115,5 @@ def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
 
 def _identity(types: Btf) -> str:
     """Content key of a BTF, so that the cache never mixes type ids of two kernels."""
-    return f"{source.identity()}:{types.name}:{len(types)}"
+    base = types.base.key if types.base is not None else ""
+    return f"{base}:{types.name}:{types.key}"

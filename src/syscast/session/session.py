@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import weakref
+from _thread import RLock  # threading costs a start 2 ms
 from collections import Counter
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 _COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
 """How often the offset of wall clock to boot clock is looked at again."""
+_LEAVE_S = 2.0
+"""How long `close` waits for other threads to leave the poller after they were woken."""
 _DESCENDANTS_S = 0.05
 """How often descendants that outlive the command are looked for."""
 _MOST = 8 << 20
@@ -51,6 +56,8 @@ class Session:
         self._ending = False
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[Event] = []
+        self._waiting = RLock()
+        self._told: Callable[[], object] | None = None
         self._next_clock_check = 0.0
         self._final: Ledger | None = None
         for part in self._parts:
@@ -107,7 +114,10 @@ class Session:
                     self._ending = True
                     return False
                 left = _DESCENDANTS_S if left is None else min(left, _DESCENDANTS_S)
-            ready = self._poller.wait(left)
+            with self._waiting:
+                if self.ended:  # since the loop's own look
+                    break
+                ready = self._poller.wait(left)
             if _COMMAND in ready and self._command is not None:
                 self._command.poll()
                 self._poller.remove(self._command.pidfd)
@@ -167,17 +177,30 @@ class Session:
         import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
 
         loop = asyncio.get_running_loop()
+        last = False
         while not self._closed:
-            for event in self.read(0):
-                yield event
-            if self._ending:
+            batch = self._read(0.0, _MOST)
+            rest = iter(batch)
+            try:
+                for event in rest:
+                    yield event
+            finally:
+                self._pending = list(rest) + self._pending
+            if last or self._closed:
                 return
+            if self._ending:
+                last = True  # what came before the end is read once more
+                continue
             ready = loop.create_future()
-            loop.add_reader(self._poller.fileno(), _resolve, ready)
+            number = self._poller.fileno()
+            loop.add_reader(number, _resolve, ready)
+            # Closing the poller takes it out of the loop's own, unseen: so `stop` also says it here.
+            self._told = partial(loop.call_soon_threadsafe, _resolve, ready)
             try:
                 await asyncio.wait([ready], timeout=_DESCENDANTS_S if self._command else None)
             finally:
-                loop.remove_reader(self._poller.fileno())
+                self._told = None
+                loop.remove_reader(number)
 
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches: numpy structured arrays, no Python object for each event.
@@ -230,6 +253,9 @@ class Session:
         self._ending = True
         if os.getpid() == self._owner:  # a forked child would wake its parent
             self._poller.wake()
+            told = self._told
+            if told is not None:
+                told()
 
     @property
     def ended(self) -> bool:
@@ -265,17 +291,35 @@ class Session:
         """
         if self._closed:
             return
-        self._ending = True
-        if self._command is not None and os.getpid() == self._owner:
-            self._command.terminate()
-        self.detach()
-        self._final = self.stats()
+        self.stop()
+        with contextlib.ExitStack() as last:
+            if self._command is not None:
+                last.callback(self._command.close)
+            for part in self._parts:
+                last.callback(part.close)
+            last.callback(self._close_poller)
+            if self._command is not None and os.getpid() == self._owner:
+                self._end_command(self._command)
+            self.detach()
+            self._final = self.stats()
+
+    def _close_poller(self) -> None:
+        """Close what others may be waiting on, once they have left it."""
         self._closed = True
-        self._poller.close()
+        self.stop()
+        # This thread's own wait, where a signal handler closes the session, does not count.
+        left = self._waiting.acquire(timeout=_LEAVE_S)
+        try:
+            self._poller.close()
+        finally:
+            if left:
+                self._waiting.release()
+
+    def _end_command(self, command: StoppedCommand) -> None:
+        """End the command and what it started: nobody else knows of its descendants."""
         for part in self._parts:
-            part.close()
-        if self._command is not None:
-            self._command.close()
+            part.end_followed()
+        command.terminate()
 
     def let_go(self) -> None:
         """In a forked child: close its copies of the links, so that they end with the parent's."""

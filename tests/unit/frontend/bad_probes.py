@@ -291,3 +291,18 @@ def several_errors(sock, backlog):
     for i in range(3):
         pass
     return Listen(addr=c, port=now())
+
+
+def local_read_before_assignment(sock, backlog):
+    x = RATIO
+    RATIO = 3
+    return Small(value=x)
+
+
+def name_of_another_place(backlog, sock):
+    return Small(value=backlog)
+
+
+def constant_identity(sock, backlog):
+    if HUGE is HUGE:
+        return Small(value=1)

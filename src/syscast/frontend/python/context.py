@@ -77,6 +77,8 @@ class Lowering:
         assigned: Those that have a value on every path to here.
         wide: Variables (and joins) that some path gives a U64, so that all must.
         kept: Variables that live across a yield.
+        joins: How many values of several branches were met so far.
+        stored: Every name that the function assigns anywhere, and so a local throughout.
         lenient: A string that cannot be read is empty, and the event is sent (inferred fields).
         inferred: The schema of the event, where no class declares it.
         poisoned: Variables whose assignment was rejected; reading one is no new finding.
@@ -108,6 +110,8 @@ class Lowering:
         self.kept: frozenset[str] = frozenset()
         self.poisoned: set[str] = set()
         self.lenient = False
+        self.joins = 0
+        self.stored: frozenset[str] = frozenset()
         self.inferred: SchemaMeta | None = None
         self.diagnostics: list[Diagnostic] = []
 

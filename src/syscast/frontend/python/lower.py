@@ -132,19 +132,29 @@ def lower_probe(
         cut = _cut(source, contexts)
         start, resumes = body[:cut], _resumed_name(source.text, body[cut])
         body = body[cut + 1 :]
-        before = lambda low: run(low, start)  # noqa: E731
+
+        def before(low: Lowering) -> bool:
+            low.stored = frozenset(_stored(function.body))
+            return run(low, start)
+
     rest = body
+    stored = frozenset(_stored(function.body))
+
+    def lower_body(low: Lowering) -> bool:
+        low.stored = stored
+        return _send_inferred(low, probe, (), None) if _is_empty(rest) else run(low, rest)
+
     job = Job(
         probe,
         contexts,
         source.text,
         function,
         parameters,
-        lambda low: run(low, rest),
+        lower_body,
         source,
         before,
         resumes,
-        frozenset(_loaded(rest)),
+        None if _is_empty(rest) else frozenset(_loaded(rest)),
     )
     _lower(unit, btf, job)
 
@@ -206,6 +216,29 @@ def _resumed_name(text: SourceText, statement: ast.stmt) -> str:
             )
         ]
     )
+
+
+def _is_empty(statements: Sequence[ast.stmt]) -> bool:
+    """Whether a body is ``...``, behind a docstring perhaps: send what the parameters say."""
+    return (
+        bool(statements)
+        and all(
+            isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+            for each in statements
+        )
+        and isinstance(statements[-1], ast.Expr)
+        and isinstance(statements[-1].value, ast.Constant)
+        and statements[-1].value.value is ...
+    )
+
+
+def _stored(statements: Sequence[ast.stmt]) -> set[str]:
+    return {
+        node.id
+        for each in statements
+        for node in ast.walk(each)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _loaded(statements: Sequence[ast.stmt]) -> set[str]:

@@ -21,10 +21,10 @@ from syscast.frontend.python.values import (
     StrValue,
 )
 from syscast.ir.ops import (
-    Binary,
-    BinaryOp,
     Branch,
     ByteSwap,
+    Checked,
+    CheckedOp,
     Convert,
     CurrentComm,
     CurrentItem,
@@ -70,16 +70,22 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
         raise Rejected(None)
     if local is not None:
         if node.id not in low.assigned:
-            raise low.rejection(
-                node,
-                f"'{node.id}' may be unassigned here",
-                "give it a value on every path that leads here",
-            )
+            raise _unassigned(low, node)
         return read_local(low, node)
+    if node.id in low.stored:
+        raise _unassigned(low, node)
     found, value = low.outer.outer(node.id) if low.outer else (False, None)
     if found:
         return captured(low, node, value)
     raise low.rejection(node, f"no such name: '{node.id}'", _near_names(low, node.id))
+
+
+def _unassigned(low: Lowering, node: ast.Name) -> Rejected:
+    return low.rejection(
+        node,
+        f"'{node.id}' may be unassigned here",
+        "give it a value on every path that leads here",
+    )
 
 
 def read_local(low: Lowering, node: ast.Name) -> Lowered:
@@ -348,14 +354,9 @@ def _through(
         low.builder.start(inside)
     size = low.btf.size_of(element)
     delta = low.reg(I64)
+    site = low.site(node.slice, "OverflowError")
     low.add(
-        Binary(
-            delta,
-            BinaryOp.MUL,
-            _as_i64(low, node, index.value),
-            Const(size, I64),
-            span=low.span(node),
-        )
+        Checked(delta, CheckedOp.MUL, index.value, Const(size, I64), site, span=low.span(node))
     )
     address = low.reg(PtrType(space, element))
     low.add(Offset(address, pointer, delta, span=low.span(node)))
@@ -380,14 +381,6 @@ def dereference(
     loaded = low.reg(natural)
     low.add(ScalarLoad(loaded, address, site, span=low.span(node)))
     return from_natural(low, node, loaded, type_id, "")
-
-
-def _as_i64(low: Lowering, node: ast.AST, value: Value) -> Value:
-    if value.type == I64:
-        return value
-    result = low.reg(I64)
-    low.add(Convert(result, value, span=low.span(node)))
-    return result
 
 
 def _current(low: Lowering, node: ast.Attribute) -> Lowered:

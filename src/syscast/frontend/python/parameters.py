@@ -40,7 +40,11 @@ class Parameter(msgspec.Struct, frozen=True):
 def match_parameters(
     low: Lowering, function: ast.FunctionDef, contexts: tuple[ProgramContext, ...]
 ) -> list[Parameter]:
-    """Match a function's parameters to a target: by position, ``ret`` and ``duration`` by name."""
+    """Match a function's parameters to a target.
+
+    A function's and a tracepoint's arguments go by position, those behind a star by name; a system
+    call's go by name, and so do ``ret`` and ``duration``.
+    """
     spec = function.args
     for extra, what in ((spec.vararg, "*"), (spec.kwarg, "**")):
         if extra is not None:
@@ -51,11 +55,18 @@ def match_parameters(
     known = {argument.name: index for index, argument in enumerate(arguments)}
     matched: list[Parameter] = []
     position = 0
-    for arg in [*spec.posonlyargs, *spec.args]:
+    by_name = contexts[0].syscall >= 0
+    for arg in [*spec.posonlyargs, *([] if by_name else spec.args)]:
         special = _special(low, arg, known, contexts)
         if special is not None:
             matched.append(Parameter(arg.arg, special, arg, arg.annotation))
             continue
+        if known.get(arg.arg, position) != position:
+            raise low.rejection(
+                arg,
+                f"'{arg.arg}' is argument {known[arg.arg] + 1} of {low.context.target}, and this is place {position + 1}",
+                f"parameters go by position; to take it by name, write it behind a star: *, {arg.arg}",
+            )
         if position >= len(arguments):
             raise low.rejection(
                 arg,
@@ -64,7 +75,7 @@ def match_parameters(
             )
         matched.append(Parameter(arg.arg, position, arg, arg.annotation))
         position += 1
-    for arg in spec.kwonlyargs:
+    for arg in [*(spec.args if by_name else []), *spec.kwonlyargs]:
         special = _special(low, arg, known, contexts)
         if special is None:
             special = known.get(arg.arg)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.diagnostics import Diagnostic
+from syscast.ir.ops import Emit
 from syscast.ir.program import Function, Program
 from syscast.spec.meta import SchemaMeta, SiteMeta
 
@@ -68,6 +70,26 @@ class Unit:
     def add(self, function: Function) -> None:
         """Add a finished function."""
         self._functions.append(function)
+
+    def silent(self) -> list[Diagnostic]:
+        """A finding for each probe that has no way to send an event."""
+        sending = {
+            function.probe
+            for function in self._functions
+            if any(isinstance(op, Emit) for block in function.blocks for op in block.ops)
+        }
+        found: dict[str, Diagnostic] = {}
+        for function in self._functions:
+            if function.probe not in sending and function.span is not None:
+                text = self._sources.get(function.span.file, "").splitlines()
+                line = text[function.span.line - 1] if function.span.line <= len(text) else ""
+                found[function.probe] = Diagnostic(
+                    f"probe '{function.probe}' never sends an event",
+                    function.span,
+                    line,
+                    "return SomeEvent(...), emit() one, or write `...` as its body to send its arguments",
+                )
+        return list(found.values())
 
     def program(self, name: str, arch: str) -> Program:
         """Everything so far as one IR program."""
