@@ -15,19 +15,19 @@ class Backlog(sc.Event):
     value: sc.i32
 
 
-def good(sock, backlog):
+def good(sock, backlog):  # noqa: ARG001  (parameters go by position)
     return Backlog(value=backlog)
 
 
-def wrong(sock, backlog):
+def wrong(sock, backlog):  # noqa: ARG001  (parameters go by position)
     return Backlog(value=sock.nothing)
 
 
-def wrong_too(sock, backlog):
+def wrong_too(sock, backlog):  # noqa: ARG001  (parameters go by position)
     return Backlog(value=backlogg)  # noqa: F821
 
 
-def silent(sock, backlog):
+def silent(sock, backlog):  # noqa: ARG001  (parameters go by position)
     if backlog > 3:
         return
 
@@ -56,7 +56,7 @@ def test_a_probe_that_never_sends_is_refused():
         lowered(good, silent)
     (finding,) = caught.value.diagnostics
     assert finding.message == "probe 'silent' never sends an event"
-    assert finding.source == "def silent(sock, backlog):"
+    assert finding.source.startswith("def silent(sock, backlog):")
 
 
 def test_an_empty_body_sends_its_arguments():
