@@ -7,7 +7,6 @@ Documentation/bpf/standardization/instruction-set.rst (RFC 9669).
 
 from __future__ import annotations
 
-from syscast.asm.disassemble import disassemble, disassemble_one
 from syscast.asm.instruction import Instruction, decode, decode_one, encode
 
-__all__ = ["Instruction", "decode", "decode_one", "disassemble", "disassemble_one", "encode"]
+__all__ = ["Instruction", "decode", "decode_one", "encode"]

@@ -325,7 +325,8 @@ def _string(btf: Btf, offset: int) -> str:
 
 
 def _instruction(program: ProgramSpec, insn: int) -> str:
-    from syscast.asm import decode_one, disassemble_one  # noqa: PLC0415 - only when refused
+    from syscast.asm import decode_one  # noqa: PLC0415 - only when refused
+    from syscast.asm.disassemble import disassemble_one  # noqa: PLC0415
 
     try:
         return disassemble_one(decode_one(program.insns, insn * 8))

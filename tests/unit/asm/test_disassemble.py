@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syscast.asm import Instruction, build, disassemble, disassemble_one, encode
+from syscast.asm import Instruction, build, encode
+from syscast.asm.disassemble import disassemble, disassemble_one
 from syscast.asm import opcodes as op
 from syscast.errors import FormatError
 
