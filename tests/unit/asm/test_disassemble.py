@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syscast.asm import Instruction, build, encode
-from syscast.asm.disassemble import disassemble, disassemble_one
 from syscast.asm import opcodes as op
+from syscast.asm.disassemble import disassemble, disassemble_one
 from syscast.errors import FormatError
 
 
