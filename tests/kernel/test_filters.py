@@ -60,7 +60,7 @@ def tracepoint(*, skaddr, newstate):
     return Seen(token=sc.cast("struct sock", skaddr).sk_max_ack_backlog)
 
 
-def syscall(_fd, backlog):
+def syscall(backlog):
     return Seen(token=backlog)
 
 

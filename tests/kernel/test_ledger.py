@@ -46,7 +46,7 @@ class Seen(sc.Event):
 
 
 @sc.syscall("getpriority")
-def getpriority(_which, who):
+def getpriority(who):
     return Seen(token=who)
 
 
@@ -208,7 +208,7 @@ def kinds():
         ret = yield
         return Seen(token=backlog + ret)
 
-    def listen(_fd, backlog):
+    def listen(backlog):
         return Seen(token=backlog)
 
     def record(*, backlog):
@@ -331,7 +331,7 @@ def sites(stats):
 def python_says(probe, token):
     """What the function answers when plain Python runs it: an event, None, or exception and line."""
     try:
-        return probe(0, token)
+        return probe(token)
     except (ArithmeticError, ValueError) as error:
         lines = [
             line
@@ -343,7 +343,7 @@ def python_says(probe, token):
 
 def test_filtered_and_raised_are_counted_as_python_would():
     @sc.syscall("getpriority")
-    def picky(_which, who):
+    def picky(who):
         number = who - FIRST_TOKEN
         if number < 10:
             return None
@@ -380,7 +380,7 @@ def test_filtered_and_raised_are_counted_as_python_would():
 
 def test_reading_through_null_is_counted():
     @sc.syscall("getpriority")
-    def through_null(_which, who):
+    def through_null(who):
         if who == FIRST_TOKEN:
             return Seen(token=0)
         blocks = current.task.bio_list  # NULL outside of block I/O
@@ -426,7 +426,7 @@ def test_a_call_with_a_bad_pointer_is_an_event_all_the_same():
 
 def test_both_ends_of_a_call_may_raise():
     @sc.call("syscall:getpriority")
-    def both(_which, who):
+    def both(who):
         number = who - FIRST_TOKEN
         before = 100 // number  # before
         ret = yield
@@ -452,7 +452,7 @@ def test_both_ends_of_a_call_may_raise():
 
 def test_several_events_of_one_run_are_all_counted():
     @sc.syscall("getpriority")
-    def several(_which, who):
+    def several(who):
         number = who - FIRST_TOKEN
         if number > 0:
             sc.emit(Seen(token=0))

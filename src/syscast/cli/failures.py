@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -26,6 +27,12 @@ BUG = 70
 TRACEBACK = "SYSCAST_TRACEBACK"
 """Environment: show the traceback of every failure."""
 
+_SCARCE = {
+    errno.EMFILE: "allow more: ulimit -n",
+    errno.ENFILE: "the whole system's limit is reached: sysctl fs.file-max",
+    errno.ENOMEM: "free some memory, or raise the limit of this process",
+}
+"""What a machine may run out of at any call, and what helps."""
 _USERS = (CompileError, TargetError, UsageError, FormatError)
 
 
@@ -65,6 +72,9 @@ def _words(error: Exception) -> tuple[str, int]:
         return text, USAGE if isinstance(error, _USERS) else REFUSED
     if isinstance(error, InternalError):
         return text, BUG
+    if isinstance(error, OSError) and error.errno in _SCARCE:
+        cause = os.strerror(error.errno).lower()
+        return f"start: {cause} ({_SCARCE[error.errno]})", REFUSED
     hint = f"Please report it, with the traceback that {TRACEBACK}=1 shows."
     return f"bug in syscast: {type(error).__name__}: {text}\n{hint}", BUG
 

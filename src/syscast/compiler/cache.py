@@ -57,15 +57,17 @@ class Cache:
         try:
             if not _owned(os.stat(self.directory)):
                 return None
-            fd = os.open(
-                os.path.join(self.directory, key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(os.path.join(self.directory, key), flags)
+            try:
+                status = os.fstat(fd)
+                if not (stat.S_ISREG(status.st_mode) and _owned(status)):
+                    return None
+                data = os.read(fd, status.st_size)
+            finally:
+                os.close(fd)
         except OSError:
             return None
-        with os.fdopen(fd, "rb") as file:
-            if not _owned(os.fstat(file.fileno())):
-                return None
-            data = file.read()
         content = data[SIZE:]
         return content if data[:SIZE] == _hash(key, content) else None
 

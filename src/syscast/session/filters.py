@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from syscast.errors import NotSupportedError, UsageError
+from syscast.errors import UsageError
 from syscast.spec.meta import (
     FILTER_CGROUP,
     FILTER_COMM,
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 _COMM_SIZE = 16
 _U32_END = 1 << 32
-_FIRST_PID_NAMESPACE = "pid:[4026531836]"
-"""PROC_PID_INIT_INO of linux/proc_ns.h, a fixed number."""
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -68,12 +65,9 @@ class Filters(msgspec.Struct, frozen=True):
 
         Raises:
             UsageError: ``netns`` names no network namespace.
-            NotSupportedError: Process numbers here are not those of the kernel.
         """
         values: dict[str, int | bytes] = {}
         flags = 0
-        if self.pid is not None or self.tid is not None:
-            _check_pid_namespace()
         if self.follow:
             flags |= FILTER_FOLLOW
         elif self.pid is not None:
@@ -98,20 +92,6 @@ class Filters(msgspec.Struct, frozen=True):
 
 def _comm(name: str) -> bytes:
     return name.encode(errors="surrogateescape")
-
-
-def _check_pid_namespace() -> None:
-    """Filters hold numbers of the initial PID namespace against numbers of this process's own."""
-    try:
-        here = os.readlink("/proc/self/ns/pid")  # noqa: PTH115  (pathlib costs a start 5 ms)
-    except OSError:
-        return
-    if here != _FIRST_PID_NAMESPACE:
-        raise NotSupportedError(
-            "filter 'pid': set: syscast runs in a PID namespace of its own, where processes have "
-            "other numbers than in the kernel (run it outside; in a container: --pid=host)",
-            errno.ENOTSUP,
-        )
 
 
 def netns_inode(where: int | str) -> int:

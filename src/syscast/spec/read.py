@@ -268,5 +268,5 @@ class _Reader:
             return None
         try:
             return msgspec.msgpack.decode(raw, type=ObjectMeta)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{self._subject}: read: section .syscast: {error}") from None

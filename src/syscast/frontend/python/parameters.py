@@ -22,6 +22,10 @@ RETURN = -1
 DURATION = -2
 
 
+_NO_POINTERS = frozenset({"int", "bool", "float", "bytes"})
+_NO_NUMBERS = frozenset({"str", "float", "bytes"})
+
+
 class Parameter(msgspec.Struct, frozen=True):
     """One parameter of a probe.
 
@@ -140,6 +144,7 @@ def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowere
         pointer = low.reg(PtrType(space, pointee, source.trusted))
         low.add(Argument(pointer, parameter.index, span=low.span(node)))
         return _annotated(low, parameter, PtrValue(pointer, pointee, space, text=source.string))
+    _check_number(low, parameter)
     natural = IntType(source.size * 8, signed=source.signed)
     value = low.reg(natural)
     low.add(Argument(value, parameter.index, span=low.span(node)))
@@ -152,11 +157,31 @@ def _is_struct(low: Lowering, type_id: int) -> bool:
     return bool(type_id) and isinstance(low.btf.type(low.btf.resolve(type_id)), Struct)
 
 
+def _check_number(low: Lowering, parameter: Parameter) -> None:
+    """Refuse an annotation that says that a number is something else."""
+    name = _annotation_name(low, parameter.annotation)
+    if parameter.annotation is not None and (
+        name in _NO_NUMBERS or (name and low.btf.find(name, Struct) is not None)
+    ):
+        raise low.rejection(
+            parameter.annotation,
+            f"argument '{parameter.name}' of {low.context.target} is an integer, not {name}",
+            "annotate it as int, or not at all",
+        )
+
+
 def _annotated(low: Lowering, parameter: Parameter, value: PtrValue) -> PtrValue:
     """Hold an annotation such as ``sock: socket`` against the pointer's type."""
     name = _annotation_name(low, parameter.annotation)
     if not name:
         return value
+    if name in _NO_POINTERS or (name == "str" and not value.text):
+        assert parameter.annotation is not None
+        raise low.rejection(
+            parameter.annotation,
+            f"argument '{parameter.name}' of {low.context.target} is {low.describe(value)}, not {name}",
+            "leave the annotation out; user_str() and kernel_str() read strings",
+        )
     pointee = low.btf.type(low.btf.resolve(value.pointee)) if value.pointee else None
     if isinstance(pointee, Struct) and pointee.name == name:
         return value
@@ -181,4 +206,6 @@ def _annotation_name(low: Lowering, annotation: ast.expr | None) -> str:
     found, value = low.outer.outer(annotation.id) if low.outer else (False, None)
     if found and isinstance(value, str):
         return str(value)
+    if isinstance(value, type) and value.__module__ == "builtins":
+        return value.__name__
     return "" if found else annotation.id
