@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.ir.program import Program
 
-_RING_BYTES = 1 << 20
+_RING_BYTES = 4 << 20
 TASKS = 16384
 """Entries of the maps that are keyed by task."""
 
