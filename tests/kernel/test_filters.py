@@ -44,20 +44,10 @@ def fentry(_sock, backlog):
     return Seen(token=backlog)
 
 
-def kretprobe(ret):
-    return Seen(token=ret)
-
-
 def raw_tracepoint(sk, _old, state):
     if state != TCP_LISTEN:
         return None
     return Seen(token=sk.sk_max_ack_backlog)
-
-
-def tracepoint(*, skaddr, newstate):
-    if newstate != TCP_LISTEN:
-        return None
-    return Seen(token=sc.cast("struct sock", skaddr).sk_max_ack_backlog)
 
 
 def syscall(backlog):

@@ -245,6 +245,23 @@ def test_closing_ends_the_command_and_whoever_ignores_that():
     assert session.command.poll() == -signal.SIGKILL
 
 
+def test_closing_ends_what_the_command_started():
+    """Also what has left it: nobody else knows of them."""
+    script = "(setsid sleep 600 & ) ; exec sleep 600"
+    session = sc.attach(*PROBES, command=["/bin/sh", "-c", script])
+    started = set()
+    for event in session.events(timeout=100):
+        if isinstance(event, Became) and event.path.endswith("/sleep"):
+            started.add(event.pid)
+        if len(started) == 2:
+            break
+    assert len(started) == 2
+    assert session.command.pid in started
+    session.close()
+    assert session.command.poll() == -signal.SIGTERM
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 20)
+
+
 def test_other_filters_apply_to_the_family_too():
     """All filters that are given must hold."""
     with sc.attach(

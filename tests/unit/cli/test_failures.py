@@ -1,3 +1,4 @@
+import errno
 import os
 
 import click
@@ -35,6 +36,12 @@ from syscast.sinks.sink import SinkClosed, SinkError
         (VerifierError("program 'p': load: refused"), 1, "refused"),
         (SinkError("sink 'jsonl': write: no space"), 1, "no space"),
         (InternalError("broken", "the IR"), 70, "this is a bug in syscast"),
+        (
+            OSError(errno.EMFILE, "Too many open files", "/sys/x"),
+            1,
+            "start: too many open files (allow more: ulimit -n)",
+        ),
+        (OSError(errno.EIO, "I/O error"), 70, "bug in syscast: OSError: [Errno 5] I/O error"),
         (ZeroDivisionError("by zero"), 70, "bug in syscast: ZeroDivisionError: by zero"),
         (click.UsageError("No such option: --x."), 2, "syscast: no such option: --x\n"),
         (click.ClickException("Bad."), 1, "bad"),

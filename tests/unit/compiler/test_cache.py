@@ -45,6 +45,17 @@ def test_a_damaged_entry_is_none_and_can_be_replaced(cache, damage):
     assert cache.get("k") == b"object"
 
 
+def test_an_entry_that_is_no_file_is_none(cache):
+    cache.put("k", b"object")
+    entry(cache).unlink()
+    entry(cache).mkdir()
+    assert cache.get("k") is None
+    cache.put("k", b"object")  # cannot replace it, and says nothing
+    entry(cache).rmdir()
+    os.mkfifo(entry(cache))
+    assert cache.get("k") is None
+
+
 def test_an_entry_under_another_name_is_none(cache):
     cache.put("k", b"object")
     entry(cache).rename(entry(cache, "j"))

@@ -306,3 +306,15 @@ def name_of_another_place(backlog, sock):
 def constant_identity(sock, backlog):
     if HUGE is HUGE:
         return Small(value=1)
+
+
+def text_annotation_of_number(sock, backlog: str):
+    return Small(value=1)
+
+
+def struct_annotation_of_number(sock, backlog: file):
+    return Small(value=1)
+
+
+def number_annotation_of_pointer(sock: int, backlog):
+    return Small(value=backlog)
