@@ -145,8 +145,10 @@ class _Limits:
         if self._left is None:
             while not self.over:
                 batch = session.read(self.timeout)
-                if not batch and session.ended:
-                    return
+                if session.ended:
+                    if not batch:
+                        return
+                    session.detach()  # what a flood goes on to send would have no end
                 yield _chosen(batch, self._accept)
             return
         # One by one, so that the ledger counts no event as delivered that nobody saw.
