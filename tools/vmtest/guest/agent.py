@@ -172,6 +172,9 @@ class Agent:
 
 def main() -> None:
     """Serve until the VM ends."""
+    # A shell starts its background processes with these ignored, and every command would inherit that.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     Path("/run/test-events").symlink_to(find_port("syscast.events"))
     port = open_port("syscast.agent")
     start_heartbeat()
