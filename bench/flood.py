@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np  # noqa: F401 - else the first batch waits for it
 import peers
 import surroundings
 from surroundings import median

@@ -34,6 +34,9 @@ _LEAVE_S = 2.0
 """How long `close` waits for other threads to leave the poller after they were woken."""
 _DESCENDANTS_S = 0.05
 """How often descendants that outlive the command are looked for."""
+_GATHER_S = 0.001
+"""Pause of a reader of batches that is faster than its probes: rounds of a few records each would
+take all of a CPU, and every one makes the kernel interrupt the probe to say that there is more."""
 _MOST = 8 << 20
 """Bytes taken from one ring before the others have their turn."""
 
@@ -231,6 +234,7 @@ class Session:
         while not self._closed:
             self._refresh_clock()
             idle = True
+            before = sum(part.taken for part in self._parts)
             for part in self._parts:
                 found = None if part.reader.closed else take(part)
                 if found is not None:
@@ -240,6 +244,8 @@ class Session:
                 return
             if idle:
                 last = not self._wait(deadline)
+            elif sum(part.taken for part in self._parts) - before < PIECE // 2:
+                time.sleep(_GATHER_S)
 
     def run(self, callback: Callable[[Event], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the session ends, `stop` is called or time is over."""
