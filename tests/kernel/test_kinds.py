@@ -26,7 +26,7 @@ from argument_reader import attached, context_of
 from syscast import features
 from syscast.btf import source
 from syscast.btf.types import Func
-from syscast.errors import TargetError, VerifierError
+from syscast.errors import NotSupportedError, TargetError
 from syscast.ir.program import ArgFrom
 from syscast.kernel import tracefs
 from syscast.kernel.descriptors import Fd
@@ -165,17 +165,16 @@ def test_fexit_pointers_that_the_verifier_refuses():
 
 def test_fentry_struct_by_value():
     needs("fentry")
-    context = context_of("fentry:tcp_setsockopt")
     value = ctypes.c_int(78)
     try:
-        with socket.socket() as sock, attached(context) as seen:
+        with socket.socket() as sock, attached(context_of("fentry:tcp_setsockopt")) as seen:
             done = ctypes.CDLL(None).setsockopt(
                 sock.fileno(), socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ctypes.byref(value), 4
             )
             assert (done, seen.count, seen["optlen"]) == (0, 1, 4)
             assert seen["optname"] == socket.TCP_KEEPIDLE
             assert seen.raw("optval")[:8] == ctypes.addressof(value).to_bytes(8, "little")
-    except VerifierError as error:
+    except NotSupportedError as error:
         # Trampolines pass no structs before Linux kernel commit 720e6a435194 ("bpf: Allow struct
         # argument in trampoline based programs") (in v6.1); the kernel's words are passed on.
         words = str(error)

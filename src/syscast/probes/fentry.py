@@ -105,7 +105,7 @@ class _Tracing:
         except PermissionDeniedError:
             return None
         except KernelError as error:
-            return str(error)
+            return str(error).partition("\n")[0]
         return None
 
     def _try(self, context: ProgramContext) -> None:
