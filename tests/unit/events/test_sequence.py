@@ -67,6 +67,20 @@ def test_columns_give_what_single_records_give(batches):
     assert columns.disorder == single.disorder
 
 
+RUNS = st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=12), max_size=4)
+
+
+@given(RUNS, st.booleans())
+def test_a_run_of_one_program_gives_what_single_records_give(runs, rising):
+    single, whole = SequenceTracker(), SequenceTracker()
+    for numbers in runs:
+        numbers = sorted(set(numbers)) if rising else numbers
+        single.observe(record(number, program=3, cpu=1) for number in numbers)
+        whole.observe_run(1 | 3 << 16 | 1 << 32, numbers)
+    assert (whole.gaps(3), whole.received(3)) == (single.gaps(3), single.received(3))
+    assert whole.disorder == single.disorder
+
+
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 5))
 def test_gaps_equal_drops(kept, batch):
     """The second witness: what a full ring drops is what the numbers lack."""
