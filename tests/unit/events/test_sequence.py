@@ -73,8 +73,8 @@ RUNS = st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=12), max_size=
 @given(RUNS, st.booleans())
 def test_a_run_of_one_program_gives_what_single_records_give(runs, rising):
     single, whole = SequenceTracker(), SequenceTracker()
-    for numbers in runs:
-        numbers = sorted(set(numbers)) if rising else numbers
+    for drawn in runs:
+        numbers = sorted(set(drawn)) if rising else drawn
         single.observe(record(number, program=3, cpu=1) for number in numbers)
         whole.observe_run(1 | 3 << 16 | 1 << 32, numbers)
     assert (whole.gaps(3), whole.received(3)) == (single.gaps(3), single.received(3))
