@@ -142,6 +142,10 @@ class Decoder:
         """Decode a block of whole ring records with their ring headers."""
         return make_events(self.block_tuples(block), self.classes, self._origin)
 
+    def views(self, tuples: list[RawRecord]) -> list[Event]:
+        """Make events of unpacked records."""
+        return make_events(tuples, self.classes, self._origin)
+
     def block_tuples(self, block: Buffer) -> list[RawRecord]:
         """Unpack a block of whole ring records with their ring headers; see `tuples`."""
         schema_id = self.uniform(block)

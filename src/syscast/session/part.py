@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from operator import itemgetter
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from syscast.spec.meta import ObjectMeta
     from syscast.spec.objectspec import ObjectSpec
 
+_TIME = itemgetter(0)
 _BLOCK = 1 << 18
 """Bytes taken from a ring at once when each record becomes an object."""
 PIECE = 1 << 16
@@ -111,12 +113,17 @@ class Part:
     # ------------------------------------------------------------ reading
 
     def events(self, most: int) -> list[Event]:
-        """Take what is in the ring, at most so many bytes, as objects."""
-        found: list[Event] = []
+        """Take what is in the ring, at most so many bytes, as objects in the order of time.
+
+        The ring has them in the order in which their space was reserved, which on two CPUs at
+        once may be another.
+        """
+        found: list[RawRecord] = []
         end = self.taken + most
         while self.taken < end and (data := self._take(min(most, _BLOCK))):
-            found += self.decoder.block_events(data)
-        return found
+            found += self.decoder.block_tuples(data)
+        found.sort(key=_TIME)
+        return self.decoder.views(found)
 
     def tuples(self) -> list[RawRecord] | None:
         """Take a piece of what is in the ring, as tuples; None if there is nothing."""
