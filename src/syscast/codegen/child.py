@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 TIMEOUT = 60.0
-"""Seconds for one compile, and for the child to start."""
+"""Seconds for the child to start and to compile a small module."""
+_SMALL = 300_000
+"""Bytes of LLVM IR; larger modules have more time, since an emulated machine may be that slow."""
 
 _START = (
     "import sys; sys.path.append(sys.argv[1]);"
@@ -85,7 +87,7 @@ class Child:
             NotSupportedError: llvmlite is installed, and cannot be imported.
         """
         request = f"{cpu}\n{text}".encode()
-        watchdog = threading.Timer(TIMEOUT, self._kill)
+        watchdog = threading.Timer(TIMEOUT * (1 + len(request) / _SMALL), self._kill)
         watchdog.start()
         try:
             _write_all(self._stdin, len(request).to_bytes(4, "little") + request)
