@@ -154,7 +154,9 @@ def run(rounds: int) -> None:
             for made in jobs.values():
                 for each in made:
                     each.measure()
-    floor = Tracer("python itself", [sys.executable, "-c", "print(1, flush=True); import time; time.sleep(9)"])
+    floor = Tracer(
+        "python itself", [sys.executable, "-c", "print(1, flush=True); import time; time.sleep(9)"]
+    )
     for _ in range(rounds):
         floor.measure()
     print(f"\n{surroundings.machine()}; medians of {rounds}")
