@@ -249,9 +249,10 @@ def test_output_goes_to_the_file(syscast, tmp_path):
     )
     assert done.stdout == "own\n"
     assert [json.loads(line)["which"] for line in target.read_text().splitlines()] == [0, 0]
-    done = syscast(*TRACE, "-o", "/nonexistent/file", "--", "true")
+    missing = str(tmp_path / "none" / "file")
+    done = syscast(*TRACE, "-o", missing, "--", "true")
     assert done.returncode == 2
-    assert "output '/nonexistent/file': open: no such file" in done.stderr
+    assert f"output '{missing}': open: no such file" in done.stderr
 
 
 @pytest.mark.parametrize(
