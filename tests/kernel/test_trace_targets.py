@@ -48,6 +48,7 @@ CLONE_NEWUTS = 0x04000000
 PR_SET_NAME = 15
 IPC_PRIVATE, IPC_RMID = 0, 0
 DEFAULT_PRIO = 120
+MODULE_STATE_COMING = 1
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -191,7 +192,7 @@ FILES = (
         length=3 * PAGE,
     ),
     row(
-        "vfs_getattr",
+        "security_inode_getattr",
         "path.dentry.d_inode.i_ino as inode",
         "path.dentry.d_inode.i_uid.val as uid",
         "path.dentry.d_sb.s_dev as device",
@@ -855,7 +856,7 @@ def forked(work):
     if pid == 0:
         with contextlib.suppress(BaseException):
             work()
-        os._exit(42)
+        os._exit(0)
     os.waitpid(pid, 0)
     return pid
 
@@ -865,6 +866,7 @@ def use_processes(facts):
     facts.child = forked(lambda: os.execv("/usr/bin/true", ["true", "once"]))
     forked(lambda: (os.setgroups([]), os.setuid(4321)))
     facts.unsharing = forked(lambda: libc.unshare(CLONE_NEWUTS))
+    forked(lambda: os._exit(42))
     os.setpriority(os.PRIO_PROCESS, 0, 1)
     cpus = os.sched_getaffinity(0)
     facts.cpus = sum(1 << cpu for cpu in cpus)
@@ -961,7 +963,7 @@ LOADING = (
         "current.ppid as parent",
         condition='mod.name == "dummy"',
         name="dummy",
-        state="MODULE_STATE_COMING",
+        state=MODULE_STATE_COMING,
         parent=os.getpid(),
     ),
     row(

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vmtest import monitor, session
+from vmtest import monitor, precompile, session
 from vmtest.host import HarnessError
 from vmtest.machine import Invocation, Machine, MachineDied
 from vmtest.results import Outcome, Progress
@@ -100,6 +100,8 @@ class KernelRun:
         """Run to the end; whatever happens becomes part of the report."""
         began = time.monotonic()
         self._deadline = began + self.limits.kernel
+        if self.options.seeded:
+            precompile.fill(self.kernel, session.guest_cache(self.kernel))
         try:
             while self.report.machines < MAX_MACHINES and not self._one_machine():
                 pass

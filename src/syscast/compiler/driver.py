@@ -163,9 +163,11 @@ def _compiler_stamp() -> str:
     stamps = []
     for package in ("passes", "codegen", "compiler", "btf", "ir", "spec"):
         with os.scandir(os.path.join(root, package)) as entries:  # noqa: PTH118
-            stamps += [
-                f"{entry.name}:{entry.stat().st_mtime_ns}"
-                for entry in entries
-                if entry.name.endswith(".py")
-            ]
+            stamps += [_stamp(entry) for entry in entries if entry.name.endswith(".py")]
     return ",".join(sorted(stamps))
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    """Name, size and whole seconds: archives, which carry checkouts to other machines, keep no more."""
+    status = entry.stat()
+    return f"{entry.name}:{status.st_size}:{int(status.st_mtime)}"

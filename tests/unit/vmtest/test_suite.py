@@ -68,6 +68,7 @@ def run(monkeypatch, tmp_path):
 
         monkeypatch.setattr(suite.session, "booted", booted)
         monkeypatch.setattr(suite.session, "keep_cache", lambda *_: None)
+        monkeypatch.setattr(suite.precompile, "fill", lambda *_: None)
         kernel = Kernel("6.1", "6.1.0", tmp_path / "vmlinux", None, None)
         options = suite.session.Options(tmp_path / "image")
         return suite.KernelRun(
