@@ -8,6 +8,7 @@ only unused.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -60,11 +61,11 @@ def main(vmlinux: str, cache: str) -> None:
         os.environ["XDG_CACHE_HOME"] = work
         _pretend(Path(vmlinux), directory)
         sys.path.insert(0, str(PROJECT / "tests" / "kernel"))
-        import test_syscalls  # noqa: PLC0415  (once the guest's BTF stands for this machine's)
-
+        # Once the guest's BTF stands for this machine's.
+        tests = importlib.import_module("test_syscalls")
         from syscast.session.plan import plan  # noqa: PLC0415
 
-        for jobs in test_syscalls.portions():
+        for jobs in tests.portions():
             plan(jobs)
         for index in (own / "btf").iterdir():
             shutil.copy2(index, Path(cache) / "btf")
