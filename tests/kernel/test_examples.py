@@ -705,6 +705,8 @@ def test_every_example_is_here():
     """No example without a test, and the twenty that are promised."""
     assert sorted(each.stem for each in EXAMPLES.glob("*.py")) == sorted(c.name for c in CASES)
     assert len(CASES) == 20
+    page = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")
+    assert [each.name for each in CASES if f"(../examples/{each.name}.py)" not in page] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
