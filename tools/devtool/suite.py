@@ -22,7 +22,7 @@ VM_SECONDS = 1980  # with checks and native tests before it, all ends within 45 
 
 # One submission's part of the matrix: all kernel tests on all four kernels take more than the
 # 45 minutes that CI has on two processors under emulation. `./dev vm` runs everything.
-SUBMISSION_KERNELS = ("6.1", "newest")
+SUBMISSION_KERNELS = ("5.10", "6.1")
 SUBMISSION_TESTS = tuple(
     f"tests/kernel/test_{name}.py"
     for name in (
