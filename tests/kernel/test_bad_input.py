@@ -134,6 +134,8 @@ def test_functions_that_exist_only_as_copies(capfd):
 @only_in_vm
 def test_functions_that_forbid_tracing(capfd):
     """noinstr code runs where nothing may be traced, on all of these kernels."""
+    if not features.supported("kprobe"):
+        pytest.skip(features.probe("kprobe").reason)
     err = complaint(["trace", "kprobe:exc_page_fault", "--pid", str(ME)], capfd, 2)
     assert re.search(r"notrace|forbids probes|without tracing", err), err
 
@@ -141,11 +143,10 @@ def test_functions_that_forbid_tracing(capfd):
 @only_in_vm
 def test_functions_of_modules_that_are_not_loaded(capfd):
     assert not Path("/sys/module/nf_nat").exists()
-    for target in ("nf_nat_setup_info", "nf_nat:nf_nat_setup_info"):
-        err = complaint(["trace", target, "--pid", str(ME)], capfd, 2)
-        assert "nf_nat" in err
-        assert "not loaded" in err
-        assert "modprobe" in err
+    err = complaint(["trace", "nf_nat_setup_info", "--pid", str(ME)], capfd, 2)
+    assert "nf_nat, which is not loaded (modprobe nf_nat)" in err
+    err = complaint(["trace", "nf_nat:nf_nat_setup_info", "--pid", str(ME)], capfd, 2)
+    assert "module 'nf_nat': read BTF: it is not loaded" in err
 
 
 @only_in_vm
@@ -465,7 +466,7 @@ def test_two_capabilities_suffice(user_cache):
             return found, session.describe(), session.stats().problems()
 
     found, attached, problems = as_user(act, [CAP_BPF, CAP_PERFMON], user_cache)
-    assert found == {"listen": 77, "inet_sock_set_state": 77, "inet_listen": 77}, attached
+    assert found == {probe.name: 77 for probe in probes}, attached
     assert len(attached) >= len(probes)
     assert problems == []
 

@@ -42,6 +42,8 @@ SOURCES = {
 }
 """Features that are switched off, and how the probe is attached then."""
 
+ATTACHED = re.compile(r"^syscast: \S+ on \w+$", re.MULTILINE)
+"""A line of ``-v``; a source that was passed over is told of in other words."""
 WITNESS = """
 kprobe:inet_listen, kprobe:mptcp_listen { @sock[tid] = arg0; }
 kretprobe:inet_listen, kretprobe:mptcp_listen /@sock[tid]/ {
@@ -76,7 +78,7 @@ class Watcher:
     def attached(self):
         """Whether it has said how it is attached."""
         assert self.process.poll() is None, self.error.read_text()
-        return " on " in self.error.read_text()
+        return ATTACHED.search(self.error.read_text()) is not None
 
     def rows(self):
         """What it has reported so far."""

@@ -246,7 +246,13 @@ def test_an_object_of_clang_on_the_command_line(tmp_path):
         "run", "--json", "--count", "3", "-o", tmp_path / "events", OBJECTS / "sample.bpf.o"
     )
     assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "events").read_text().splitlines()) == 3
+    rows = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert len(rows) == 3
+    for row in rows:
+        assert row["event"] == "event"
+        assert row["pid"] > 0
+        assert row["comm"]
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
 
 
 def test_objects_of_others_cannot_filter():

@@ -52,8 +52,7 @@ def missing(name: str, types: Btf) -> TargetError:
         text = "the kernel has it, but not in its BTF, so its arguments are not known"
         near = types.near(name, Func)
     else:
-        text = "this kernel has no such function" if found.kind == "missing" else found.text
-        near = list(found.near)
+        text, near = found.text, list(found.near)
     return TargetError(f"function '{name}': look up: {text}", (near + _syscalls(name))[:_NEAR])
 
 
