@@ -21,7 +21,7 @@ class Open(sc.Event):
 
 
 @sc.call
-def do_sys_openat2(_dfd: int, path: str, how: open_how) -> Generator[None, int, Open]:
+def do_sys_openat2(_dfd: int, path: object, how: open_how) -> Generator[None, int, Open]:
     flags = how.flags
     ret = yield
     return Open(

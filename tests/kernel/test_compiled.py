@@ -415,7 +415,9 @@ def test_the_verifier_accepts_reads_along_typed_pointers(kernel, kind):
             try:
                 load(spec).close()
             except VerifierError as error:
-                refused.append(f"{name}: {error}")
+                # BTF also has functions that no longer have an address.
+                if "cannot be found" not in str(error):
+                    refused.append(f"{name}: {error}")
             except SyscastError:
                 pass  # a function that cannot be traced here
     assert not refused, "\n".join(refused)

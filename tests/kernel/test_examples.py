@@ -571,8 +571,8 @@ def do_map(module):
 def map_counterparts(module):
     Map = module.Map  # noqa: N806  (a class)
 
-    def call(_address, length, prot, flags, ret):
-        return Map(name="", length=length, prot=prot, flags=flags, address=ret)
+    def call(len, prot, flags, ret):  # noqa: A002  (the kernel's name of it)
+        return Map(name="", length=len, prot=prot, flags=flags, address=ret)
 
     return [Counterpart("syscall:mmap", call, frozenset({"name"}), role="call")]
 
