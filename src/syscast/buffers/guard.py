@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from syscast.errors import UsageError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class Guarded:
+class Guarded(ABC):
     """Base of the readers: waiting, waking, closing, and who may do it.
 
     The lock is held while the ring's memory is in use, so that a close from another thread comes
@@ -88,8 +89,9 @@ class Guarded:
         else:
             self.poller.close()
 
+    @abstractmethod
     def _release(self) -> None:
-        raise NotImplementedError
+        """Give back what the reader holds."""
 
     def _check(self, act: str) -> None:
         self._check_owner(act)

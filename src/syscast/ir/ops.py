@@ -15,7 +15,7 @@ from enum import Enum
 import msgspec
 
 from syscast.diagnostics import Span
-from syscast.ir.types import PtrType, Reg, Slot, Space, Value
+from syscast.ir.types import Reg, Slot, Value
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
@@ -507,8 +507,3 @@ class Suspend(Op, frozen=True):
 
 
 TERMINATORS = (Jump, Branch, Return, Finish, Raise, Suspend)
-
-
-def stack_ptr() -> PtrType:
-    """Type of a slot's address."""
-    return PtrType(Space.STACK)

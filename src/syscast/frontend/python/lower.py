@@ -241,10 +241,8 @@ def _stored(statements: Sequence[ast.stmt]) -> set[str]:
     }
 
 
-def _loaded(statements: Sequence[ast.stmt]) -> set[str]:
-    return {
-        node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)
-    }
+def _loaded(parts: Sequence[ast.AST]) -> set[str]:
+    return {node.id for each in parts for node in ast.walk(each) if isinstance(node, ast.Name)}
 
 
 def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
@@ -288,11 +286,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
         return [each for each in found if wanted is None or each.name in wanted]
 
     expressions = [each for _, each, _ in fields] + ([condition[0]] if condition else [])
-    wanted = (
-        {node.id for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)}
-        if fields
-        else None
-    )
+    wanted = _loaded(expressions) if fields else None
 
     def body(low: Lowering) -> bool:
         return _send_inferred(low, probe, fields, condition)
