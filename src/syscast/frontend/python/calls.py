@@ -15,6 +15,7 @@ from syscast.frontend.python.values import (
     BoolValue,
     IntValue,
     Lowered,
+    MethodValue,
     PlaceValue,
     PtrValue,
     PyValue,
@@ -24,7 +25,7 @@ from syscast.ir.ops import Binary, Branch, Convert, ExactCompare, Now, Predicate
 from syscast.ir.types import BOOL, U64, Const, PtrType, Space, Value
 
 if TYPE_CHECKING:
-    from syscast.frontend.python.context import CallHandler, Lowering
+    from syscast.frontend.python.context import CallHandler, Lowering, MethodHandler
 
 MAX_STR = 4096
 """PATH_MAX, and what the per-CPU scratch room is planned for."""
@@ -42,6 +43,10 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
     """``f(...)``."""
     assert isinstance(node, ast.Call)
     function = low.expr(node.func)
+    if isinstance(function, MethodValue):
+        method = low.method(function.receiver, function.name)
+        assert method is not None
+        return method(low, node, function.receiver)
     if isinstance(function, PyValue):
         value = function.value
         handler = low.calls.get(id(value))
@@ -228,3 +233,6 @@ CALLS: dict[int, CallHandler] = {
     id(min): _extreme(Predicate.SLT),
     id(max): _extreme(Predicate.SGT),
 }
+
+METHODS: dict[tuple[type, str], MethodHandler] = {}
+"""Methods by the class of what they are called on: of lowered values, or of captured objects."""

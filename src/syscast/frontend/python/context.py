@@ -15,9 +15,11 @@ from syscast.frontend.python.values import (
     BoolValue,
     IntValue,
     Lowered,
+    MethodValue,
     PtrValue,
     PyValue,
     StrValue,
+    TupleValue,
     boolean,
     constant,
 )
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Lowering", ast.expr], Lowered]
 CallHandler = Callable[["Lowering", ast.Call], Lowered]
+MethodHandler = Callable[["Lowering", ast.Call, Lowered], Lowered]
+"""A call of a method; the last argument is what it is called on."""
 
 
 class Rejected(Exception):  # noqa: N818  (control flow inside the front end, never shown)
@@ -95,6 +99,7 @@ class Lowering:
         outer: FunctionSource | None,
         handlers: Mapping[type[ast.expr], Handler],
         calls: Mapping[int, CallHandler],
+        methods: Mapping[tuple[type, str], MethodHandler],
     ) -> None:
         self.unit = unit
         self.btf = btf
@@ -104,6 +109,7 @@ class Lowering:
         self.outer = outer
         self.handlers = handlers
         self.calls = calls
+        self.methods = methods
         self.locals: dict[str, Local] = {}
         self.assigned: set[str] = set()
         self.wide: set[str] = set()
@@ -149,6 +155,15 @@ class Lowering:
                 node, _OUTSIDE.get(name, f"{name} is not part of the probe language")
             )
         return handler(self, node)
+
+    def method(self, receiver: Lowered, name: str) -> MethodHandler | None:
+        """How to lower a method of a value (by its class here) or of a captured object (by its own)."""
+        owner = type(receiver.value) if isinstance(receiver, PyValue) else type(receiver)
+        for each in owner.__mro__:
+            handler = self.methods.get((each, name))
+            if handler is not None:
+                return handler
+        return None
 
     def branch(self, node: ast.AST, cond: Value, then: str, other: str) -> None:
         """End the block with a branch."""
@@ -257,12 +272,11 @@ class Lowering:
         """What a value is, for messages."""
         from syscast.btf.render import type_name  # noqa: PLC0415  (only messages need it)
 
-        if isinstance(value, IntValue):
-            return "an integer"
-        if isinstance(value, BoolValue):
-            return "a bool"
-        if isinstance(value, StrValue):
-            return "a string"
+        plain = _PLAIN.get(type(value))
+        if plain is not None:
+            return plain
+        if isinstance(value, MethodValue):
+            return f"the method {value.name}"
         if isinstance(value, PtrValue):
             place = "user" if value.space is Space.USER else "kernel"
             return f"a {place} pointer to {type_name(self.btf, value.pointee) if value.pointee else 'void'}"
@@ -277,6 +291,13 @@ class Lowering:
         return f"a {type_name(self.btf, type_id)}" if type_id else "an event"
 
 
+_PLAIN: Mapping[type, str] = {
+    IntValue: "an integer",
+    BoolValue: "a bool",
+    StrValue: "a string",
+    TupleValue: "a tuple",
+}
+
 _OUTSIDE = {
     "ListComp": "a comprehension makes a list; a probe has no heap",
     "SetComp": "a comprehension makes a set; a probe has no heap",
@@ -285,7 +306,6 @@ _OUTSIDE = {
     "List": "a list needs a heap; a probe has none",
     "Dict": "a dict needs a heap; a probe has none",
     "Set": "a set needs a heap; a probe has none",
-    "Tuple": "a tuple is not part of the probe language here",
     "Lambda": "a lambda is not part of the probe language",
     "JoinedStr": "an f-string is not part of the probe language",
     "Await": "await is not part of the probe language",

@@ -23,7 +23,7 @@ from syscast.frontend.python.arithmetic import (
     literal,
     unary,
 )
-from syscast.frontend.python.calls import CALLS, call
+from syscast.frontend.python.calls import CALLS, METHODS, call
 from syscast.frontend.python.context import Local, Lowering, Rejected
 from syscast.frontend.python.eventing import (
     INFERRED_STR,
@@ -33,7 +33,7 @@ from syscast.frontend.python.eventing import (
     send,
     store,
 )
-from syscast.frontend.python.members import attribute, name, subscript
+from syscast.frontend.python.members import attribute, name, subscript, tuple_display
 from syscast.frontend.python.parameters import (
     DURATION,
     RETURN,
@@ -82,6 +82,7 @@ _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.BoolOp: boolean_operator,
     ast.IfExp: conditional,
     ast.Call: call,
+    ast.Tuple: tuple_display,
 }
 
 _START = "(start)"
@@ -412,6 +413,7 @@ def _attempt(
             outer=job.outer,
             handlers=_HANDLERS,
             calls=CALLS,
+            methods=METHODS,
         )
         low.wide = wide
         low.builder.start("entry")

@@ -15,10 +15,12 @@ from syscast.frontend.python.values import (
     BoolValue,
     IntValue,
     Lowered,
+    MethodValue,
     PlaceValue,
     PtrValue,
     PyValue,
     StrValue,
+    TupleValue,
 )
 from syscast.ir.ops import (
     Branch,
@@ -135,6 +137,8 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
     """``a.b``: a member, an item of ``current``, or a name in a module or class."""
     assert isinstance(node, ast.Attribute)
     base = low.expr(node.value)
+    if low.method(base, node.attr) is not None:
+        return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
         if isinstance(base.value, Current):
             return _current(low, node)
@@ -381,6 +385,15 @@ def dereference(
     loaded = low.reg(natural)
     low.add(ScalarLoad(loaded, address, site, span=low.span(node)))
     return from_natural(low, node, loaded, type_id, "")
+
+
+def tuple_display(low: Lowering, node: ast.expr) -> Lowered:
+    """``a, b``."""
+    assert isinstance(node, ast.Tuple)
+    for each in node.elts:
+        if isinstance(each, ast.Starred):
+            raise low.rejection(each, "`*` is not part of the probe language")
+    return TupleValue(tuple(low.expr(each) for each in node.elts))
 
 
 def _current(low: Lowering, node: ast.Attribute) -> Lowered:

@@ -14,10 +14,12 @@ from syscast.frontend.python.values import (
     EventValue,
     IntValue,
     Lowered,
+    MethodValue,
     PlaceValue,
     PtrValue,
     PyValue,
     StrValue,
+    TupleValue,
 )
 from syscast.ir.ops import Convert, CopyBytes, Finish, SlotAddr, SlotStore
 from syscast.ir.types import U64, PtrType, Space, Value
@@ -72,7 +74,7 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
         raise low.rejection(
             node, "an event cannot be kept in a variable", "return it or emit() it in place"
         )
-    if isinstance(value, PyValue):
+    if isinstance(value, PyValue | TupleValue | MethodValue):
         raise low.rejection(
             node,
             f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",

@@ -95,7 +95,30 @@ class EventValue(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, Value], ...]
 
 
-Lowered = IntValue | BoolValue | PtrValue | PlaceValue | StrValue | PyValue | EventValue
+class TupleValue(msgspec.Struct, frozen=True):
+    """A tuple written in place: only taken apart, or used whole where one is expected."""
+
+    items: tuple[Lowered, ...]
+
+
+class MethodValue(msgspec.Struct, frozen=True):
+    """A method about to be called: ``text.startswith``."""
+
+    receiver: Lowered
+    name: str
+
+
+Lowered = (
+    IntValue
+    | BoolValue
+    | PtrValue
+    | PlaceValue
+    | StrValue
+    | PyValue
+    | EventValue
+    | TupleValue
+    | MethodValue
+)
 
 _I64_MIN, _I64_END, _U64_END = -(1 << 63), 1 << 63, 1 << 64
 
