@@ -35,6 +35,7 @@ COMMANDS = {
     "show": Entry("show", "Show a target's arguments, or a struct, and how to attach to it."),
     "doctor": Entry("doctor", "Show what this kernel and this user can do, and what falls back."),
     "build": Entry("build", "Compile the probes of a Python file to a BPF object."),
+    "explain": Entry("explain", "Show what becomes of probes, line by line, and their cost."),
     "completion": Entry("completion", "Print the completion script of a shell."),
 }
 

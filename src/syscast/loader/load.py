@@ -7,6 +7,7 @@ the programs, which name the maps by descriptor.
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from struct import pack, pack_into
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from syscast.spec.objectspec import ObjectSpec, ProgramSpec
 
 _SLOT = 8
+_STATISTICS = 4  # BPF_LOG_STATS
 _NOT_BY_DEFAULT = "?"
 _NOT_TRACING = frozenset({"ext", "struct_ops"})  # they replace functions of others
 _UNSUPPORTED: tuple[Unsupported, ...] = (
@@ -88,6 +90,26 @@ def load(
     return _Load(spec, overrides or {}, force_perf=force_perf).run(config or {}, btf, ring_size)
 
 
+def verify(spec: ObjectSpec, program: ProgramSpec, *, level: int, force_perf: bool = False) -> str:
+    """Load one program with its maps, unload it, and give the verifier's log.
+
+    Args:
+        spec: The object.
+        program: One of its programs, or the same code as another type.
+        level: As for `syscast.kernel.bpfprogs.prog_load_verbose`; 4 instead where the log of a
+            large program would not fit.
+        force_perf: As for `load`.
+
+    Raises:
+        KernelError: As for `load`.
+    """
+    alone = msgspec.structs.replace(spec, programs=(program,))
+    job = _Load(alone, {program.name: program}, force_perf=force_perf)
+    job.level = level
+    job.run({}, None, 0).close()
+    return job.log
+
+
 class _Load:
     """One load: what exists so far, so that it can be closed if the rest fails."""
 
@@ -102,6 +124,8 @@ class _Load:
         self._modules: dict[str, Fd] = {}
         self._btf: Fd | None = None
         self._with_functions = True
+        self.level = 0
+        self.log = ""
 
     def run(
         self, values: Mapping[str, int | bytes], kernel: Btf | None, ring_size: int
@@ -222,6 +246,8 @@ class _Load:
             raise explain(error, self._spec, program) from None
         except KernelError as error:
             raise _explained(error, program) from None
+        if self.level:
+            self.log = _log_of(attr, self.level)
         self._loaded[program.name] = LoadedProgram(fd, program)
 
     def _put_maps(self, insns: bytearray, program: ProgramSpec) -> None:
@@ -277,6 +303,18 @@ def _chosen(spec: ObjectSpec, overrides: Mapping[str, ProgramSpec]) -> list[Prog
                 f"program '{program.name}': load: programs of type {program.type} are not supported"
             )
     return chosen
+
+
+def _log_of(attr: ProgAttr, level: int) -> str:
+    """Load a second time what the verifier takes, for its log."""
+    try:
+        loaded = bpfprogs.prog_load_verbose(attr, level)
+    except KernelError as error:
+        if error.errno != ENOSPC:
+            raise
+        loaded = bpfprogs.prog_load_verbose(attr, _STATISTICS)
+    loaded.fd.close()
+    return loaded.log
 
 
 def _number(table: Mapping[str, int], name: str, program: ProgramSpec) -> int:

@@ -109,11 +109,11 @@ def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
 
     types = group[0][1].types
     program, classes = lower(group, follow=follow)
-    spec, cached = compile_program(program, types, _identity(types))
+    spec, cached = compile_program(program, types, identity(types))
     return Plan(spec, tuple(choice for _, choice in group), classes, cached)
 
 
-def _identity(types: Btf) -> str:
+def identity(types: Btf) -> str:
     """Content key of a BTF, so that the cache never mixes type ids of two kernels."""
     base = types.base.key if types.base is not None else ""
     return f"{base}:{types.name}:{types.key}"

@@ -140,7 +140,7 @@ class ConsoleSink:
         self._only = classes[0] if table is None and len(set(classes)) == 1 else None
         self._fallback = mixed_table()
         self._widths: list[int] = []
-        self._colour = self._output.terminal and _wants_colour() if colour is None else colour
+        self._colour = self._output.terminal and wants_colour() if colour is None else colour
 
     def open(self) -> None:
         """Write the header if the columns are known and somebody looks."""
@@ -205,7 +205,7 @@ def _choose(classes: Sequence[type[Event]]) -> Table:
     return table_of(classes[0]) if len(set(classes)) == 1 else mixed_table()
 
 
-def _wants_colour() -> bool:
+def wants_colour() -> bool:
     """Follow the convention of NO_COLOR: set and not empty means none."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
