@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         kernel_str,
         now,
         user_str,
+        wrap32,
         wrap64,
     )
     from syscast.session.attach import attach, run_object
@@ -73,7 +74,7 @@ _FROM = {
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
     "syscast.events.fieldtypes": "IP IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
-    "syscast.frontend.python.language": "cast current emit kernel_str now user_str wrap64",
+    "syscast.frontend.python.language": "cast current emit kernel_str now user_str wrap32 wrap64",
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
@@ -131,6 +132,7 @@ __all__ = [
     "u32",
     "u64",
     "user_str",
+    "wrap32",
     "wrap64",
 ]
 

@@ -1,10 +1,9 @@
 """The types of an event's fields, as users write them in annotations.
 
 Each is an ``Annotated`` alias: a type checker sees ``int`` or ``IPv4Address``, syscast sees the
-`FieldType` that says how the value stands in a record.
+`FieldType` that says how the value stands in a record. The machine's integers are classes that
+type checkers take for ``int``, see `syscast.events.machineints`.
 """
-
-# ruff: noqa: PYI042 - u8 and the like are the names of the machine's types
 
 from __future__ import annotations
 
@@ -16,6 +15,27 @@ from typing import Annotated, TypeAlias, Union, get_args, get_origin
 import msgspec
 
 from syscast.errors import UsageError
+from syscast.events.machineints import MachineInt, i8, i16, i32, i64, u8, u16, u32, u64
+
+__all__ = [
+    "IP",
+    "MAX_CAPACITY",
+    "STR_CAPACITY",
+    "FieldType",
+    "IPv4",
+    "IPv6",
+    "Pointer",
+    "Port",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "resolve",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+]
 
 STR_CAPACITY = 128
 """Bytes of a plain ``str`` field, its final NUL among them."""
@@ -69,15 +89,6 @@ class FieldType(msgspec.Struct, frozen=True):
         return {"ipv4": "IPv4", "ipv6": "IPv6", "ip": "IP"}.get(self.kind, self.kind.capitalize())
 
 
-u8: TypeAlias = Annotated[int, FieldType("int", 1)]
-u16: TypeAlias = Annotated[int, FieldType("int", 2)]
-u32: TypeAlias = Annotated[int, FieldType("int", 4)]
-u64: TypeAlias = Annotated[int, FieldType("int", 8)]
-i8: TypeAlias = Annotated[int, FieldType("int", 1, signed=True)]
-i16: TypeAlias = Annotated[int, FieldType("int", 2, signed=True)]
-i32: TypeAlias = Annotated[int, FieldType("int", 4, signed=True)]
-i64: TypeAlias = Annotated[int, FieldType("int", 8, signed=True)]
-
 Port: TypeAlias = Annotated[int, FieldType("port", 2)]
 """A port number in host order, u16; the kernel's network order is converted."""
 
@@ -122,6 +133,8 @@ def resolve(annotation: object, where: str) -> FieldType:
     if isinstance(annotation, type):
         if annotation in _PLAIN:
             return _PLAIN[annotation]
+        if issubclass(annotation, MachineInt):
+            return _machine(annotation)
         if issubclass(annotation, IntEnum):
             return _enum(annotation, None, where)
     if get_origin(annotation) in {Union, UnionType}:
@@ -138,6 +151,8 @@ def _annotated(base: object, extras: list[object], where: str) -> FieldType:
         inner = extra
         if get_origin(extra) is Annotated:  # Annotated[Family, u16]
             inner = next((each for each in get_args(extra) if isinstance(each, FieldType)), None)
+        if isinstance(inner, type) and issubclass(inner, MachineInt):
+            inner = _machine(inner)
         if isinstance(inner, FieldType):
             if isinstance(base, type) and issubclass(base, IntEnum):
                 return _enum(base, inner, where)
@@ -145,6 +160,10 @@ def _annotated(base: object, extras: list[object], where: str) -> FieldType:
         if isinstance(extra, int) and base in {str, bytes}:
             return _sized("str" if base is str else "bytes", extra, where)
     return resolve(base, where)  # metadata of somebody else
+
+
+def _machine(type_: type[MachineInt]) -> FieldType:
+    return FieldType("int", type_.bits // 8, type_.signed)
 
 
 def _sized(kind: str, size: int, where: str) -> FieldType:

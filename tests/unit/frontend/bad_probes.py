@@ -223,7 +223,7 @@ def always_zero_division(sock, backlog):
 
 
 def power(sock, backlog):
-    return Small(value=backlog**2)
+    return Small(value=2**backlog)
 
 
 def pointer_arithmetic(sock, backlog):

@@ -30,10 +30,12 @@ def load(name):
 
 bad_probes = load("bad_probes")
 small_kernel = load("small_kernel").small_kernel
+MODULES = [bad_probes, load("bad_expressions")]
 PROBES = {
     name: value
-    for name, value in vars(bad_probes).items()
-    if inspect.isfunction(value) and value.__module__ == bad_probes.__name__
+    for module in MODULES
+    for name, value in vars(module).items()
+    if inspect.isfunction(value) and value.__module__ == module.__name__
 }
 
 

@@ -7,6 +7,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
+from syscast.frontend.python.arguments import python_int, raw_text
 from syscast.frontend.python.eventing import as_text
 from syscast.frontend.python.values import (
     BoolValue,
@@ -19,7 +20,6 @@ from syscast.frontend.python.values import (
     boolean,
 )
 from syscast.ir.ops import (
-    BinaryOp,
     BytesEqual,
     Checked,
     CheckedConvert,
@@ -27,7 +27,6 @@ from syscast.ir.ops import (
     Compare,
     ExactCompare,
     Predicate,
-    Select,
     SlotLoad,
     SlotStore,
 )
@@ -52,10 +51,11 @@ _OPERATORS: Mapping[type[ast.operator], tuple[CheckedOp, Callable[[int, int], in
 }
 _REFUSED: Mapping[type[ast.operator], tuple[str, str]] = {
     ast.Div: ("`/` makes a float, and the kernel has none", "use `//`"),
-    ast.Pow: ("`**` works on constants only", "multiply, or shift for powers of two"),
+    ast.Pow: ("`**` needs a constant exponent of 0 to 64", "shift for powers of two"),
     ast.MatMult: ("`@` is not part of the probe language", ""),
 }
 _SHIFTS = {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
+_MAX_POWER = 64
 _MAX_TEXT = 4096
 """PATH_MAX, and what the per-CPU scratch room is planned for."""
 _MAX_FOLD_BITS = 4096
@@ -93,13 +93,6 @@ def literal(low: Lowering, node: ast.expr) -> Lowered:
     return PyValue(node.value)
 
 
-def _python_int(value: Lowered) -> int | None:
-    """The Python integer behind a constant expression."""
-    if isinstance(value, PyValue) and isinstance(value.value, int):
-        return int(value.value)
-    return None
-
-
 def binary(low: Lowering, node: ast.expr) -> Lowered:
     """``a op b``."""
     assert isinstance(node, ast.BinOp)
@@ -115,9 +108,11 @@ def combine(
     right: tuple[ast.expr, Lowered],
 ) -> Lowered:
     """An operator on two lowered operands; also for augmented assignment."""
-    a, b = _python_int(left[1]), _python_int(right[1])
+    a, b = python_int(left[1]), python_int(right[1])
     if a is not None and b is not None:
         return PyValue(_fold(low, node, op, a, b))
+    if isinstance(op, ast.Pow) and b is not None and 0 <= b <= _MAX_POWER:
+        return _power(low, node, left, b)
     if type(op) in _REFUSED:
         raise low.rejection(node, *_REFUSED[type(op)])
     checked, _ = _OPERATORS[type(op)]
@@ -130,6 +125,22 @@ def combine(
     )
     low.add(Checked(result, checked, x.value, y.value, site, span=low.span(node)))
     return IntValue(result, kind)
+
+
+def _power(low: Lowering, node: ast.AST, base: tuple[ast.expr, Lowered], exponent: int) -> Lowered:
+    """``x ** 3`` by multiplication; no factor is greater than the result, so none overflows first."""
+    square = result = None
+    for bit in range(exponent.bit_length()):
+        square = (
+            base if square is None else (base[0], combine(low, node, ast.Mult(), square, square))
+        )
+        if exponent >> bit & 1:
+            result = (
+                square
+                if result is None
+                else (base[0], combine(low, node, ast.Mult(), result, square))
+            )
+    return PyValue(1) if result is None else low.integer(*result)
 
 
 def _fold(low: Lowering, node: ast.AST, op: ast.operator, a: int, b: int) -> int:
@@ -159,7 +170,7 @@ def unary(low: Lowering, node: ast.expr) -> Lowered:
         low.add(Compare(inverted, Predicate.EQ, truth, Const(0, BOOL), span=low.span(node)))
         return BoolValue(inverted)
     operand = low.expr(node.operand)
-    known = _python_int(operand)
+    known = python_int(operand)
     if known is not None:
         return PyValue(
             -known
@@ -179,80 +190,16 @@ def unary(low: Lowering, node: ast.expr) -> Lowered:
     return IntValue(result, I64)
 
 
-def compare(low: Lowering, node: ast.expr) -> Lowered:
-    """``a < b < c``: each operand is evaluated once, and none after the answer is known."""
-    assert isinstance(node, ast.Compare)
-    left_node, left = node.left, low.expr(node.left)
-    if len(node.ops) == 1:
-        right_node = node.comparators[0]
-        return _compare_one(low, node, node.ops[0], (left_node, left), right_node)
-    answer = low.builder.slot("compared", BOOL, 1)
-    end = low.builder.label("compared")
-    for position, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
-        right = low.expr(right_node)
-        result = _compare_values(low, node, op, (left_node, left), (right_node, right))
-        low.add(SlotStore(answer, low.truth(right_node, result), span=low.span(node)))
-        if position == len(node.ops) - 1:
-            break
-        more = low.builder.label("compare")
-        low.branch(node, low.truth(right_node, result), more, end)
-        low.builder.start(more)
-        left_node, left = right_node, right
-    low.jump(end)
-    low.builder.start(end)
-    final = low.reg(BOOL)
-    low.add(SlotLoad(final, answer, span=low.span(node)))
-    return BoolValue(final)
-
-
-def _compare_one(
-    low: Lowering,
-    node: ast.Compare,
-    op: ast.cmpop,
-    left: tuple[ast.expr, Lowered],
-    right_node: ast.expr,
-) -> Lowered:
-    if isinstance(op, ast.In | ast.NotIn):
-        return _membership(low, node, op, left, right_node)
-    return _compare_values(low, node, op, left, (right_node, low.expr(right_node)))
-
-
-def _membership(
-    low: Lowering,
-    node: ast.Compare,
-    op: ast.cmpop,
-    left: tuple[ast.expr, Lowered],
-    right_node: ast.expr,
-) -> Lowered:
-    """``x in (A, B, C)``: equal to one of a few constants."""
-    if not isinstance(right_node, ast.Tuple) or not right_node.elts:
-        raise low.rejection(right_node, "`in` needs a tuple written in place, such as (80, 443)")
-    found: Value = Const(0, BOOL)
-    for element in right_node.elts:
-        equal = low.truth(
-            element, _compare_values(low, node, ast.Eq(), left, (element, low.expr(element)))
-        )
-        either = low.reg(BOOL)
-        low.add(Select(either, equal, Const(1, BOOL), found, span=low.span(node)))
-        found = either
-    if isinstance(op, ast.NotIn):
-        inverted = low.reg(BOOL)
-        low.add(Compare(inverted, Predicate.EQ, found, Const(0, BOOL), span=low.span(node)))
-        found = inverted
-    return BoolValue(found)
-
-
-def _compare_values(
+def compare_values(
     low: Lowering,
     node: ast.expr,
     op: ast.cmpop,
     left: tuple[ast.expr, Lowered],
     right: tuple[ast.expr, Lowered],
 ) -> Lowered:
-    predicate = _PREDICATES.get(type(op))
-    if predicate is None:
-        raise low.rejection(node, "`in` cannot be chained in a probe")
-    a, b = _python_int(left[1]), _python_int(right[1])
+    """``left op right`` of two lowered operands; not ``in``."""
+    predicate = _PREDICATES[type(op)]
+    a, b = python_int(left[1]), python_int(right[1])
     if a is not None and b is not None:
         if isinstance(op, ast.Is | ast.IsNot):
             raise low.rejection(
@@ -287,7 +234,7 @@ def _read_for(low: Lowering, side: tuple[ast.expr, Lowered], other: Lowered) -> 
         and isinstance(other.value, str | bytes)
     ):
         return value
-    wanted = len(_raw(other.value))
+    wanted = len(raw_text(other.value))
     size = min(wanted + 2, _MAX_TEXT)  # one more than is equal, and the NUL
     if isinstance(value, PlaceValue):
         kind = low.btf.type(low.btf.resolve(value.type_id))
@@ -295,10 +242,6 @@ def _read_for(low: Lowering, side: tuple[ast.expr, Lowered], other: Lowered) -> 
     elif value.array:
         size = min(size, value.array + 1)
     return as_text(low, node, value, size) or value
-
-
-def _raw(text: str | bytes) -> bytes:
-    return text.encode(errors="surrogateescape") if isinstance(text, str) else text
 
 
 def _compare_pointers(
@@ -348,7 +291,7 @@ def _compare_strings(
         or not isinstance(other.value, str | bytes)
     ):
         raise low.rejection(other_node, "a string can be compared with a constant string only")
-    wanted = _raw(other.value)
+    wanted = raw_text(other.value)
     if b"\0" in wanted or len(wanted) >= text.size:
         raise low.rejection(
             other_node,
@@ -462,14 +405,3 @@ def as_kind(low: Lowering, node: ast.expr, value: Value, wide: bool) -> Reg | Co
     result = low.reg(kind)
     low.add(CheckedConvert(result, value, low.site(node, "OverflowError"), span=low.span(node)))
     return result
-
-
-BINARY_OPS: Mapping[type[ast.operator], BinaryOp] = {
-    ast.Add: BinaryOp.ADD,
-    ast.Sub: BinaryOp.SUB,
-    ast.Mult: BinaryOp.MUL,
-    ast.BitAnd: BinaryOp.AND,
-    ast.BitOr: BinaryOp.OR,
-    ast.BitXor: BinaryOp.XOR,
-}
-"""Operators whose wrapping form is one machine instruction."""

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 from syscast.btf.types import Struct
 from syscast.events.event import Event
 from syscast.frontend.python import language
-from syscast.frontend.python.arithmetic import BINARY_OPS, Join
+from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
+from syscast.frontend.python.integers import (
+    CASTS,
+    absolute,
+    extreme,
+    power,
+    quotient_and_rest,
+    to_int,
+    wrap,
+)
 from syscast.frontend.python.members import address_of, is_char
 from syscast.frontend.python.values import (
     BoolValue,
@@ -21,8 +30,8 @@ from syscast.frontend.python.values import (
     PyValue,
     StrValue,
 )
-from syscast.ir.ops import Binary, Branch, Convert, ExactCompare, Now, Predicate
-from syscast.ir.types import BOOL, U64, Const, PtrType, Space, Value
+from syscast.ir.ops import Convert, Now, Predicate
+from syscast.ir.types import U64, PtrType, Space, Value
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import CallHandler, Lowering, MethodHandler
@@ -32,8 +41,6 @@ MAX_STR = 4096
 
 _HINTS = {
     "print": "send an event: emit(...)",
-    "len": "",
-    "range": "",
     "open": "a probe has no files; send an event: emit(...)",
     "str": "read text with user_str(pointer) or kernel_str(pointer)",
 }
@@ -60,23 +67,8 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
     raise low.rejection(node.func, f"{low.describe(function)} cannot be called")
 
 
-def _arguments(low: Lowering, node: ast.Call, least: int, most: int) -> list[ast.expr]:
-    name = ast.unparse(node.func)
-    for keyword in node.keywords:
-        raise low.rejection(keyword, f"{name}() takes no keyword '{keyword.arg}' in a probe")
-    for argument in node.args:
-        if isinstance(argument, ast.Starred):
-            raise low.rejection(argument, "`*` is not part of the probe language")
-    if not least <= len(node.args) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        raise low.rejection(
-            node, f"{name}() takes {wanted} arguments, this gives {len(node.args)}"
-        )
-    return list(node.args)
-
-
 def _now(low: Lowering, node: ast.Call) -> Lowered:
-    _arguments(low, node, 0, 0)
+    arguments(low, node, 0, 0)
     result = low.reg(U64)
     low.add(Now(result, span=low.span(node)))
     return IntValue(result, U64)
@@ -84,7 +76,7 @@ def _now(low: Lowering, node: ast.Call) -> Lowered:
 
 def _read_string(space: Space) -> CallHandler:
     def handler(low: Lowering, node: ast.Call) -> Lowered:
-        pointer_node, *rest = _arguments(low, node, 1, 2)
+        pointer_node, *rest = arguments(low, node, 1, 2)
         size = 256
         if rest:
             known = low.expr(rest[0])
@@ -119,7 +111,7 @@ def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -
 
 
 def _cast(low: Lowering, node: ast.Call) -> Lowered:
-    type_node, pointer_node = _arguments(low, node, 2, 2)
+    type_node, pointer_node = arguments(low, node, 2, 2)
     named = low.expr(type_node)
     if not isinstance(named, PyValue) or not isinstance(named.value, str):
         raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
@@ -144,64 +136,9 @@ def _cast(low: Lowering, node: ast.Call) -> Lowered:
     return PtrValue(result, found, space)
 
 
-def _wrap64(low: Lowering, node: ast.Call) -> Lowered:
-    (inner,) = _arguments(low, node, 1, 1)
-    if isinstance(inner, ast.BinOp) and type(inner.op) in BINARY_OPS:
-        a, b = (_as_u64(low, side) for side in (inner.left, inner.right))
-        result = low.reg(U64)
-        low.add(Binary(result, BINARY_OPS[type(inner.op)], a, b, span=low.span(node)))
-        return IntValue(result, U64)
-    return IntValue(_as_u64(low, inner), U64)
-
-
-def _as_u64(low: Lowering, node: ast.expr) -> Value:
-    value = low.integer(node).value
-    if isinstance(value, Const):
-        return Const(value.value % (1 << 64), U64)
-    if value.type == U64:
-        return value
-    result = low.reg(U64)
-    low.add(Convert(result, value, span=low.span(node)))
-    return result
-
-
-def _int(low: Lowering, node: ast.Call) -> Lowered:
-    (inner,) = _arguments(low, node, 1, 1)
-    value = low.expr(inner)
-    if isinstance(value, PtrValue):
-        result = low.reg(U64)
-        low.add(Convert(result, value.value, span=low.span(node)))
-        return IntValue(result, U64)
-    return low.integer(inner, value)
-
-
 def _bool(low: Lowering, node: ast.Call) -> Lowered:
-    (inner,) = _arguments(low, node, 1, 1)
+    (inner,) = arguments(low, node, 1, 1)
     return BoolValue(low.truth(inner))
-
-
-def _extreme(predicate: Predicate) -> CallHandler:
-    def handler(low: Lowering, node: ast.Call) -> Lowered:
-        nodes = _arguments(low, node, 2, 8)
-        best = low.integer(nodes[0])
-        for each in nodes[1:]:
-            other = low.integer(each)
-            better = low.reg(BOOL)
-            low.add(ExactCompare(better, predicate, other.value, best.value, span=low.span(node)))
-            take, keep, end = (low.builder.label(hint) for hint in ("take", "keep", "best"))
-            low.add(Branch(better, take, keep, span=low.span(node)))
-            join = Join(low, each)
-            for label, value in ((take, other), (keep, best)):
-                low.builder.start(label)
-                join.store(each, value)
-                low.jump(end)
-            low.builder.start(end)
-            joined = join.load()
-            assert isinstance(joined, IntValue)
-            best = joined
-        return best
-
-    return handler
 
 
 def _emit_elsewhere(low: Lowering, node: ast.Call) -> Lowered:
@@ -214,11 +151,15 @@ NAMES: dict[str, object] = {
     "user_str": language.user_str,
     "kernel_str": language.kernel_str,
     "cast": language.cast,
+    "wrap32": language.wrap32,
     "wrap64": language.wrap64,
-    "int": int,
+    "abs": abs,
     "bool": bool,
-    "min": min,
+    "divmod": divmod,
+    "int": int,
     "max": max,
+    "min": min,
+    "pow": pow,
 }
 
 CALLS: dict[int, CallHandler] = {
@@ -227,11 +168,16 @@ CALLS: dict[int, CallHandler] = {
     id(language.user_str): _read_string(Space.USER),
     id(language.kernel_str): _read_string(Space.KERNEL),
     id(language.cast): _cast,
-    id(language.wrap64): _wrap64,
-    id(int): _int,
+    id(language.wrap32): wrap(32),
+    id(language.wrap64): wrap(64),
+    id(abs): absolute,
     id(bool): _bool,
-    id(min): _extreme(Predicate.SLT),
-    id(max): _extreme(Predicate.SGT),
+    id(divmod): quotient_and_rest,
+    id(int): to_int,
+    id(max): extreme(Predicate.SGT),
+    id(min): extreme(Predicate.SLT),
+    id(pow): power,
+    **CASTS,
 }
 
 METHODS: dict[tuple[type, str], MethodHandler] = {}

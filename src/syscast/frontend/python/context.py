@@ -243,7 +243,8 @@ class Lowering:
                 self.add(Compare(result, Predicate.NE, value.value, zero, span=self.span(node)))
             return result
         if isinstance(value, PyValue) and (
-            value.value is None or isinstance(value.value, str | bytes)
+            value.value is None
+            or isinstance(value.value, str | bytes | tuple | set | frozenset | range)
         ):
             return Const(int(bool(value.value)), BOOL)
         raise self.rejection(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
 
 _T = TypeVar("_T")
+_U32: Final = (1 << 32) - 1
 _U64: Final = (1 << 64) - 1
 
 
@@ -136,6 +137,15 @@ def cast(type_name: str, pointer: _T) -> _T:
     return pointer
 
 
+def wrap32(value: int) -> int:
+    """A whole expression modulo 2**32: see `wrap64`."""
+    return value & _U32
+
+
 def wrap64(value: int) -> int:
-    """An integer operation modulo 2**64: ``wrap64(a * b)`` has no OverflowError."""
+    """A whole expression modulo 2**64: ``wrap64(a * b + c)`` has no OverflowError.
+
+    What ``+ - * << & | ^ ~`` and the sign make inside is computed modulo as well; whatever else
+    stands inside, such as a call or ``//``, is computed exactly first.
+    """
     return value & _U64

@@ -18,7 +18,6 @@ from syscast.diagnostics import CompileError, Diagnostic
 from syscast.frontend.python.arithmetic import (
     binary,
     boolean_operator,
-    compare,
     conditional,
     literal,
     unary,
@@ -34,6 +33,7 @@ from syscast.frontend.python.eventing import (
     store,
 )
 from syscast.frontend.python.members import attribute, name, subscript, tuple_display
+from syscast.frontend.python.membership import compare
 from syscast.frontend.python.parameters import (
     DURATION,
     RETURN,

@@ -119,12 +119,20 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
         return PyValue(value)
     if type(value).__name__ == "module":
         return PyValue(value)
+    if isinstance(value, range) or (
+        isinstance(value, tuple | set | frozenset)
+        and all(isinstance(each, int | str | bytes) or each is None for each in value)
+    ):
+        return PyValue(value)
     kind = type(value).__name__
     what = ast.unparse(node)
     hint = (
         "the kernel has no floating point; scale to integers"
         if isinstance(value, float)
-        else ("capture integers, strings, IntEnum members or event classes")
+        else (
+            "capture integers, strings, IntEnum members, tuples, sets or ranges of them, "
+            "or event classes"
+        )
     )
     raise low.rejection(
         node,
