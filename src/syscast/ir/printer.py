@@ -68,8 +68,9 @@ def function_lines(function: Function) -> Iterator[str]:
     for slot in function.slots:
         yield f"  slot {slot}: {_slot_type(slot)}{' kept' if slot.kept else ''}"
     last: Span | None = None
+    limits = {loop.head: f"  ; loop, at most {loop.limit} rounds" for loop in function.loops}
     for block in function.blocks:
-        yield f"{block.label}:"
+        yield f"{block.label}:{limits.get(block.label, '')}"
         for op in block.ops:
             where = f"  ; {op.span}" if op.span is not None and op.span != last else ""
             last = op.span or last

@@ -123,6 +123,19 @@ class ProgramContext(msgspec.Struct, frozen=True):
     kernel_bound: bool = False
 
 
+class Loop(msgspec.Struct, frozen=True):
+    """A loop of a function that ends after a known number of rounds at the latest.
+
+    Attributes:
+        head: Label of the block that every round begins with.
+        limit: How often a round can begin (its last, in vain one not counted).
+    """
+
+    head: str
+    limit: int
+    span: Span | None = None
+
+
 class Function(msgspec.Struct, frozen=True):
     """One BPF program, or a subprogram (context is None).
 
@@ -133,6 +146,7 @@ class Function(msgspec.Struct, frozen=True):
         id: Program id (record header, ledger row); -1 for a subprogram.
         filtered: Whether the attach-time filters of the config apply to it.
         keeps: Kept slots, in the order of the kept state's layout.
+        loops: Its loops; a pass that copies blocks keeps their labels.
     """
 
     name: str
@@ -148,6 +162,7 @@ class Function(msgspec.Struct, frozen=True):
     returns: IrType | None = None
     keeps: tuple[Slot, ...] = ()
     span: Span | None = None
+    loops: tuple[Loop, ...] = ()
 
 
 class Program(msgspec.Struct, frozen=True):

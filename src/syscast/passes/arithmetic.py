@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.ir.intervals import exact, fits
 from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import BOOL, U64, Const
-from syscast.passes.intervals import exact, fits
 from syscast.passes.operands import I64_RANGE
 
 if TYPE_CHECKING:

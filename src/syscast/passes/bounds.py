@@ -12,10 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.ir import ops
-from syscast.ir.ops import CurrentItem
-from syscast.ir.types import Const, IntType, Reg
-from syscast.ir.walk import result, targets
-from syscast.passes.intervals import (
+from syscast.ir.intervals import (
     Interval,
     exact,
     fits,
@@ -25,6 +22,9 @@ from syscast.passes.intervals import (
     of_type,
     wrapped,
 )
+from syscast.ir.ops import CurrentItem
+from syscast.ir.types import Const, IntType, Reg
+from syscast.ir.walk import result, targets
 
 if TYPE_CHECKING:
     from syscast.ir.ops import Op

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.ir.intervals import fits, of_type
 from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import BOOL, I64, U64, Const, IntType
-from syscast.passes.intervals import fits, of_type
 from syscast.passes.operands import I64_RANGE, U64_RANGE
 
 if TYPE_CHECKING:
+    from syscast.ir.intervals import Interval
     from syscast.ir.ops import CheckedConvert, ExactCompare
     from syscast.ir.types import Value
     from syscast.passes.editor import Editor
-    from syscast.passes.intervals import Interval
 
 _UNSIGNED = {
     Predicate.EQ: Predicate.EQ,

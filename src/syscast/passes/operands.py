@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.errors import InternalError
+from syscast.ir.intervals import fits, of_type
 from syscast.ir.ops import BinaryOp, CheckedOp, Predicate
 from syscast.ir.types import BOOL, I64, U64, Const
-from syscast.passes.intervals import fits, of_type
 
 if TYPE_CHECKING:
+    from syscast.ir.intervals import Interval
     from syscast.ir.ops import Checked
     from syscast.ir.types import IntType, Reg, Value
     from syscast.passes.editor import Editor
-    from syscast.passes.intervals import Interval
 
 I64_RANGE = of_type(I64)
 U64_RANGE = of_type(U64)

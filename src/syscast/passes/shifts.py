@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.ir.intervals import exact, fits
 from syscast.ir.ops import BinaryOp, CheckedOp, Predicate
 from syscast.ir.types import I64, Const
-from syscast.passes.intervals import exact, fits
 
 if TYPE_CHECKING:
     from syscast.ir.types import Value

@@ -272,12 +272,12 @@ def current_unknown(sock, backlog):
     return Small(value=current.pidd)
 
 
-def tuple_assignment(sock, backlog):
-    a, b = 1, 2
+def starred_unpack(sock, backlog):
+    a, *b = 1, 2, 3
 
 
-def chained_assignment(sock, backlog):
-    a = b = 1
+def unpack_count(sock, backlog):
+    a, b = 1, backlog, 3
 
 
 def index_outside(sock, backlog):

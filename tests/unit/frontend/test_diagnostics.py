@@ -28,9 +28,8 @@ def load(name):
     return module
 
 
-bad_probes = load("bad_probes")
 small_kernel = load("small_kernel").small_kernel
-MODULES = [bad_probes, load("bad_expressions")]
+MODULES = [load(path.stem) for path in sorted(HERE.glob("bad_*.py"))]
 PROBES = {
     name: value
     for module in MODULES

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
 from syscast.frontend.python.arguments import python_int, raw_text
+from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
 from syscast.frontend.python.values import (
     BoolValue,
@@ -19,6 +20,7 @@ from syscast.frontend.python.values import (
     StrValue,
     boolean,
 )
+from syscast.ir.intervals import exact, join, meet, of_type
 from syscast.ir.ops import (
     BytesEqual,
     Checked,
@@ -35,7 +37,8 @@ from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Reg, Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from syscast.frontend.python.context import Lowering
+    from syscast.frontend.python.context import Flow, Lowering
+    from syscast.ir.intervals import Interval
 
 _OPERATORS: Mapping[type[ast.operator], tuple[CheckedOp, Callable[[int, int], int]]] = {
     ast.Add: (CheckedOp.ADD, operator.add),
@@ -124,7 +127,8 @@ def combine(
         "ZeroDivisionError" if checked in {CheckedOp.FLOORDIV, CheckedOp.MOD} else "OverflowError",
     )
     low.add(Checked(result, checked, x.value, y.value, site, span=low.span(node)))
-    return IntValue(result, kind)
+    found = exact(checked, x.interval, y.interval)
+    return IntValue(result, kind, known=meet(found, of_type(kind)) if found else None)
 
 
 def _power(low: Lowering, node: ast.AST, base: tuple[ast.expr, Lowered], exponent: int) -> Lowered:
@@ -313,9 +317,11 @@ def boolean_operator(low: Lowering, node: ast.expr) -> Lowered:
     stop_when = isinstance(node.op, ast.Or)
     end = low.builder.label("or" if stop_when else "and")
     join = Join(low, node)
+    flows: list[Flow] = []
     for position, operand in enumerate(node.values):
         value = low.known(operand, low.expr(operand))
         join.store(operand, value)
+        flows.append(low.flow())
         if position == len(node.values) - 1:
             break
         more = low.builder.label("more")
@@ -324,6 +330,7 @@ def boolean_operator(low: Lowering, node: ast.expr) -> Lowered:
         low.builder.start(more)
     low.jump(end)
     low.builder.start(end)
+    low.resume(*flows)
     return join.load()
 
 
@@ -331,13 +338,17 @@ def conditional(low: Lowering, node: ast.expr) -> Lowered:
     """``a if c else b``."""
     assert isinstance(node, ast.IfExp)
     then, other, end = (low.builder.label(hint) for hint in ("if", "else", "endif"))
-    low.branch(node.test, low.truth(node.test), then, other)
+    ways = branch_on(low, node.test, then, other)
     join = Join(low, node)
-    for label, part in ((then, node.body), (other, node.orelse)):
+    flows: list[Flow] = []
+    for label, part, way in zip((then, other), (node.body, node.orelse), ways, strict=True):
         low.builder.start(label)
+        low.resume(way)
         join.store(part, low.known(part, low.expr(part)))
+        flows.append(low.flow())
         low.jump(end)
     low.builder.start(end)
+    low.resume(*flows)
     return join.load()
 
 
@@ -352,6 +363,7 @@ class Join:
         self._key = f"({low.context.section} {low.joins})"
         self._slot = None if self._key not in low.wide else low.builder.slot("join", U64, 8)
         self._shape: Lowered | None = None
+        self._range: Interval | None = None
 
     def store(self, node: ast.expr, value: Lowered) -> None:
         """Keep the value of one branch."""
@@ -377,6 +389,8 @@ class Join:
                 f"this branch is {low.describe(value)}, the other {low.describe(self._shape)}",
             )
         stored = value.value
+        if isinstance(value, IntValue):
+            self._range = join(self._range or value.interval, value.interval)
         if isinstance(value, IntValue) and stored.type != self._slot.type:
             if stored.type == U64:
                 low.wide.add(self._key)
@@ -394,7 +408,7 @@ class Join:
             return BoolValue(value)
         if isinstance(shape, PtrValue):
             return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
-        return IntValue(value, U64 if value.type == U64 else I64)
+        return IntValue(value, U64 if value.type == U64 else I64, known=self._range)
 
 
 def as_kind(low: Lowering, node: ast.expr, value: Value, wide: bool) -> Reg | Const:  # noqa: FBT001

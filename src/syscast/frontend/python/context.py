@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from syscast.frontend.python.values import (
     BoolValue,
@@ -23,6 +23,7 @@ from syscast.frontend.python.values import (
     boolean,
     constant,
 )
+from syscast.ir.intervals import join
 from syscast.ir.ops import (
     Branch,
     Compare,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from syscast.frontend.python.source import FunctionSource, SourceText
     from syscast.frontend.python.unit import Unit
     from syscast.ir.builder import Builder
-    from syscast.ir.program import ProgramContext
+    from syscast.ir.intervals import Interval
+    from syscast.ir.program import Loop, ProgramContext
     from syscast.spec.meta import SchemaMeta
 
 Handler = Callable[["Lowering", ast.expr], Lowered]
@@ -73,6 +75,36 @@ class Local:
         self.shape = shape
 
 
+class Flow(NamedTuple):
+    """What is known of the variables at one place; see the attributes of `Lowering`."""
+
+    assigned: frozenset[str]
+    ranges: dict[str, Interval]
+
+
+class LoopTarget:
+    """Where ``break`` and ``continue`` of a loop go.
+
+    Attributes:
+        breaks: What is known at each ``break`` met so far.
+        continues: What is known at each ``continue``, and at the body's end.
+    """
+
+    def __init__(self, break_to: str, continue_to: str) -> None:
+        self.break_to = break_to
+        self.continue_to = continue_to
+        self.breaks: list[Flow] = []
+        self.continues: list[Flow] = []
+
+
+def joined(paths: list[dict[str, Interval]]) -> dict[str, Interval]:
+    """Ranges that hold on each of several paths."""
+    first, *others = paths
+    for other in others:
+        first = {name: join(each, other[name]) for name, each in first.items() if name in other}
+    return dict(first)
+
+
 class Lowering:
     """Lowers one function for one program context.
 
@@ -86,6 +118,11 @@ class Lowering:
         lenient: A string that cannot be read is empty, and the event is sent (inferred fields).
         inferred: The schema of the event, where no class declares it.
         poisoned: Variables whose assignment was rejected; reading one is no new finding.
+        ranges: Where integer variables are known to lie here, low and high inclusive.
+        constants: Variables that stand for a Python object here (of a loop over constants).
+        held: Expressions that have been evaluated already, by the identity of their nodes.
+        loops: The loops around this place, the innermost last; a function of its own has none.
+        heads: Loops of the function so far, for `Function.loops`.
     """
 
     def __init__(  # noqa: PLR0913  (the surroundings of a function; all are needed, none has a default)
@@ -120,6 +157,11 @@ class Lowering:
         self.stored: frozenset[str] = frozenset()
         self.inferred: SchemaMeta | None = None
         self.diagnostics: list[Diagnostic] = []
+        self.ranges: dict[str, Interval] = {}
+        self.constants: dict[str, PyValue] = {}
+        self.held: dict[int, Lowered] = {}
+        self.loops: list[LoopTarget] = []
+        self.heads: list[Loop] = []
 
     # ------------------------------------------------------------ findings
 
@@ -148,6 +190,8 @@ class Lowering:
 
     def expr(self, node: ast.expr) -> Lowered:
         """Lower an expression."""
+        if id(node) in self.held:
+            return self.held[id(node)]
         handler = self.handlers.get(type(node))
         if handler is None:
             name = type(node).__name__
@@ -173,6 +217,15 @@ class Lowering:
         """End the block, if it is still open, with a jump."""
         if not self.builder.terminated:
             self.add(Jump(label))
+
+    def flow(self) -> Flow:
+        """What is known of the variables here."""
+        return Flow(frozenset(self.assigned), dict(self.ranges))
+
+    def resume(self, *flows: Flow) -> None:
+        """Go on where one or several paths meet."""
+        self.assigned = set(frozenset.intersection(*(each.assigned for each in flows)))
+        self.ranges = joined([each.ranges for each in flows])
 
     def buffer(self, name: str, size: int, *, kept: bool = False) -> tuple[Slot, Reg]:
         """A byte buffer and its address."""
@@ -256,15 +309,18 @@ class Lowering:
         stop_when = isinstance(node.op, ast.Or)
         answer = self.builder.slot("truth", BOOL, 1)
         end = self.builder.label("or" if stop_when else "and")
+        flows: list[Flow] = []
         for position, operand in enumerate(node.values):
             truth = self.truth(operand)
             self.add(SlotStore(answer, truth, span=self.span(operand)))
+            flows.append(self.flow())
             if position < len(node.values) - 1:
                 more = self.builder.label("more")
                 self.branch(operand, truth, *((end, more) if stop_when else (more, end)))
                 self.builder.start(more)
         self.jump(end)
         self.builder.start(end)
+        self.resume(*flows)
         result = self.reg(BOOL)
         self.add(SlotLoad(result, answer, span=self.span(node)))
         return result
@@ -312,7 +368,6 @@ _OUTSIDE = {
     "Await": "await is not part of the probe language",
     "Yield": "yield may stand only as a statement of its own (`ret = yield`) at the function's top level",
     "YieldFrom": "yield from is not part of the probe language",
-    "NamedExpr": "`:=` is not part of the probe language",
     "Starred": "`*` is not part of the probe language",
     "Slice": "a slice is not part of the probe language",
 }

@@ -9,6 +9,7 @@ from syscast.events.machineints import MachineInt, i8, i16, i32, i64, u8, u16, u
 from syscast.frontend.python.arguments import arguments, python_int
 from syscast.frontend.python.arithmetic import combine
 from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue, TupleValue
+from syscast.ir.intervals import meet, of_type
 from syscast.ir.ops import (
     Binary,
     BinaryOp,
@@ -65,11 +66,13 @@ def cast_to(type_: IntType) -> CallHandler:
             return PyValue(known)
         number = _address(low, node, value) or low.integer(inner, value)
         if number.kind == type_:
-            return IntValue(number.value, type_, name=number.name)
+            return IntValue(number.value, type_, name=number.name, known=number.known)
         narrow = low.reg(type_)
         site = low.site(node, "OverflowError")
         low.add(CheckedConvert(narrow, number.value, site, span=low.span(node)))
-        return IntValue(low.widen(node, narrow, type_), type_, name=number.name)
+        known_range = meet(number.interval, of_type(type_))
+        wide = low.widen(node, narrow, type_)
+        return IntValue(wide, type_, name=number.name, known=known_range)
 
     return handler
 
@@ -194,7 +197,10 @@ def _better(
     low.builder.start(end)
     result = low.reg(kind)
     low.add(SlotLoad(result, answer, span=span))
-    return IntValue(result, best.natural if best.natural == other.natural else kind)
+    pick = min if predicate is Predicate.SLT else max
+    ends = [pick(pair) for pair in zip(best.interval, other.interval, strict=True)]
+    natural = best.natural if best.natural == other.natural else kind
+    return IntValue(result, natural, known=(ends[0], ends[1]))
 
 
 def _as(low: Lowering, node: ast.AST, value: Value, kind: IntType) -> Value:
@@ -249,7 +255,7 @@ def wrap(bits: int) -> CallHandler:
         mask = Const((1 << bits) - 1, U64)
         low.add(Binary(cut, BinaryOp.AND, value, mask, span=low.span(node)))
         natural = IntType(bits, signed=False)
-        return IntValue(_as(low, node, cut, I64), natural)
+        return IntValue(_as(low, node, cut, I64), natural, known=of_type(natural))
 
     return handler
 

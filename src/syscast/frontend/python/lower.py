@@ -22,6 +22,7 @@ from syscast.frontend.python.arithmetic import (
     literal,
     unary,
 )
+from syscast.frontend.python.assignment import assign, walrus
 from syscast.frontend.python.calls import CALLS, METHODS, call
 from syscast.frontend.python.context import Local, Lowering, Rejected
 from syscast.frontend.python.eventing import (
@@ -43,7 +44,7 @@ from syscast.frontend.python.parameters import (
     source_of,
 )
 from syscast.frontend.python.source import FunctionSource, SourceText
-from syscast.frontend.python.statements import assign, run
+from syscast.frontend.python.statements import run
 from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
 from syscast.ir.builder import Builder
 from syscast.ir.ops import (
@@ -83,6 +84,7 @@ _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.IfExp: conditional,
     ast.Call: call,
     ast.Tuple: tuple_display,
+    ast.NamedExpr: walrus,
 }
 
 _START = "(start)"
@@ -589,4 +591,5 @@ def _function(
         probe=job.probe,
         keeps=keeps,
         span=low.span(job.node),
+        loops=tuple(low.heads),
     )

@@ -22,6 +22,7 @@ from syscast.frontend.python.values import (
     StrValue,
     TupleValue,
 )
+from syscast.ir.intervals import of_type
 from syscast.ir.ops import (
     Branch,
     ByteSwap,
@@ -70,6 +71,8 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
     local = low.locals.get(node.id)
     if node.id in low.poisoned:
         raise Rejected(None)
+    if node.id in low.constants:
+        return low.constants[node.id]
     if local is not None:
         if node.id not in low.assigned:
             raise _unassigned(low, node)
@@ -102,7 +105,8 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
     value = low.reg(slot.type)
     low.add(SlotLoad(value, slot, span=low.span(node)))
     if isinstance(shape, IntValue):
-        return IntValue(value, shape.natural, shape.enum, shape.network, shape.name)
+        known = low.ranges.get(node.id)
+        return IntValue(value, shape.natural, shape.enum, shape.network, shape.name, known)
     if isinstance(shape, BoolValue):
         return BoolValue(value)
     if isinstance(shape, PtrValue):
@@ -117,7 +121,7 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
     """A value of an enclosing scope: constants, classes, functions and modules are known."""
     if isinstance(value, int | str | bytes | type | Current) or value is None or callable(value):
         return PyValue(value)
-    if type(value).__name__ == "module":
+    if type(value).__name__ == "module" or _is_constant_sequence(value):
         return PyValue(value)
     if isinstance(value, range) or (
         isinstance(value, tuple | set | frozenset)
@@ -139,6 +143,15 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
         f"'{what}' is a {kind} of the enclosing scope; a probe can capture constants only",
         hint,
     )
+
+
+def _is_constant_sequence(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(
+            each is None or isinstance(each, int | str | bytes) or _is_constant_sequence(each)
+            for each in value
+        )
+    return isinstance(value, range)
 
 
 def attribute(low: Lowering, node: ast.expr) -> Lowered:
@@ -246,7 +259,8 @@ def from_natural(
         low.add(ByteSwap(swapped, loaded, span=low.span(node)))
         loaded = swapped
     enum = resolved if isinstance(kind, Enum) else 0
-    return IntValue(low.widen(node, loaded, natural), natural, enum, network, label)
+    wide = low.widen(node, loaded, natural)
+    return IntValue(wide, natural, enum, network, label, of_type(natural))
 
 
 def int_type(low: Lowering, node: ast.expr, type_id: int) -> IntType | None:

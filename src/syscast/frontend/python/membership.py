@@ -28,7 +28,7 @@ from syscast.ir.ops import (
 from syscast.ir.types import BOOL, I64, U64, Const, Value
 
 if TYPE_CHECKING:
-    from syscast.frontend.python.context import Lowering
+    from syscast.frontend.python.context import Flow, Lowering
 
 _MAX_ITEMS = 256
 """Each item of a constant set costs a comparison; more belong into a map."""
@@ -54,10 +54,12 @@ def compare(low: Lowering, node: ast.expr) -> Lowered:
         return result
     answer = low.builder.slot("compared", BOOL, 1)
     end = low.builder.label("compared")
+    flows: list[Flow] = []
     for position, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
         result, right = _one(low, node, op, left, right_node)
         truth = low.truth(right_node, result)
         low.add(SlotStore(answer, truth, span=low.span(node)))
+        flows.append(low.flow())
         if position == len(node.ops) - 1:
             break
         more = low.builder.label("compare")
@@ -68,6 +70,7 @@ def compare(low: Lowering, node: ast.expr) -> Lowered:
         left = (right_node, right)
     low.jump(end)
     low.builder.start(end)
+    low.resume(*flows)
     final = low.reg(BOOL)
     low.add(SlotLoad(final, answer, span=low.span(node)))
     return BoolValue(final)

@@ -1,4 +1,4 @@
-"""Statements of a probe: assignment, if/else, return, emit."""
+"""Statements of a probe, each a handler in one table: assignment, if, return, emit and the rest."""
 
 from __future__ import annotations
 
@@ -6,28 +6,19 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.frontend.python import language
-from syscast.frontend.python.arithmetic import as_kind, combine
-from syscast.frontend.python.context import Local, Rejected
+from syscast.frontend.python.arithmetic import combine
+from syscast.frontend.python.assignment import assign, assign_to, target_name
+from syscast.frontend.python.conditions import branch_on
+from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.eventing import send
-from syscast.frontend.python.values import (
-    BoolValue,
-    EventValue,
-    IntValue,
-    Lowered,
-    MethodValue,
-    PlaceValue,
-    PtrValue,
-    PyValue,
-    StrValue,
-    TupleValue,
-)
-from syscast.ir.ops import Convert, CopyBytes, Finish, SlotAddr, SlotStore
-from syscast.ir.types import U64, PtrType, Space, Value
+from syscast.frontend.python.patterns import match
+from syscast.frontend.python.values import EventValue, PyValue
+from syscast.ir.ops import Finish, Raise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from syscast.frontend.python.context import Lowering
+    from syscast.frontend.python.context import Flow, Lowering
 
 
 def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
@@ -67,120 +58,25 @@ def _targets(statement: ast.stmt) -> set[str]:
     }
 
 
-def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
-    """Give a local a value."""
-    value = low.known(node, value)
-    if isinstance(value, EventValue):
-        raise low.rejection(
-            node, "an event cannot be kept in a variable", "return it or emit() it in place"
-        )
-    if isinstance(value, PyValue | TupleValue | MethodValue):
-        raise low.rejection(
-            node,
-            f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",
-        )
-    if isinstance(value, StrValue):
-        _assign_text(low, node, name, value)
-    else:
-        _assign_scalar(low, node, name, value)
-    low.assigned.add(name)
-    low.poisoned.discard(name)
-
-
-def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> None:
-    local = low.locals.get(name)
-    if local is None:
-        slot = low.builder.slot(name, None, value.size, kept=name in low.kept)
-        local = low.locals[name] = Local(slot, value)
-    if not isinstance(local.shape, StrValue) or local.shape.size != value.size:
-        raise low.rejection(
-            node,
-            f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
-        )
-    address = low.reg(PtrType(Space.STACK))
-    low.add(SlotAddr(address, local.slot))
-    low.add(CopyBytes(address, value.address, value.size, span=low.span(node)))
-
-
-def _scalar(value: IntValue | BoolValue | PtrValue | PlaceValue) -> Value:
-    return value.base if isinstance(value, PlaceValue) else value.value
-
-
-def _assign_scalar(
-    low: Lowering, node: ast.expr, name: str, value: IntValue | BoolValue | PtrValue | PlaceValue
-) -> None:
-    local = low.locals.get(name)
-    if local is None:
-        type_ = U64 if name in low.wide and isinstance(value, IntValue) else _scalar(value).type
-        kept = name in low.kept
-        if kept and isinstance(type_, PtrType):
-            # A map keeps the bits of a pointer, not what the verifier knows of it.
-            type_ = PtrType(type_.space, type_.pointee)
-        size = 1 if isinstance(value, BoolValue) else 8
-        slot = low.builder.slot(name, type_, size, kept=kept)
-        local = low.locals[name] = Local(slot, value)
-    elif isinstance(local.shape, IntValue) and isinstance(value, BoolValue):
-        value = low.integer(node, value)
-    if not _same_shape(local.shape, value):
-        raise low.rejection(
-            node,
-            f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
-            "use two variables",
-        )
-    stored = _scalar(value)
-    slot_type = local.slot.type
-    assert slot_type is not None
-    if stored.type != slot_type:
-        if isinstance(value, IntValue):
-            if stored.type == U64:
-                low.wide.add(name)
-            stored = as_kind(low, node, stored, slot_type == U64)
-        else:
-            viewed = low.reg(slot_type)
-            low.add(Convert(viewed, stored, span=low.span(node)))
-            stored = viewed
-    low.add(SlotStore(local.slot, stored, span=low.span(node)))
-
-
-def _same_shape(a: Lowered, b: Lowered) -> bool:
-    if isinstance(a, PtrValue) and isinstance(b, PtrValue):
-        return a.pointee == b.pointee and a.space == b.space
-    if isinstance(a, PlaceValue) and isinstance(b, PlaceValue):
-        return (a.root, a.path, a.space) == (b.root, b.path, b.space)
-    return type(a) is type(b)
-
-
 def _assign(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.Assign)
-    if len(statement.targets) != 1:
-        raise low.rejection(
-            statement, "a chained assignment is not part of the probe language", "write two lines"
-        )
-    assign(low, statement.value, _target(low, statement.targets[0]), low.expr(statement.value))
+    value = low.expr(statement.value)
+    for target in statement.targets:
+        assign_to(low, target, statement.value, value)
     return True
-
-
-def _target(low: Lowering, node: ast.expr) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute | ast.Subscript):
-        raise low.rejection(node, "a probe cannot write to kernel memory")
-    raise low.rejection(
-        node, "only a plain variable can be assigned here", "write one assignment per variable"
-    )
 
 
 def _annotated(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.AnnAssign)
     if statement.value is None:
         raise low.rejection(statement, "a declaration without a value means nothing in a probe")
-    assign(low, statement.value, _target(low, statement.target), low.expr(statement.value))
+    assign_to(low, statement.target, statement.value, low.expr(statement.value))
     return True
 
 
 def _augmented(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.AugAssign)
-    name = _target(low, statement.target)
+    name = target_name(low, statement.target)
     load = ast.copy_location(ast.Name(name, ast.Load()), statement.target)
     before = low.expr(load)
     after = combine(
@@ -193,21 +89,56 @@ def _augmented(low: Lowering, statement: ast.stmt) -> bool:
 def _if(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.If)
     then, other, end = (low.builder.label(hint) for hint in ("then", "else", "end"))
-    low.branch(statement.test, low.truth(statement.test), then, other)
-    before = set(low.assigned)
-    paths: list[set[str]] = []
-    for label, body in ((then, statement.body), (other, statement.orelse)):
+    flows = branch_on(low, statement.test, then, other)
+    paths: list[Flow] = []
+    for label, body, flow in zip(
+        (then, other), (statement.body, statement.orelse), flows, strict=True
+    ):
         low.builder.start(label)
-        low.assigned = set(before)
+        low.resume(flow)
         if run(low, body):
             low.jump(end)
-            paths.append(low.assigned)
+            paths.append(low.flow())
     if not paths:
-        low.assigned = before
         return False
-    low.assigned = set.intersection(*paths)
+    low.resume(*paths)
     low.builder.start(end)
     return True
+
+
+def _assert(low: Lowering, statement: ast.stmt) -> bool:
+    assert isinstance(statement, ast.Assert)
+    if statement.msg is not None and not isinstance(statement.msg, ast.Constant):
+        raise low.rejection(
+            statement.msg,
+            "the message of an assert is a constant in a probe",
+            "the failed line is counted as an AssertionError; send an event to tell more",
+        )
+    holds, fails = low.builder.label("holds"), low.builder.label("fails")
+    flow, _ = branch_on(low, statement.test, holds, fails)
+    low.builder.start(fails)
+    low.add(Raise(low.site(statement, "AssertionError"), span=low.span(statement)))
+    low.builder.start(holds)
+    low.resume(flow)
+    return True
+
+
+def _delete(low: Lowering, statement: ast.stmt) -> bool:
+    assert isinstance(statement, ast.Delete)
+    for target in statement.targets:
+        if not isinstance(target, ast.Name):
+            raise low.rejection(target, "del takes plain variables in a probe")
+        low.expr(
+            ast.copy_location(ast.Name(target.id, ast.Load()), target)
+        )  # it must have a value
+        low.assigned.discard(target.id)
+        low.ranges.pop(target.id, None)
+    return True
+
+
+def _match(low: Lowering, statement: ast.stmt) -> bool:
+    assert isinstance(statement, ast.Match)
+    return match(low, statement, run)
 
 
 def _return(low: Lowering, statement: ast.stmt) -> bool:
@@ -219,9 +150,12 @@ def _return(low: Lowering, statement: ast.stmt) -> bool:
 def _finish(low: Lowering, statement: ast.stmt, value: ast.expr | None) -> None:
     if isinstance(value, ast.IfExp):
         then, other = low.builder.label("then"), low.builder.label("else")
-        low.branch(value.test, low.truth(value.test), then, other)
-        for label, part in ((then, value.body), (other, value.orelse)):
+        flows = branch_on(low, value.test, then, other)
+        for label, part, flow in zip(
+            (then, other), (value.body, value.orelse), flows, strict=True
+        ):
             low.builder.start(label)
+            low.resume(flow)
             _finish(low, statement, part)
         return
     if value is not None:
@@ -294,9 +228,6 @@ _OUTSIDE = {
     "Import": ("a probe cannot import", "import outside the probe"),
     "ImportFrom": ("a probe cannot import", "import outside the probe"),
     "Raise": ("raise is not part of the probe language", "return None to send no event"),
-    "Delete": ("del is not part of the probe language", ""),
-    "Assert": ("assert is not part of the probe language", "write: if not ...: return None"),
-    "Match": ("match is not part of the probe language", "use if/elif"),
 }
 
 _STATEMENTS: dict[type[ast.stmt], Callable[[Lowering, ast.stmt], bool]] = {
@@ -304,6 +235,9 @@ _STATEMENTS: dict[type[ast.stmt], Callable[[Lowering, ast.stmt], bool]] = {
     ast.AnnAssign: _annotated,
     ast.AugAssign: _augmented,
     ast.If: _if,
+    ast.Assert: _assert,
+    ast.Delete: _delete,
+    ast.Match: _match,
     ast.Return: _return,
     ast.Expr: _expression,
     ast.Pass: _pass,

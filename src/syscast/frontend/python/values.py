@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from syscast.ir.intervals import Interval, of_type
 from syscast.ir.types import BOOL, I64, U64, Const, IntType, Space, Value
 
 
@@ -15,6 +16,7 @@ class IntValue(msgspec.Struct, frozen=True):
         enum: BTF id of the enum it came from, 0 if none.
         network: It was stored in network order (``__be32``); the value is in host order.
         name: What it was read from, for messages and field kinds.
+        known: Where it is known to lie, low and high inclusive; None for all of its kind.
     """
 
     value: Value
@@ -22,11 +24,19 @@ class IntValue(msgspec.Struct, frozen=True):
     enum: int = 0
     network: bool = False
     name: str = ""
+    known: Interval | None = None
 
     @property
     def kind(self) -> IntType:
         """I64 or U64."""
         return U64 if self.value.type == U64 else I64
+
+    @property
+    def interval(self) -> Interval:
+        """Where the value lies, low and high inclusive."""
+        if isinstance(self.value, Const):
+            return self.value.value, self.value.value
+        return self.known or of_type(self.kind)
 
 
 class BoolValue(msgspec.Struct, frozen=True):

@@ -1,0 +1,189 @@
+"""Assignment: to plain variables, to several at once, in the middle of an expression."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from syscast.frontend.python.arithmetic import as_kind
+from syscast.frontend.python.context import Local
+from syscast.frontend.python.values import (
+    BoolValue,
+    EventValue,
+    IntValue,
+    Lowered,
+    MethodValue,
+    PlaceValue,
+    PtrValue,
+    PyValue,
+    StrValue,
+    TupleValue,
+)
+from syscast.ir.ops import Convert, CopyBytes, SlotAddr, SlotStore
+from syscast.ir.types import U64, PtrType, Space, Value
+
+if TYPE_CHECKING:
+    from syscast.frontend.python.context import Lowering
+
+
+def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
+    """Give a local a value."""
+    value = low.known(node, value)
+    if isinstance(value, EventValue):
+        raise low.rejection(
+            node, "an event cannot be kept in a variable", "return it or emit() it in place"
+        )
+    if isinstance(value, PyValue | TupleValue | MethodValue):
+        raise low.rejection(
+            node,
+            f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",
+        )
+    if isinstance(value, StrValue):
+        _assign_text(low, node, name, value)
+    else:
+        _assign_scalar(low, node, name, value)
+    low.assigned.add(name)
+    low.poisoned.discard(name)
+    low.constants.pop(name, None)
+    low.ranges.pop(name, None)
+    if isinstance(value, IntValue):
+        low.ranges[name] = value.interval
+
+
+def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> None:
+    local = low.locals.get(name)
+    if local is None:
+        slot = low.builder.slot(name, None, value.size, kept=name in low.kept)
+        local = low.locals[name] = Local(slot, value)
+    if not isinstance(local.shape, StrValue) or local.shape.size != value.size:
+        raise low.rejection(
+            node,
+            f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
+        )
+    address = low.reg(PtrType(Space.STACK))
+    low.add(SlotAddr(address, local.slot))
+    low.add(CopyBytes(address, value.address, value.size, span=low.span(node)))
+
+
+def _scalar(value: IntValue | BoolValue | PtrValue | PlaceValue) -> Value:
+    return value.base if isinstance(value, PlaceValue) else value.value
+
+
+def _assign_scalar(
+    low: Lowering, node: ast.expr, name: str, value: IntValue | BoolValue | PtrValue | PlaceValue
+) -> None:
+    local = low.locals.get(name)
+    if local is None:
+        type_ = U64 if name in low.wide and isinstance(value, IntValue) else _scalar(value).type
+        kept = name in low.kept
+        if kept and isinstance(type_, PtrType):
+            # A map keeps the bits of a pointer, not what the verifier knows of it.
+            type_ = PtrType(type_.space, type_.pointee)
+        size = 1 if isinstance(value, BoolValue) else 8
+        slot = low.builder.slot(name, type_, size, kept=kept)
+        local = low.locals[name] = Local(slot, value)
+    elif isinstance(local.shape, IntValue) and isinstance(value, BoolValue):
+        value = low.integer(node, value)
+    if not _same_shape(local.shape, value):
+        raise low.rejection(
+            node,
+            f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
+            "use two variables",
+        )
+    stored = _scalar(value)
+    slot_type = local.slot.type
+    assert slot_type is not None
+    if stored.type != slot_type:
+        if isinstance(value, IntValue):
+            if stored.type == U64:
+                low.wide.add(name)
+            stored = as_kind(low, node, stored, slot_type == U64)
+        else:
+            viewed = low.reg(slot_type)
+            low.add(Convert(viewed, stored, span=low.span(node)))
+            stored = viewed
+    low.add(SlotStore(local.slot, stored, span=low.span(node)))
+
+
+def _same_shape(a: Lowered, b: Lowered) -> bool:
+    if isinstance(a, PtrValue) and isinstance(b, PtrValue):
+        return a.pointee == b.pointee and a.space == b.space
+    if isinstance(a, PlaceValue) and isinstance(b, PlaceValue):
+        return (a.root, a.path, a.space) == (b.root, b.path, b.space)
+    return type(a) is type(b)
+
+
+# ---------------------------------------------------------------- targets
+
+
+def assign_to(low: Lowering, target: ast.expr, node: ast.expr, value: Lowered) -> None:
+    """Give what stands left of ``=`` a value that was lowered already, from ``node``."""
+    if isinstance(target, ast.Tuple | ast.List):
+        _unpack(low, target, node, value)
+    else:
+        assign(low, node, target_name(low, target), value)
+
+
+def target_name(low: Lowering, node: ast.expr) -> str:
+    """The plain variable that a target is."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute | ast.Subscript):
+        raise low.rejection(node, "a probe cannot write to kernel memory")
+    raise low.rejection(
+        node, "only a plain variable can be assigned here", "write one assignment per variable"
+    )
+
+
+def _unpack(low: Lowering, target: ast.Tuple | ast.List, node: ast.expr, value: Lowered) -> None:
+    for each in target.elts:
+        if isinstance(each, ast.Starred):
+            raise low.rejection(
+                each, "`*` gathers a list, and a probe has no heap", "name each variable"
+            )
+    items = items_of(value)
+    if items is None:
+        raise low.rejection(
+            node,
+            f"{low.describe(value)} cannot be unpacked",
+            "a tuple written in place can: a, b = x.first, x.second",
+        )
+    if len(items) != len(target.elts):
+        raise low.rejection(target, f"{len(target.elts)} variables for {len(items)} values", "")
+    nodes = node.elts if isinstance(node, ast.Tuple | ast.List) else [node] * len(items)
+    names = {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+    # Strings of variables are read in place: one that is about to change is copied first.
+    values = [
+        copied(low, part, item) if isinstance(item, StrValue) and names & _names(part) else item
+        for part, item in zip(nodes, items, strict=True)
+    ]
+    for each, part, item in zip(target.elts, nodes, values, strict=True):
+        assign_to(low, each, part, item)
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def items_of(value: Lowered) -> tuple[Lowered, ...] | None:
+    """The elements of a tuple, written in place or captured; None for anything else."""
+    if isinstance(value, TupleValue):
+        return value.items
+    if isinstance(value, PyValue) and isinstance(value.value, tuple):
+        return tuple(PyValue(each) for each in value.value)
+    return None
+
+
+def copied(low: Lowering, node: ast.expr, value: StrValue) -> StrValue:
+    """A string in a buffer of its own."""
+    _, address = low.buffer("text", value.size)
+    low.add(CopyBytes(address, value.address, value.size, span=low.span(node)))
+    return StrValue(address, value.size)
+
+
+def walrus(low: Lowering, node: ast.expr) -> Lowered:
+    """``(n := value)``."""
+    assert isinstance(node, ast.NamedExpr)
+    value = low.known(node.value, low.expr(node.value))
+    assign(low, node.value, node.target.id, value)
+    return value
