@@ -104,10 +104,17 @@ class InternalError(Exception):
     """A bug of syscast, not of its user.
 
     Attributes:
+        cause: What is wrong, in one line.
         details: What a report needs: the IR, the compiler's last words.
     """
 
-    def __init__(self, message: str, details: str = "") -> None:
+    def __init__(self, cause: str, details: str = "") -> None:
+        self.cause = cause
         self.details = details
-        text = f"{message}; this is a bug in syscast, please report it"
+        text = f"{cause}; this is a bug in syscast, please report it"
         super().__init__(f"{text}\n{details}" if details else text)
+
+    @property
+    def report(self) -> str:
+        """Cause and details, without the request to report them."""
+        return f"{self.cause}\n{self.details}" if self.details else self.cause

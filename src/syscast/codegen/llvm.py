@@ -9,15 +9,70 @@ LLVM itself ends this process on some errors: the parent takes that as an answer
 from __future__ import annotations
 
 import sys
-
-import llvmlite.binding as llvm
+from types import ModuleType
 
 OK = b"\0"
 REFUSED = b"\1"
 
 
-def compile_text(text: str, cpu: str) -> bytes:
+class _Unused(ModuleType):
+    """Stands in for a module of which only names are looked up: they are all ``object``."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return object
+
+
+class _Path:
+    """The one path that llvmlite asks ``importlib.resources`` for, that of its library."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __truediv__(self, name: str) -> _Path:
+        return _Path(f"{self._path}/{name}")
+
+    def __enter__(self) -> str:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _load_lightly() -> ModuleType:
+    """Import llvmlite's binding without what takes half of its time and is not used here.
+
+    That is its own IR builders, which the binding only names, and ``importlib.resources``, which
+    drags in tempfile, random and pathlib to find one file.
+    """
+    resources = ModuleType("importlib.resources")
+    resources.files = lambda name: _Path(sys.modules[name].__path__[0])  # type: ignore[attr-defined]
+    resources.as_file = lambda path: path  # type: ignore[attr-defined]
+    before = set(sys.modules)
+    sys.modules |= {"importlib.resources": resources, "llvmlite.ir": _Unused("llvmlite.ir")}
+    try:
+        return _load()
+    except Exception:  # noqa: BLE001  (another llvmlite than was known: whatever it misses)
+        for name in set(sys.modules) - before:
+            del sys.modules[name]
+        return _load()
+
+
+def _load() -> ModuleType:
+    import llvmlite.binding  # noqa: PLC0415  (see above)
+
+    found: ModuleType = llvmlite.binding
+    return found
+
+
+def compile_text(llvm: ModuleType, text: str, cpu: str) -> bytes:
     """Optimise and compile one module for BPF.
+
+    Args:
+        llvm: ``llvmlite.binding``.
+        text: LLVM IR.
+        cpu: BPF instruction set.
 
     Raises:
         RuntimeError: LLVM does not parse or verify the text.
@@ -37,6 +92,7 @@ def compile_text(text: str, cpu: str) -> bytes:
 
 def serve() -> None:
     """Answer requests until the parent closes its end."""
+    llvm = _load_lightly()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
@@ -44,7 +100,7 @@ def serve() -> None:
         request = requests.read(int.from_bytes(size, "little"))
         cpu, _, text = request.partition(b"\n")
         try:
-            answer = OK + compile_text(text.decode(), cpu.decode())
+            answer = OK + compile_text(llvm, text.decode(), cpu.decode())
         except RuntimeError as refused:
             answer = REFUSED + str(refused).encode()
         answers.write(len(answer).to_bytes(4, "little") + answer)

@@ -5,27 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast import codegen, passes
-from syscast.codegen.child import Child
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
+    from syscast.codegen.child import Child
     from syscast.ir.program import Program
 
 
-def build_object(program: Program, btf: Btf, *, child: Child | None = None) -> bytes:
+def build_object(program: Program, btf: Btf, *, child: Child) -> bytes:
     """Compile IR as a front end lowered it to an ELF object.
 
     Args:
         program: What to compile.
         btf: What its type ids are of.
-        child: A running compiler to use, where several objects are made; else one is started.
+        child: A running compiler.
 
     Raises:
         InternalError: A bug of a front end, a pass or codegen.
         TargetError: The kernel's BTF lacks a struct member that a pass needs.
-        NotSupportedError: llvmlite is not installed.
+        NotSupportedError: llvmlite cannot be imported.
     """
-    if child is not None:
-        return codegen.build(passes.run(program, btf), btf, child=child)
-    with Child() as own:  # it loads LLVM while the passes run here
-        return codegen.build(passes.run(program, btf), btf, child=own)
+    return codegen.build(passes.run(program, btf), btf, child=child, checked=True)

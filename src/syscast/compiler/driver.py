@@ -111,10 +111,19 @@ def _scope() -> FunctionSource:
 
 
 def build(program: Program, btf: Btf) -> bytes:
-    """Compile an IR program to an ELF object, without the cache."""
-    from syscast.compiler.backend import build_object  # noqa: PLC0415  (a warm start needs none)
+    """Compile an IR program to an ELF object, without the cache.
 
-    return build_object(program, btf)
+    Raises:
+        InternalError: A bug of a front end, a pass or codegen.
+        TargetError: The kernel's BTF lacks a struct member that a pass needs.
+        NotSupportedError: llvmlite is not installed.
+    """
+    from syscast.codegen.child import Child  # noqa: PLC0415  (a warm start needs none)
+
+    with Child() as child:  # it loads LLVM while the passes are imported and run here
+        from syscast.compiler.backend import build_object  # noqa: PLC0415
+
+        return build_object(program, btf, child=child)
 
 
 def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSpec, bool]:

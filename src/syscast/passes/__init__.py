@@ -1,15 +1,17 @@
 """IR to IR: from what a front end lowers to what codegen reads, in one ordered tuple of passes.
 
 Each pass is a module with ``run(program, btf) -> program`` that says on top when, why and how.
-The IR is checked before the first and after each one.
+The IR is checked before the first and after the last. Where it is malformed then, or a pass falls over
+it, the passes run once more with a check after each, to name the one that is wrong.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.errors import InternalError
+from syscast.errors import InternalError, SyscastError
 from syscast.ir.check import Layer, check
+from syscast.ir.printer import program_text
 from syscast.passes import (
     bulk,
     calls,
@@ -56,14 +58,39 @@ def run(program: Program, btf: Btf) -> Program:
 
     Raises:
         InternalError: A front end or a pass made malformed IR; the message names it.
+        TargetError: The kernel's BTF lacks a struct member that a pass needs.
     """
     seen: dict[int, Op] = {}
     check(program, seen=seen)
+    made = program
+    try:
+        for _, lower in PASSES:
+            made = lower(made, btf)
+        check(made, Layer.PRIMITIVE, seen)
+    except SyscastError:
+        raise
+    except Exception as error:
+        raise _blamed(program, btf, error) from error
+    return made
+
+
+def _blamed(program: Program, btf: Btf, error: Exception) -> InternalError:
+    """Find the pass that failed, or that made the malformed IR which led to an error."""
+    made = program
     for name, lower in PASSES:
-        program = lower(program, btf)
+        before = made
         try:
-            check(program, seen=seen)
-        except InternalError as error:
-            raise InternalError(f"pass '{name}' made malformed IR", str(error)) from error
-    check(program, Layer.PRIMITIVE, seen)
-    return program
+            made = lower(before, btf)
+        except Exception as found:  # noqa: BLE001  (a bug, of whatever sort: it becomes a report)
+            return InternalError(f"pass '{name}' failed: {_said(found)}", program_text(before))
+        try:
+            check(made)
+        except InternalError as found:
+            return InternalError(f"pass '{name}' made malformed IR", found.report)
+    return InternalError(f"the passes left malformed IR: {_said(error)}", program_text(made))
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, InternalError):
+        return error.cause
+    return f"{type(error).__name__}: {error}"
