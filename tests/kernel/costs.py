@@ -3,8 +3,8 @@
 The table is compared by ``test_cost.py``. It is made anew, a kernel at a time, by
 
     ./dev python tests/kernel/costs.py native                                     (this machine)
-    ./dev vm --kernel 6.1 --shell 'python tests/kernel/costs.py 6.1 > /tmp/cost.tsv' --fetch /tmp/cost.tsv
-    ./dev python tests/kernel/costs.py --merge build/vm/cost.tsv
+    ./dev vm --kernel 6.1 --shell 'python tests/kernel/costs.py 6.1' > cost.txt
+    ./dev python tests/kernel/costs.py --merge cost.txt
 
 Programs are loaded and unloaded, nothing is attached, so kernels without kprobes load those, too.
 """
