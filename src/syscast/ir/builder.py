@@ -13,12 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+class Mark:
+    """A place between two ops, for what turns out to be needed there later."""
+
+    def __init__(self, ops: list[Op], index: int) -> None:
+        self.ops = ops
+        self.index = index
+
+
 class Builder:
     """Collects blocks, registers and slots of one function.
 
     Args:
         registers: First free register number.
         slots: Slots that exist already.
+
+    Attributes:
+        size: How many ops were added.
     """
 
     def __init__(self, registers: int = 0, slots: Iterable[Slot] = ()) -> None:
@@ -28,6 +39,7 @@ class Builder:
         self._blocks: list[tuple[str, list[Op]]] = []
         self._labels: set[str] = set()
         self._open: list[Op] | None = None
+        self.size: int = 0
 
     def register(self, type_: IrType) -> Reg:
         """Make a fresh register."""
@@ -62,8 +74,20 @@ class Builder:
         if self._open is None:
             raise InternalError("an op outside a block", repr(op))
         self._open.append(op)
+        self.size += 1
         if isinstance(op, TERMINATORS):
             self._open = None
+
+    def mark(self) -> Mark:
+        """The place where the next op would stand."""
+        if self._open is None:
+            raise InternalError("a mark outside a block")
+        return Mark(self._open, len(self._open))
+
+    def insert(self, mark: Mark, op: Op) -> None:
+        """Put an op that is no terminator at a place marked before."""
+        mark.ops.insert(mark.index, op)
+        self.size += 1
 
     def count(self) -> int:
         """How many blocks were begun."""

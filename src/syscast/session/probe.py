@@ -50,6 +50,11 @@ class Probe(Generic[P, R_co]):
         """Run the Python function."""
         return self.function(*args, **kwargs)
 
+    @property
+    def __probed__(self) -> Callable[P, R_co]:
+        """The function, for probes that call this one as a function."""
+        return self.function
+
     def __repr__(self) -> str:
         return f"<Probe {self.kind}:{self.target}>"
 

@@ -74,7 +74,8 @@ def _assign_scalar(
 ) -> None:
     local = low.locals.get(name)
     if local is None:
-        type_ = U64 if name in low.wide and isinstance(value, IntValue) else _scalar(value).type
+        wide = low.prefix + name in low.wide and isinstance(value, IntValue)
+        type_ = U64 if wide else _scalar(value).type
         kept = name in low.kept
         if kept and isinstance(type_, PtrType):
             # A map keeps the bits of a pointer, not what the verifier knows of it.
@@ -96,7 +97,7 @@ def _assign_scalar(
     if stored.type != slot_type:
         if isinstance(value, IntValue):
             if stored.type == U64:
-                low.wide.add(name)
+                low.wide.add(low.prefix + name)
             stored = as_kind(low, node, stored, slot_type == U64)
         else:
             viewed = low.reg(slot_type)

@@ -10,6 +10,7 @@ from syscast.events.event import Event
 from syscast.frontend.python import language
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
+from syscast.frontend.python.functions import callee_of, inline
 from syscast.frontend.python.integers import (
     CASTS,
     absolute,
@@ -61,6 +62,9 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
             return handler(low, node)
         if isinstance(value, type) and issubclass(value, Event):
             return construct(low, node, value)
+        callee = callee_of(value)
+        if callee is not None:
+            return inline(low, node, callee)
         name = getattr(value, "__name__", ast.unparse(node.func))
         hint = _HINTS.get(name, "") or "a probe can call " + ", ".join(sorted(NAMES))
         raise low.rejection(node.func, f"a probe cannot call {name}()", hint)

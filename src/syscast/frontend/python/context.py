@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
 
 from syscast.frontend.python.values import (
     BoolValue,
@@ -39,6 +41,8 @@ from syscast.ir.ops import (
 from syscast.ir.types import BOOL, I64, U64, Const, IntType, PtrType, Reg, Slot, Space, Value
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Diagnostic, Span
     from syscast.frontend.python.source import FunctionSource, SourceText
@@ -105,11 +109,74 @@ def joined(paths: list[dict[str, Interval]]) -> dict[str, Interval]:
     return dict(first)
 
 
-class Lowering:
-    """Lowers one function for one program context.
+class Returns(Protocol):
+    """Where a function's ``return`` goes: out of the probe, or to the place of the call.
 
     Attributes:
-        locals: Variables met so far.
+        direct: The value is taken as it is, at the only return, and no block ends there.
+    """
+
+    direct: bool
+
+    def give(self, low: Lowering, node: ast.AST, value: Lowered) -> None:
+        """Take the value of one ``return``, None's for a bare one."""
+        ...
+
+
+class Sink:
+    """Says that the values of the call at a node are wanted by somebody else than the expression."""
+
+    def __init__(self, node: ast.expr, returns: Returns) -> None:
+        self.node = node
+        self.returns = returns
+        self.taken = False
+
+
+class Frame:
+    """One function that is being lowered in place: what was called, and where."""
+
+    def __init__(self, code: CodeType | None, name: str, site: Span) -> None:
+        self.code = code
+        self.name = name
+        self.site = site
+
+
+class Scope:
+    """What belongs to one function alone; see the attributes of `Lowering`."""
+
+    def __init__(
+        self, text: SourceText, outer: FunctionSource | None, returns: Returns | None
+    ) -> None:
+        self.text = text
+        self.outer = outer
+        self.returns = returns
+        self.prefix = ""
+        self.stored: frozenset[str] = frozenset()
+        self.kept: frozenset[str] = frozenset()
+        self.locals: dict[str, Local] = {}
+        self.bound: dict[str, Lowered] = {}
+        self.assigned: set[str] = set()
+        self.poisoned: set[str] = set()
+        self.ranges: dict[str, Interval] = {}
+        self.constants: dict[str, PyValue] = {}
+        self.held: dict[int, Lowered] = {}
+        self.loops: list[LoopTarget] = []
+
+
+class Lowering:
+    """Lowers one function, and the functions it calls in place of the calls, for one context.
+
+    Attributes:
+        text: The file of the function at hand.
+        outer: Its outer names.
+        locals: Its variables met so far.
+        bound: Its parameters that it never assigns: the arguments themselves.
+        returns: Where its ``return`` goes.
+        prefix: Tells its variables in ``wide`` from those of other functions, "" for the probe's.
+        probe: The probe's function; None for expressions of a command line.
+        stack: The calls that lead to it, outermost first.
+        inlined: How many calls were lowered in place so far.
+        sink: Who takes the value of the call that is lowered next, where not the expression itself.
         assigned: Those that have a value on every path to here.
         wide: Variables (and joins) that some path gives a U64, so that all must.
         kept: Variables that live across a yield.
@@ -121,7 +188,7 @@ class Lowering:
         ranges: Where integer variables are known to lie here, low and high inclusive.
         constants: Variables that stand for a Python object here (of a loop over constants).
         held: Expressions that have been evaluated already, by the identity of their nodes.
-        loops: The loops around this place, the innermost last; a function of its own has none.
+        loops: The loops around this place, the innermost last.
         heads: Loops of the function so far, for `Function.loops`.
     """
 
@@ -144,6 +211,13 @@ class Lowering:
         self.builder = builder
         self.text = text
         self.outer = outer
+        self.bound: dict[str, Lowered] = {}
+        self.returns: Returns | None = None
+        self.prefix = ""
+        self.probe = outer
+        self.stack: tuple[Frame, ...] = ()
+        self.inlined = 0
+        self.sink: Sink | None = None
         self.handlers = handlers
         self.calls = calls
         self.methods = methods
@@ -167,7 +241,11 @@ class Lowering:
 
     def rejection(self, node: ast.AST, message: str, hint: str = "") -> Rejected:
         """A finding at a node, to be raised: the statement is given up."""
-        return Rejected(self.text.diagnostic(node, message, hint))
+        finding = self.text.diagnostic(node, message, hint)
+        if self.stack:
+            calls = [f"called from {frame.site}" for frame in reversed(self.stack)]
+            finding = msgspec.structs.replace(finding, notes=(*finding.notes, *calls[:_MAX_NOTES]))
+        return Rejected(finding)
 
     def span(self, node: ast.AST) -> Span:
         """The source span of a node."""
@@ -177,6 +255,36 @@ class Lowering:
         """The counter of an exception at a node."""
         span = self.span(node)
         return self.unit.site(exception, span, self.text.line(span.line).strip())
+
+    # ------------------------------------------------------------ functions
+
+    def enter(self, scope: Scope) -> Scope:
+        """Go on in another function; gives what to enter again to come back."""
+        before = Scope(self.text, self.outer, self.returns)
+        before.prefix, before.stored, before.kept = self.prefix, self.stored, self.kept
+        before.locals, before.bound = self.locals, self.bound
+        before.assigned, before.poisoned = self.assigned, self.poisoned
+        before.ranges, before.constants = self.ranges, self.constants
+        before.held, before.loops = self.held, self.loops
+        self.text, self.outer, self.returns = scope.text, scope.outer, scope.returns
+        self.prefix, self.stored, self.kept = scope.prefix, scope.stored, scope.kept
+        self.locals, self.bound = scope.locals, scope.bound
+        self.assigned, self.poisoned = scope.assigned, scope.poisoned
+        self.ranges, self.constants = scope.ranges, scope.constants
+        self.held, self.loops = scope.held, scope.loops
+        return before
+
+    def expr_into(self, node: ast.expr, returns: Returns) -> Lowered | None:
+        """Lower an expression; None where it is a call whose every ``return`` went to ``returns``."""
+        if not isinstance(node, ast.Call):
+            return self.expr(node)
+        sink = Sink(node, returns)
+        before, self.sink = self.sink, sink
+        try:
+            value = self.expr(node)
+        finally:
+            self.sink = before
+        return None if sink.taken else value
 
     # ------------------------------------------------------------ building
 
@@ -266,7 +374,9 @@ class Lowering:
             self.add(Convert(result, value.value, span=self.span(node)))
             return IntValue(result, I64)
         raise self.rejection(
-            node, f"an integer is needed here, this is {self.describe(value)}", _hint_for(value)
+            node,
+            f"an integer is needed here, this is {self.describe(value)}",
+            _hint_for(value, node),
         )
 
     def widen(self, node: ast.AST, value: Value, natural: IntType) -> Value:
@@ -301,7 +411,7 @@ class Lowering:
         ):
             return Const(int(bool(value.value)), BOOL)
         raise self.rejection(
-            node, f"{self.describe(value)} has no truth value in a probe", _hint_for(value)
+            node, f"{self.describe(value)} has no truth value in a probe", _hint_for(value, node)
         )
 
     def _truth_of_all(self, node: ast.BoolOp) -> Value:
@@ -339,6 +449,8 @@ class Lowering:
             return f"a {place} pointer to {type_name(self.btf, value.pointee) if value.pointee else 'void'}"
         if isinstance(value, PyValue):
             held = value.value
+            if held is None:
+                return "None"
             return (
                 f"the class {held.__name__}"
                 if isinstance(held, type)
@@ -347,6 +459,9 @@ class Lowering:
         type_id = getattr(value, "type_id", 0)
         return f"a {type_name(self.btf, type_id)}" if type_id else "an event"
 
+
+_MAX_NOTES = 6
+"""Calls that a finding inside a function names, innermost first."""
 
 _PLAIN: Mapping[type, str] = {
     IntValue: "an integer",
@@ -373,7 +488,9 @@ _OUTSIDE = {
 }
 
 
-def _hint_for(value: Lowered) -> str:
+def _hint_for(value: Lowered, node: ast.expr) -> str:
+    if isinstance(value, PyValue) and value.value is None and isinstance(node, ast.Call):
+        return f"{ast.unparse(node.func)}() returns nothing: end it with `return VALUE`"
     if isinstance(value, PtrValue):
         return "read a member, compare it with None, or give it to a field of type sc.Pointer"
     if isinstance(value, PyValue) and isinstance(value.value, float):

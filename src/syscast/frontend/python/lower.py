@@ -43,7 +43,8 @@ from syscast.frontend.python.parameters import (
     match_parameters,
     source_of,
 )
-from syscast.frontend.python.source import FunctionSource, SourceText
+from syscast.frontend.python.returns import OfProbe
+from syscast.frontend.python.source import FunctionSource, SourceText, assigned_names
 from syscast.frontend.python.statements import run
 from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
 from syscast.ir.builder import Builder
@@ -137,11 +138,11 @@ def lower_probe(
         body = body[cut + 1 :]
 
         def before(low: Lowering) -> bool:
-            low.stored = frozenset(_stored(function.body))
+            low.stored = assigned_names(function.body)
             return run(low, start)
 
     rest = body
-    stored = frozenset(_stored(function.body))
+    stored = assigned_names(function.body)
 
     def lower_body(low: Lowering) -> bool:
         low.stored = stored
@@ -233,15 +234,6 @@ def _is_empty(statements: Sequence[ast.stmt]) -> bool:
         and isinstance(statements[-1].value, ast.Constant)
         and statements[-1].value.value is ...
     )
-
-
-def _stored(statements: Sequence[ast.stmt]) -> set[str]:
-    return {
-        node.id
-        for each in statements
-        for node in ast.walk(each)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
 
 
 def _loaded(parts: Sequence[ast.AST]) -> set[str]:
@@ -418,6 +410,7 @@ def _attempt(
             methods=METHODS,
         )
         low.wide = wide
+        low.returns = OfProbe()
         low.builder.start("entry")
         return low
 

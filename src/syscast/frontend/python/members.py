@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.btf.layout import find_member, near_members
 from syscast.btf.render import type_name
 from syscast.btf.types import Array, Enum, Fwd, Int, Ptr, Struct, Typedef
@@ -77,6 +79,11 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
         if node.id not in low.assigned:
             raise _unassigned(low, node)
         return read_local(low, node)
+    if node.id in low.bound:
+        value = low.bound[node.id]
+        if isinstance(value, IntValue):
+            return msgspec.structs.replace(value, known=low.ranges.get(node.id))
+        return value
     if node.id in low.stored:
         raise _unassigned(low, node)
     found, value = low.outer.outer(node.id) if low.outer else (False, None)
@@ -157,19 +164,18 @@ def _is_constant_sequence(value: object) -> bool:
 def attribute(low: Lowering, node: ast.expr) -> Lowered:
     """``a.b``: a member, an item of ``current``, or a name in a module or class."""
     assert isinstance(node, ast.Attribute)
-    base = low.expr(node.value)
+    base = namespace(low, node.value) or low.expr(node.value)
     if low.method(base, node.attr) is not None:
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
         if isinstance(base.value, Current):
             return _current(low, node)
         try:
-            found: object = getattr(base.value, node.attr)
+            return captured(low, node, held_by(low, node, base.value))
         except AttributeError:
             raise low.rejection(
                 node, f"{low.describe(base)} has no attribute '{node.attr}'"
             ) from None
-        return captured(low, node, found)
     if isinstance(base, PlaceValue):
         return _member(low, node, base)
     if isinstance(base, PtrValue):
@@ -183,6 +189,60 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
         place = PlaceValue(base.value, base.space, root, (), 0, root, "")
         return _member(low, node, place)
     raise low.rejection(node, f"{low.describe(base)} has no members")
+
+
+def namespace(low: Lowering, node: ast.expr) -> PyValue | None:
+    """The Python object behind a name or a chain of attributes, whose own attributes are meant.
+
+    As a value it might be refused (`captured`); None for what only exists when the probe runs, and
+    for data such as lists, which has no attributes of interest.
+    """
+    if isinstance(node, ast.Name):
+        return _named_object(low, node.id)
+    base = namespace(low, node.value) if isinstance(node, ast.Attribute) else None
+    if base is None or type(base.value).__module__.partition(".")[0] == "syscast":
+        return None
+    assert isinstance(node, ast.Attribute)
+    try:
+        value = held_by(low, node, base.value)
+    except AttributeError:
+        return None
+    return PyValue(value) if _has_attributes(value) else None
+
+
+def _named_object(low: Lowering, label: str) -> PyValue | None:
+    if label in low.locals or label in low.stored:
+        return None
+    bound = low.bound.get(label)
+    if bound is not None:
+        return bound if isinstance(bound, PyValue) else None
+    found, value = low.outer.outer(label) if low.outer else (False, None)
+    return PyValue(value) if found and _has_attributes(value) else None
+
+
+def _has_attributes(value: object) -> bool:
+    return (
+        isinstance(value, type)
+        or type(value).__module__ != "builtins"
+        or callable(value)
+        or (type(value).__name__ == "module")
+    )
+
+
+def held_by(low: Lowering, node: ast.Attribute, holder: object) -> object:
+    """An attribute of a Python object, now; AttributeError where there is none."""
+    label = node.attr
+    if label.startswith("__") and not label.endswith("__") and low.outer and low.outer.owner:
+        label = f"_{low.outer.owner.lstrip('_')}{label}"  # as Python does inside a class
+    try:
+        found: object = getattr(holder, label)
+    except AttributeError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a property of the user's can raise anything)
+        raise low.rejection(
+            node, f"reading '{ast.unparse(node)}' raised {type(error).__name__}: {error}"
+        ) from None
+    return found
 
 
 def _member(low: Lowering, node: ast.Attribute, place: PlaceValue) -> Lowered:

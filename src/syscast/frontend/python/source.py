@@ -12,6 +12,7 @@ import msgspec
 from syscast.diagnostics import CompileError, Diagnostic, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType, FunctionType
 
 _MISSING = object()
@@ -54,12 +55,15 @@ class SourceText(msgspec.Struct, frozen=True):
 
 
 class FunctionSource:
-    """A probe's function: its tree, its text, and the outer names it may use.
+    """A function: its tree, its text, and the outer names it may use.
 
     Attributes:
         name: The function's name.
-        node: The definition.
+        node: The definition; a lambda's is made up, with its expression as the only ``return``.
         text: The file it stands in.
+        code: What Python made of it; None for what is no Python function.
+        owner: The class whose body it stands in, "" for none.
+        assigned: The names that it assigns anywhere, and that are its locals throughout.
     """
 
     def __init__(
@@ -69,10 +73,15 @@ class FunctionSource:
         text: SourceText,
         names: dict[str, object],
         module: dict[str, object],
+        code: CodeType | None = None,
     ) -> None:
         self.name = name
         self.node = node
         self.text = text
+        self.code = code
+        path = code.co_qualname.split(".")[:-1] if code is not None else []
+        self.owner: str = path[-1] if path and path[-1] != "<locals>" else ""
+        self.assigned: frozenset[str] = assigned_names(node.body)
         self._names = names
         self._module = module
 
@@ -89,18 +98,43 @@ class FunctionSource:
         """Whether it has a ``yield`` of its own."""
         return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(self.node))
 
+    @property
+    def only_return(self) -> bool:
+        """Whether it returns at its end only, so that its value is one expression's."""
+        last = self.node.body[-1]
+        returns = [node for node in ast.walk(self.node) if isinstance(node, ast.Return)]
+        return returns == [last] and not isinstance(returns[0].value, ast.IfExp)
+
     def segment(self) -> str:
         """The function's own text, for content addressing."""
         start = _first_line(self.node)
         return "\n".join(self.text.lines[start - 1 : self.node.end_lineno or start])
 
 
+def assigned_names(statements: Sequence[ast.stmt]) -> frozenset[str]:
+    """Every name that statements assign, by any means."""
+    found: set[str] = set()
+    for each in statements:
+        for node in ast.walk(each):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+                found.add(node.name)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                found.add(node.rest)
+    return frozenset(found)
+
+
 def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
-def read_function(function: FunctionType) -> FunctionSource:
+def read_function(function: FunctionType, what: str = "probe") -> FunctionSource:
     """Find a function's source.
+
+    Args:
+        function: A function or a lambda.
+        what: What it is, for messages.
 
     Raises:
         CompileError: The source is gone (typed into a bare interpreter, made by exec), or the
@@ -108,6 +142,7 @@ def read_function(function: FunctionType) -> FunctionSource:
     """
     code = function.__code__
     file = code.co_filename
+    what = f"{what} '{function.__name__}'"
     # linecache also knows the cells of notebooks and what IPython has run.
     text = "".join(linecache.getlines(file, function.__globals__))
     where = Span(file, code.co_firstlineno)
@@ -115,23 +150,27 @@ def read_function(function: FunctionType) -> FunctionSource:
         raise CompileError(
             [
                 Diagnostic(
-                    f"probe '{function.__name__}': its source text cannot be read",
+                    f"{what}: its source text cannot be read",
                     where,
                     hint="define it in a file or a notebook cell, not in exec() or a bare prompt",
                 )
             ]
         )
     source = SourceText.of(file, text)
-    node = _search(_excerpt(text, code.co_firstlineno), code) or _search(
-        _whole(source, code), code
-    )
+    node: ast.FunctionDef | ast.AsyncFunctionDef | None
+    if code.co_name == _LAMBDA:
+        node = _lambda(source, code, what)
+    else:
+        node = _search(_excerpt(text, code.co_firstlineno), code) or _search(
+            _whole(source, what), code
+        )
     if node is None:
         raise CompileError(
             [
                 Diagnostic(
-                    f"probe '{function.__name__}': its definition is not at line {code.co_firstlineno} any more",
+                    f"{what}: its definition is not at line {code.co_firstlineno} any more",
                     where,
-                    hint="the file changed after Python read it, or the function is a lambda",
+                    hint="the file changed after Python read it",
                 )
             ]
         )
@@ -143,7 +182,51 @@ def read_function(function: FunctionType) -> FunctionSource:
                 )
             ]
         )
-    return FunctionSource(node.name, node, source, _closure(function), function.__globals__)
+    return FunctionSource(node.name, node, source, _closure(function), function.__globals__, code)
+
+
+_LAMBDA = "<lambda>"
+
+
+def _lambda(source: SourceText, code: CodeType, what: str) -> ast.FunctionDef | None:
+    """The lambda that became this code, as a function with one ``return``.
+
+    Several may begin on one line; Python keeps the columns of what each of them computes.
+    """
+    found = [
+        node
+        for node in ast.walk(_whole(source, what))
+        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno
+    ]
+    if len(found) > 1:
+        extent = _extent(code)
+        found = [node for node in found if extent is not None and _inside(extent, node.body)]
+        found = found[-1:]  # ast.walk() gives the inner ones last
+    if not found:
+        return None
+    node = found[0]
+    body = ast.copy_location(ast.Return(node.body), node.body)
+    made = ast.FunctionDef(_LAMBDA, node.args, [body], [])
+    return ast.copy_location(made, node)
+
+
+def _extent(code: CodeType) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """From where to where in the text the code's instructions come; None if that was stripped."""
+    starts: list[tuple[int, int]] = []
+    ends: list[tuple[int, int]] = []
+    for line, end, column, end_column in code.co_positions():
+        if line is not None and end is not None and column is not None and end_column:
+            starts.append((line, column))
+            ends.append((end, end_column))
+    return (min(starts), max(ends)) if starts else None
+
+
+def _inside(extent: tuple[tuple[int, int], tuple[int, int]], body: ast.expr) -> bool:
+    start, end = extent
+    return (body.lineno, body.col_offset) <= start and end <= (
+        body.end_lineno or 0,
+        body.end_col_offset or 0,
+    )
 
 
 def _search(
@@ -160,14 +243,14 @@ def _search(
     return None
 
 
-def _whole(source: SourceText, code: CodeType) -> ast.Module:
+def _whole(source: SourceText, what: str) -> ast.Module:
     try:
         return ast.parse(source.text)
     except SyntaxError as error:
         raise CompileError(
             [
                 Diagnostic(
-                    f"probe '{code.co_name}': its file no longer parses: {error.msg}",
+                    f"{what}: its file no longer parses: {error.msg}",
                     Span(source.file, error.lineno or 1, error.offset or 1),
                     hint="the file changed after Python read it; start the program again",
                 )

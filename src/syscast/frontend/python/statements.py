@@ -10,9 +10,9 @@ from syscast.frontend.python.arithmetic import combine
 from syscast.frontend.python.assignment import assign, assign_to, target_name
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.context import Rejected
-from syscast.frontend.python.eventing import send
 from syscast.frontend.python.patterns import match
-from syscast.frontend.python.values import EventValue, PyValue
+from syscast.frontend.python.returns import Sent, Unused
+from syscast.frontend.python.values import PyValue
 from syscast.ir.ops import Finish, Raise
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def _return(low: Lowering, statement: ast.stmt) -> bool:
 
 
 def _finish(low: Lowering, statement: ast.stmt, value: ast.expr | None) -> None:
-    if isinstance(value, ast.IfExp):
+    returns = low.returns
+    assert returns is not None
+    if isinstance(value, ast.IfExp) and not returns.direct:
         then, other = low.builder.label("then"), low.builder.label("else")
         flows = branch_on(low, value.test, then, other)
         for label, part, flow in zip(
@@ -158,17 +160,11 @@ def _finish(low: Lowering, statement: ast.stmt, value: ast.expr | None) -> None:
             low.resume(flow)
             _finish(low, statement, part)
         return
+    lowered: Lowered | None = PyValue(None)
     if value is not None:
-        lowered = low.expr(value)
-        if isinstance(lowered, EventValue):
-            send(low, value, lowered)
-        elif not (isinstance(lowered, PyValue) and lowered.value is None):
-            raise low.rejection(
-                value,
-                f"a probe returns an event or None, this is {low.describe(lowered)}",
-                "return SomeEvent(...)",
-            )
-    low.add(Finish(span=low.span(statement)))
+        lowered = low.expr(value) if returns.direct else low.expr_into(value, returns)
+    if lowered is not None:
+        returns.give(low, value or statement, lowered)
 
 
 def _expression(low: Lowering, statement: ast.stmt) -> bool:
@@ -181,19 +177,24 @@ def _expression(low: Lowering, statement: ast.stmt) -> bool:
         if isinstance(function, PyValue) and function.value is language.emit:
             _emit(low, node)
             return True
-    value = low.expr(node)
-    if isinstance(value, EventValue):
-        raise low.rejection(node, "this event goes nowhere", "return it, or emit() it")
+    unused = Unused(low)
+    value = low.expr_into(node, unused)
+    if value is None:
+        low.builder.start(unused.end)
+    else:
+        unused.drop(low, node, value)
     return True
 
 
 def _emit(low: Lowering, node: ast.Call) -> None:
     if len(node.args) != 1 or node.keywords:
         raise low.rejection(node, "emit() takes one event", "emit(SomeEvent(...))")
-    event = low.expr(node.args[0])
-    if not isinstance(event, EventValue):
-        raise low.rejection(node.args[0], f"emit() takes an event, this is {low.describe(event)}")
-    send(low, node, event)
+    sent = Sent(low)
+    event = low.expr_into(node.args[0], sent)
+    if event is None:
+        low.builder.start(sent.end)
+    else:
+        sent.send(low, node.args[0], event)
 
 
 def _pass(low: Lowering, statement: ast.stmt) -> bool:

@@ -10,15 +10,22 @@ from syscast.ir.program import Function, Program
 from syscast.spec.meta import SchemaMeta, SiteMeta
 
 if TYPE_CHECKING:
+    from types import FunctionType
+
     from syscast.diagnostics import Span
     from syscast.events.event import Event
-    from syscast.frontend.python.source import SourceText
+    from syscast.frontend.python.source import FunctionSource, SourceText
 
 
 class Unit:
-    """Collects the functions of one object; ids are given in order of first use."""
+    """Collects the functions of one object; ids are given in order of first use.
+
+    Attributes:
+        functions: Sources of the Python functions that its probes call.
+    """
 
     def __init__(self) -> None:
+        self.functions: dict[FunctionType, FunctionSource] = {}
         self._functions: list[Function] = []
         self._schemas: list[SchemaMeta] = []
         self._classes: dict[type[Event], int] = {}
