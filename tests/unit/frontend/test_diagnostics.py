@@ -34,7 +34,9 @@ PROBES = {
     name: value
     for module in MODULES
     for name, value in vars(module).items()
-    if inspect.isfunction(value) and value.__module__ == module.__name__
+    if inspect.isfunction(value)
+    and value.__module__ == module.__name__
+    and not name.startswith("_")  # functions that probes call
 }
 
 

@@ -47,6 +47,20 @@ _HINTS = {
 }
 
 
+def _instead(name: str, value: object) -> str:
+    """What to call instead of something that a probe cannot call."""
+    if _HINTS.get(name):
+        return _HINTS[name]
+    module = getattr(value, "__module__", None) or "builtins"
+    if module != "builtins" and not module.startswith("syscast"):
+        return (
+            "a probe makes no Python objects; make it outside and use its attributes"
+            if isinstance(value, type)
+            else "it is not written in Python; write it as a function of your own"
+        )
+    return "a probe can call functions written in Python, and " + ", ".join(sorted(NAMES))
+
+
 def call(low: Lowering, node: ast.expr) -> Lowered:
     """``f(...)``."""
     assert isinstance(node, ast.Call)
@@ -66,8 +80,7 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
         if callee is not None:
             return inline(low, node, callee)
         name = getattr(value, "__name__", ast.unparse(node.func))
-        hint = _HINTS.get(name, "") or "a probe can call " + ", ".join(sorted(NAMES))
-        raise low.rejection(node.func, f"a probe cannot call {name}()", hint)
+        raise low.rejection(node.func, f"a probe cannot call {name}()", _instead(name, value))
     raise low.rejection(node.func, f"{low.describe(function)} cannot be called")
 
 

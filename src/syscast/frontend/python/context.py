@@ -448,16 +448,19 @@ class Lowering:
             place = "user" if value.space is Space.USER else "kernel"
             return f"a {place} pointer to {type_name(self.btf, value.pointee) if value.pointee else 'void'}"
         if isinstance(value, PyValue):
-            held = value.value
-            if held is None:
-                return "None"
-            return (
-                f"the class {held.__name__}"
-                if isinstance(held, type)
-                else f"the {type(held).__name__} {held!r:.40}"
-            )
+            return _describe_object(value.value)
         type_id = getattr(value, "type_id", 0)
         return f"a {type_name(self.btf, type_id)}" if type_id else "an event"
+
+
+def _describe_object(held: object) -> str:
+    if held is None:
+        return "None"
+    if isinstance(held, type):
+        return f"the class {held.__name__}"
+    if type(held).__module__ != "builtins" and not isinstance(held, enum.Enum):
+        return f"the {type(held).__name__} object"
+    return f"the {type(held).__name__} {held!r:.40}"
 
 
 _MAX_NOTES = 6

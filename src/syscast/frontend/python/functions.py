@@ -82,15 +82,29 @@ def inline(low: Lowering, node: ast.Call, callee: Callee) -> Lowered:
     source = _source(low, node, callee.function)
     _check_chain(low, node, source)
     given = _bound(low, node, callee, source)
-    returns: Returns
+    low.inlined += 1
     if sink is not None and sink.node is node:
         sink.taken = True
-        returns = sink.returns
-    elif source.only_return:
-        returns = OnlyReturn()
-    else:
-        returns = Returned(low, source.name)
-    low.inlined += 1
+        _lower_inside(low, node, source, given, sink.returns)
+        return PyValue(None)  # nobody looks at it
+    if source.only_return:
+        only = OnlyReturn()
+        _lower_inside(low, node, source, given, only)
+        return only.value
+    several = Returned(low, source.name)
+    _lower_inside(low, node, source, given, several)
+    low.builder.start(several.end)
+    return several.load(low, node)
+
+
+def _lower_inside(
+    low: Lowering,
+    node: ast.Call,
+    source: FunctionSource,
+    given: dict[str, Lowered],
+    returns: Returns,
+) -> None:
+    """Lower the callee in a scope of its own."""
     findings = len(low.diagnostics)
     scope = Scope(source.text, source, returns)
     scope.prefix = f"({low.context.section} call {low.inlined}) "
@@ -105,10 +119,6 @@ def inline(low: Lowering, node: ast.Call, callee: Callee) -> Lowered:
         low.enter(before)
     if len(low.diagnostics) > findings:
         raise Rejected(None)
-    if isinstance(returns, Returned):
-        low.builder.start(returns.end)
-        return returns.load(low, node)
-    return returns.value if isinstance(returns, OnlyReturn) else PyValue(None)
 
 
 def _body(
@@ -124,8 +134,9 @@ def _body(
             low.bound[label] = value
             if isinstance(value, IntValue):
                 low.ranges[label] = value.interval
+    findings = len(low.diagnostics)
     goes_on = run(low, definition.body)
-    if goes_on and not returns.direct:
+    if goes_on and not returns.direct and len(low.diagnostics) == findings:
         returns.give(low, definition.body[-1], PyValue(None))
 
 

@@ -80,10 +80,10 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
             raise _unassigned(low, node)
         return read_local(low, node)
     if node.id in low.bound:
-        value = low.bound[node.id]
-        if isinstance(value, IntValue):
-            return msgspec.structs.replace(value, known=low.ranges.get(node.id))
-        return value
+        bound = low.bound[node.id]
+        if isinstance(bound, IntValue):
+            return msgspec.structs.replace(bound, known=low.ranges.get(node.id))
+        return bound
     if node.id in low.stored:
         raise _unassigned(low, node)
     found, value = low.outer.outer(node.id) if low.outer else (False, None)
@@ -138,13 +138,13 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
     kind = type(value).__name__
     what = ast.unparse(node)
     hint = (
-        "the kernel has no floating point; scale to integers"
-        if isinstance(value, float)
-        else (
-            "capture integers, strings, IntEnum members, tuples, sets or ranges of them, "
-            "or event classes"
-        )
+        "capture integers, strings, IntEnum members, tuples, sets or ranges of them, "
+        "or event classes"
     )
+    if isinstance(value, float):
+        hint = "the kernel has no floating point; scale to integers"
+    elif type(value).__module__ != "builtins":
+        hint = f"its attributes can be used: {what}.NAME"
     raise low.rejection(
         node,
         f"'{what}' is a {kind} of the enclosing scope; a probe can capture constants only",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from syscast.frontend.python.context import Flow, Lowering
+    from syscast.frontend.python.values import Lowered
 
 
 def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
