@@ -28,6 +28,7 @@ class ArgFrom(Enum):
     PROBED = "probed"  # at ctx + offset, where the verifier refuses a plain load: probe read it
     STACK = "stack"  # probe read at (the stack pointer that ctx + member holds) + offset
     TASK = "task"  # member `member` of the running task's task_struct (guards only)
+    COOKIE = "cookie"  # the attachment's number; on kernels without it, the u64 at ctx + offset
     NOWHERE = "nowhere"  # a program cannot get it; `why` says why, for the error where it is used
 
 
@@ -77,12 +78,15 @@ class ArgumentSource(msgspec.Struct, frozen=True):
 class Guard(msgspec.Struct, frozen=True):
     """A test before everything else, the ledger too: where it fails the run never happened.
 
-    Passes where ``source & mask == value``, both as 64-bit numbers.
+    Passes where ``source & mask == value``, both as 64-bit numbers; or, with `others`, where it is
+    any of these (or none of them, with `absent`).
     """
 
     source: ArgumentSource
     value: int
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
+    others: tuple[int, ...] = ()
+    absent: bool = False
 
 
 class ProgramContext(msgspec.Struct, frozen=True):

@@ -195,6 +195,24 @@ def raise_memlock() -> bool:
     return False
 
 
+def raise_open_files(wanted: int) -> int:
+    """Lift the soft limit of open descriptors to what is wanted, as far as the hard one allows.
+
+    Returns:
+        The limit then; it is never lowered.
+    """
+    import resource  # noqa: PLC0415  # 1 ms, and only many attachments need it
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= wanted:
+        return wanted if soft == unlimited else soft
+    raised = wanted if hard == unlimited else min(wanted, hard)
+    if raised > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    return max(raised, soft)
+
+
 def namespace_inode(pid: int | str, kind: str) -> int | None:
     """Inode of a process's namespace (``net``, ``pid``, ``mnt``, ...); None once it is gone."""
     found = device_and_inode(f"/proc/{pid}/ns/{kind}")

@@ -184,8 +184,14 @@ def device_type(name: str) -> int | None:
     return int(text) if text is not None else None
 
 
+_devices: dict[str, int | None] = {}
+"""Types that were asked for: they stay the same until the next boot."""
+
+
 def _device(name: str, what: str) -> int:
-    number = device_type(name)
+    number = _devices.get(name)
+    if number is None:
+        number = _devices[name] = device_type(name)
     if number is None:
         raise NotSupportedError(
             f"{what}: open: the kernel has no {name} events (no {_DEVICES}/{name}: built without "

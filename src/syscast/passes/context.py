@@ -128,7 +128,9 @@ def _regs_type(editor: Editor) -> PtrType:
 
 def _argument(editor: Editor, words: _Words, source: ArgumentSource, op: Argument) -> None:
     result = op.result
-    if source.data_loc or source.array:
+    if source.where is ArgFrom.COOKIE:
+        _cookie(editor, words, source, result)
+    elif source.data_loc or source.array:
         editor.convert(_place(editor, words, source), result.type, into=result)
     elif source.where in {ArgFrom.PROBED, ArgFrom.STACK}:
         place = _place(editor, words, source)
@@ -149,6 +151,22 @@ def _argument(editor: Editor, words: _Words, source: ArgumentSource, op: Argumen
             editor.convert(word, result.type, into=result)
     else:
         raise InternalError(f"argument '{source.name}': a program cannot get it ({source.why})")
+
+
+def _cookie(editor: Editor, words: _Words, source: ArgumentSource, result: Reg) -> None:
+    """The attachment's number, by the helper; where the kernel has none, a word of the context."""
+    slot = editor.slot("@cookie", U64)
+    place = words.get(source.offset, U64)
+    given, older, done = (editor.label(hint) for hint in ("cookie", "address", "attachment"))
+    editor.branch(editor.exists("get_attach_cookie"), given, older)
+    editor.start(given)
+    editor.write_slot(slot, editor.helper("get_attach_cookie", editor.context()))
+    editor.jump(done)
+    editor.start(older)
+    editor.write_slot(slot, place)
+    editor.jump(done)
+    editor.start(done)
+    editor.convert(editor.read_slot(slot), result.type, into=result)
 
 
 def _give(editor: Editor, value: Value, result: Reg) -> None:
@@ -202,6 +220,9 @@ def _guards(editor: Editor, guards: list[tuple[Reg | None, Guard]]) -> None:
     for word, guard in guards:
         value = _guarded(editor, word, guard.source)
         masked = editor.binary(BinaryOp.AND, value, editor.constant(guard.mask, U64))
+        if guard.others:
+            _one_of(editor, masked, guard, never)
+            continue
         different = editor.compare(Predicate.NE, masked, editor.constant(guard.value, U64))
         editor.when(different, never, "meant")
     following = editor.label("guarded")
@@ -209,6 +230,17 @@ def _guards(editor: Editor, guards: list[tuple[Reg | None, Guard]]) -> None:
     editor.start(never)
     editor.add(ops.Return())
     editor.start(following)
+
+
+def _one_of(editor: Editor, value: Reg, guard: Guard, never: str) -> None:
+    """A chain of tests, of which LLVM makes a switch: few steps, or tests of bits."""
+    meant = editor.label("meant")
+    found, other = (never, meant) if guard.absent else (meant, never)
+    for number in guard.others:
+        same = editor.compare(Predicate.EQ, value, editor.constant(number, U64))
+        editor.when(same, found, "another")
+    editor.jump(other)
+    editor.start(meant)
 
 
 def _guarded(editor: Editor, word: Reg | None, source: ArgumentSource) -> Value:

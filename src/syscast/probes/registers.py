@@ -30,6 +30,8 @@ class Registers(Record):
             (else it lies on the stack).
         syscall_arguments: Members of pt_regs with a syscall's arguments.
         syscall_number: The member with its number, at the exit.
+        place: (name, offset) of the instruction pointer; at a kprobe it lies in the function's first
+            bytes.
         compat: Member of task_struct and mask that tell a 32-bit caller; its size in bytes.
     """
 
@@ -43,6 +45,7 @@ class Registers(Record):
     large_by_pointer: bool
     syscall_arguments: tuple[str, ...]
     syscall_number: str
+    place: tuple[str, int]
     compat: tuple[str, int, int]
 
 
@@ -57,6 +60,7 @@ X86_64 = Registers(
     large_by_pointer=False,
     syscall_arguments=("di", "si", "dx", "r10", "r8", "r9"),
     syscall_number="orig_ax",
+    place=("ip", 128),
     compat=("thread_info.status", 1 << 1, 4),  # TS_COMPAT
 )
 AARCH64 = Registers(
@@ -70,6 +74,7 @@ AARCH64 = Registers(
     large_by_pointer=True,
     syscall_arguments=("orig_x0", *(f"regs[{n}]" for n in range(1, 6))),
     syscall_number="syscallno",
+    place=("pc", 256),
     compat=("thread_info.flags", 1 << 22, 8),  # TIF_32BIT
 )
 _MACHINES = {machine.machine: machine for machine in (X86_64, AARCH64)}

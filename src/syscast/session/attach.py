@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from syscast.events.event import Event
     from syscast.kernel.spawn import StoppedCommand
+    from syscast.probes.kind import Kind
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
 
@@ -84,7 +85,7 @@ def open_session(
     filters = filters or Filters()
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
-    objects = [(each.spec, each.classes) for each in plan(jobs, follow=follow)]
+    objects = [(each.spec, each.classes, each.kinds) for each in plan(jobs, follow=follow)]
     return _open(objects, filters, command, ring_size)
 
 
@@ -138,7 +139,7 @@ def run_object(
         each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
-    return _open([(spec, {})], filters or Filters(), command, ring_size)
+    return _open([(spec, {}, {})], filters or Filters(), command, ring_size)
 
 
 def _check_pid_namespace() -> None:
@@ -183,7 +184,7 @@ def _check_rights(what: str) -> None:
 
 
 def _open(
-    objects: Sequence[tuple[ObjectSpec, dict[int, type[Event]]]],
+    objects: Sequence[tuple[ObjectSpec, dict[int, type[Event]], dict[str, Kind]]],
     filters: Filters,
     command: Sequence[str] | None,
     ring_size: int | None,
@@ -198,8 +199,8 @@ def _open(
             undo.callback(started.terminate)
             filters = _following(filters, started.pid)
         parts = []
-        for spec, classes in objects:
-            part = Part.load(spec, classes, filters, ring_size)
+        for spec, classes, kinds in objects:
+            part = Part.load(spec, classes, filters, ring_size, kinds)
             parts.append(part)
             undo.callback(part.close)
         for part in parts:

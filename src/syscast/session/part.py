@@ -19,12 +19,15 @@ from syscast.probes import registry
 from syscast.spec.meta import CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from syscast.buffers.reader import Reader
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
+    from syscast.probes.kind import Kind
     from syscast.session.filters import Filters
     from syscast.spec.meta import ObjectMeta
     from syscast.spec.objectspec import ObjectSpec
@@ -36,6 +39,7 @@ PIECE = 1 << 16
 """As many where the objects are used before the next ones are made: these stay in the CPU's cache
 and in memory that Python has at hand, which makes them twice as fast."""
 
+_NO_KINDS: Mapping[str, Kind] = {}
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
 """Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
 
@@ -48,10 +52,15 @@ class Part:
     """
 
     def __init__(
-        self, loaded: LoadedObject, meta: ObjectMeta, classes: dict[int, type[Event]]
+        self,
+        loaded: LoadedObject,
+        meta: ObjectMeta,
+        classes: dict[int, type[Event]],
+        kinds: Mapping[str, Kind] = _NO_KINDS,
     ) -> None:
         self.loaded = loaded
         self.meta = meta
+        self._kinds = kinds
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
         self.detached: bool = False
@@ -68,13 +77,18 @@ class Part:
         classes: dict[int, type[Event]],
         filters: Filters,
         ring_size: int | None,
+        kinds: Mapping[str, Kind] = _NO_KINDS,
     ) -> Part:
-        """Load an object with its filters set; raises as `syscast.loader.load`."""
+        """Load an object with its filters set; raises as `syscast.loader.load`.
+
+        ``kinds`` are, by a probe's name, those that know more than the program's spec tells.
+        """
         from syscast.features import probing  # noqa: PLC0415  (one question)
 
         assert spec.meta is not None
+        probes = {each.name: each.probe for each in spec.meta.programs}
         overrides = {
-            each.name: registry.prepare(each)
+            each.name: kinds.get(probes.get(each.name, ""), registry).prepare(each)
             for each in spec.programs
             if not each.section.startswith("?")  # libbpf's mark of what is not loaded by default
         }
@@ -88,7 +102,7 @@ class Part:
         )
         try:
             _set_filters(loaded, filters)
-            return cls(loaded, spec.meta, classes)
+            return cls(loaded, spec.meta, classes, kinds)
         except BaseException:
             loaded.close()
             raise
@@ -96,11 +110,13 @@ class Part:
     def attach(self) -> None:
         """Attach every program; what fails leaves the rest to `close`."""
         roles = {each.name: each.role for each in self.meta.programs}
+        probes = {each.name: each.probe for each in self.meta.programs}
         programs = sorted(
             self.loaded.programs.items(), key=lambda item: _ORDER[roles.get(item[0], "probe")]
         )
         for name, program in programs:
-            self.links[name] = registry.attach(program)
+            kind = self._kinds.get(probes.get(name, ""), registry)
+            self.links[name] = kind.attach(program)
 
     def describe(self) -> list[str]:
         """How each program is attached."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.events.event import Event
     from syscast.ir.program import Function, Program
-    from syscast.probes.kind import Role
+    from syscast.probes.kind import Kind, Role
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ObjectSpec
 
@@ -27,12 +27,14 @@ class Job(Record):
         role: ``probe`` for one program, ``call`` for entry and exit.
         body: A Python function, or `syscast.compiler.driver.Expressions`.
         name: What events say they come from; the target by default.
+        choice: How to attach, where it was chosen already.
     """
 
     target: str
     role: Role
     body: object
     name: str = ""
+    choice: Choice | None = None
 
 
 @runtime_checkable
@@ -50,12 +52,14 @@ class Plan(Record):
     Attributes:
         choices: How each probe of it attaches.
         classes: Declared event classes by schema id.
+        kinds: By a probe's name, the kinds that know more than the program's spec tells.
     """
 
     spec: ObjectSpec
     choices: tuple[Choice, ...]
     classes: dict[int, type[Event]]
     cached: bool
+    kinds: dict[str, Kind]
 
 
 def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
@@ -73,7 +77,9 @@ def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> lis
     """
     if not jobs:
         raise UsageError("session: open: no probe is given")
-    chosen = [(job, registry.choose(job.target, job.role, here=here)) for job in jobs]
+    chosen = [
+        (job, job.choice or registry.choose(job.target, job.role, here=here)) for job in jobs
+    ]
     groups: dict[str, list[tuple[Job, Choice]]] = {}
     for job, choice in chosen:
         groups.setdefault(choice.types.name, []).append((job, choice))
@@ -90,7 +96,7 @@ def lower(
     types = group[0][1].types
     requests = [
         Request(
-            job.name or choice.target.qualified,
+            _name(job, choice),
             choice.kind.contexts(choice.target, role=choice.role),
             job.body,
         )
@@ -110,7 +116,12 @@ def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
     types = group[0][1].types
     program, classes = lower(group, follow=follow)
     spec, cached = compile_program(program, types, identity(types))
-    return Plan(spec, tuple(choice for _, choice in group), classes, cached)
+    own = {_name(job, choice): choice.kind for job, choice in group if job.choice is not None}
+    return Plan(spec, tuple(choice for _, choice in group), classes, cached, own)
+
+
+def _name(job: Job, choice: Choice) -> str:
+    return job.name or choice.target.qualified
 
 
 def identity(types: Btf) -> str:

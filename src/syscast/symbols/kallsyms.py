@@ -108,6 +108,24 @@ class Kallsyms:
         for found in _FUNCTION.finditer(self._data):
             yield found[1].decode("utf-8", "surrogateescape")
 
+    def matching(self, pattern: str, module: str | None = None) -> list[Symbol]:
+        """Functions whose names match, copies of the compiler's included, in the file's order.
+
+        Args:
+            pattern: A regular expression for the whole name.
+            module: Only this module's; ``""`` for the kernel itself; None for all.
+        """
+        line = rb"^([0-9a-f]+) ([tTwW]) (?!__pfx_|__cfi_)(" + pattern.encode() + rb")(?:\t(.*))?$"
+        found = []
+        for each in re.finditer(line, self._data, re.MULTILINE):
+            if each[4] in _NOT_MODULES:
+                continue
+            owner = (each[4] or b"").strip(b"[]").decode("ascii", "replace")
+            if module is None or owner == module:
+                name = each[3].decode("utf-8", "surrogateescape")
+                found.append(Symbol(name, int(each[1], 16), each[2].decode(), owner))
+        return found
+
     def at(self, address: int) -> Symbol | None:
         """The symbol that an address lies in or behind; None without addresses or below all."""
         if self._sorted is None:

@@ -42,6 +42,15 @@ def functions() -> list[str] | None:
     return [line.partition(" ")[0] for line in lines if line]
 
 
+def blacklist() -> frozenset[str] | None:
+    """Names of all functions in which kprobes are forbidden."""
+    data = _list("blacklist")
+    if data is None:
+        return None
+    text = data.decode("utf-8", "surrogateescape")
+    return frozenset(line.rpartition("\t")[2] for line in text.splitlines())
+
+
 def forget() -> None:
     """Read the lists again next time."""
     _lists.clear()
