@@ -190,6 +190,22 @@ class Btf:
                 seen.add(name)
                 yield name.decode(errors="replace")
 
+    def names_like(self, pattern: str, kind: Kind) -> list[str]:
+        """Names of all types of this class, its own only, that match as a whole; sorted.
+
+        Much faster than `names` where few match: the strings are searched, not the types.
+
+        Args:
+            pattern: A regular expression that matches no NUL.
+            kind: The class.
+        """
+        import re  # noqa: PLC0415 - not to find one name
+
+        strings = self._blob.read(self._header.string_offset, self._header.string_size)
+        found = re.findall(rb"(?<=\0)(?:" + pattern.encode() + rb")(?=\0)", strings)
+        names = {each.decode(errors="replace") for each in found if each}
+        return sorted(name for name in names if self.find(name, kind) is not None)
+
     def ids(self, kind: Kind) -> Iterator[int]:
         """Yield the ids of all named types of this class, its own only."""
         for number, _ in self._named(KINDS[kind]):

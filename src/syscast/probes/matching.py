@@ -129,19 +129,19 @@ def _sorts(name: Name) -> tuple[str, ...]:
 
 
 def expression(pattern: str) -> str:
-    """A shell pattern as a regular expression for a whole name, without white space."""
+    """A shell pattern as a regular expression for a whole name, without white space or NUL."""
     parts = re.split(r"(\*|\?|\[!?\]?[^]]*\])", pattern)
     return "".join(_expression(part) for part in parts)
 
 
 def _expression(part: str) -> str:
     if part == "*":
-        return r"[^\s]*"
+        return r"[^\s\0]*"
     if part == "?":
-        return r"[^\s]"
+        return r"[^\s\0]"
     if part.startswith("[") and len(part) > 1:
         inner = part[1:-1].replace("\\", r"\\")
-        return f"[^{inner[1:]}\\s]" if inner.startswith("!") else f"[{inner}]"
+        return f"[^{inner[1:]}\\s\\0]" if inner.startswith("!") else f"[{inner}]"
     return re.escape(part)
 
 
@@ -207,11 +207,10 @@ def _inlined(pattern: str, with_code: set[str]) -> list[Refused]:
     """Functions that BTF knows and that have no code of their own."""
     from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
 
-    matches = re.compile(pattern).fullmatch
     return [
         Refused(name, "it is inlined into all its callers")
-        for name in sorted(set(source.kernel().names(Func)))
-        if matches(name) and name not in with_code
+        for name in source.kernel().names_like(pattern, Func)
+        if name not in with_code
     ]
 
 
@@ -275,5 +274,7 @@ def _near(name: Name) -> list[str]:
         return [f"syscall:{near}" for near in get_close_matches(stem, known, _NEAR)]
     starts = Counter(each.partition("_")[0] for each in source.kernel().names(Func))
     common = [start for start, count in starts.items() if count >= _COMMON and start]
-    near = get_close_matches(head, common, 3 * _NEAR)
-    return [f"{each}_*" for each in sorted(near, key=lambda each: -starts[each])[:_NEAR]]
+    near = get_close_matches(head, common, len(common))
+    # Letters that changed places first, then what many functions begin with.
+    near.sort(key=lambda each: (sorted(each) != sorted(head), -starts[each]))
+    return [f"{each}_*" for each in near[:_NEAR]]
