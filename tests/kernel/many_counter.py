@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from contextlib import ExitStack, contextmanager
 
 from syscast.btf import source
@@ -85,7 +86,8 @@ def counting(context, number):
 class Hits:
     """What was counted, by name."""
 
-    def __init__(self, loaded, names, links, skipped):
+    def __init__(self, loaded, names, links, skipped, seconds):
+        self.seconds = seconds
         self._map = loaded.maps[MAP]
         self._names = names
         self.links = links
@@ -123,7 +125,8 @@ def counted(pattern, used=frozenset()):
     with ExitStack() as stack:
         loaded = stack.enter_context(load(spec, overrides=overrides))
         links = []
+        started = time.monotonic()
         for name, program_ in loaded.programs.items():
             links.append(kinds[name].attach(program_))
             stack.callback(links[-1].close)
-        yield Hits(loaded, names, links, skipped)
+        yield Hits(loaded, names, links, skipped, time.monotonic() - started)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,19 +19,21 @@ from syscast.btf.record import Record
 from syscast.diagnostics import CompileError
 from syscast.errors import FormatError
 from syscast.frontend.python import language
-from syscast.frontend.python.lower import lower_expressions, lower_probe
+from syscast.frontend.python.lower import lower_expressions, lower_probe, lower_tally
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
+from syscast.frontend.python.tally import STATE, Tally
 from syscast.frontend.python.unit import Unit
 from syscast.spec.digest import digest
 from syscast.spec.objectspec import ObjectSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Diagnostic
     from syscast.events.event import Event
     from syscast.ir.program import Function, Program, ProgramContext
+    from syscast.spec.meta import FieldMeta
 
 
 class Expressions(Record):
@@ -47,7 +49,7 @@ class Request(Record):
     Attributes:
         probe: The name that events carry.
         contexts: One program's surroundings, or entry's and exit's.
-        body: A Python function, or `Expressions`.
+        body: A Python function, `Expressions`, or a `Tally`.
     """
 
     probe: str
@@ -96,15 +98,30 @@ def _lower_one(unit: Unit, btf: Btf, request: Request) -> None:
             condition=request.body.condition,
             outer=_scope(),
         )
+    elif isinstance(request.body, Tally):
+        scope = _scope({STATE: request.body.state})
+        lower_tally(unit, btf, request.contexts, request.probe, request.body, scope)
     else:
         assert isinstance(request.body, FunctionType)
         lower_probe(unit, btf, read_function(request.body), request.contexts, request.probe)
 
 
-def _scope() -> FunctionSource:
+def key_types(
+    contexts: tuple[ProgramContext, ...], tally: Tally, btf: Btf
+) -> tuple[FieldMeta, ...]:
+    """How the keys of a probe that counts would be kept.
+
+    Raises:
+        CompileError: An expression is outside the language.
+    """
+    return lower_tally(Unit(), btf, contexts, "tally", tally, _scope())
+
+
+def _scope(more: Mapping[str, object] = MappingProxyType({})) -> FunctionSource:
     """The names that expressions may use beside arguments: those of the probe language."""
     names = ("current", "now", "user_str", "kernel_str", "cast", "wrap64")
     found: dict[str, object] = {name: getattr(language, name) for name in names}
+    found.update(more)
     parameters = ast.arguments([], [], None, [], [], None, [])
     node = ast.FunctionDef("expression", parameters, [], [], lineno=1, col_offset=0)
     return FunctionSource(node.name, node, SourceText.of("<expression>", ""), found, {})

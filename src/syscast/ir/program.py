@@ -75,6 +75,11 @@ class ArgumentSource(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+FUNCTION = "(function)"
+"""Name of the argument by which a program on many targets tells them apart: a number. No name in C
+or Python can be it."""
+
+
 class Guard(msgspec.Struct, frozen=True):
     """A test before everything else, the ledger too: where it fails the run never happened.
 

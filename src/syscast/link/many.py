@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _GIVE_UP = 64
 """Refused functions after which a list is taken apart no further: each costs several tries."""
 _SPARE_FILES = 64
+_ONE_BY_ONE = 8
+_CLOSERS = 16
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
@@ -203,6 +205,25 @@ class KprobeEachLinks(ManyLink):
         return made
 
     _linked = True
+
+    def close(self) -> None:
+        """Detach, from several threads: each closing waits for the kernel's grace periods."""
+        fds, self._fds = self._fds, ()
+        if len(fds) <= _ONE_BY_ONE:
+            for fd in fds:
+                fd.close()
+            return
+        from threading import Thread  # noqa: PLC0415 - 2 ms, for many only
+
+        def take_every(start: int) -> None:
+            for fd in fds[start::_CLOSERS]:
+                fd.close()
+
+        threads = [Thread(target=take_every, args=(start,)) for start in range(_CLOSERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def missed(self) -> int | None:
         """As of the base; None where the attachments are no links."""

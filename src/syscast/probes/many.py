@@ -1,6 +1,6 @@
 """One program on many targets: functions by kprobes, system calls by their two raw tracepoints.
 
-A program tells its targets apart by its first argument, which is called `FUNCTION` and is a number:
+A program tells its targets apart by its first argument, which is called `syscast.ir.program.FUNCTION` and is a number:
 that of a system call; of a function the number given at its attachment, or, on kernels without
 such numbers, the instruction pointer, which at a kprobe lies in the function's first bytes
 (x86: behind the breakpoint of one byte, and behind ENDBR where the kernel has it).
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from syscast.btf.types import Func
 from syscast.errors import NotSupportedError, SyscastError, UsageError
-from syscast.ir.program import ArgFrom, ArgumentSource, Guard, ProgramContext
+from syscast.ir.program import FUNCTION, ArgFrom, ArgumentSource, Guard, ProgramContext
 from syscast.link.many import KprobeEachLinks, KprobeMultiLinks, Place, Refused
 from syscast.probes import registers, registry, syscall_table
 from syscast.probes.kind import Target, refusal
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ProgramSpec
 
-FUNCTION = "(function)"
-"""Name of the argument that tells the targets apart; no name in C or Python can be it."""
 RETURN = "ret"
 _MOST_CLASSES = 64
 _FIRST_BYTES = 16

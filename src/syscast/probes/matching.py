@@ -129,9 +129,20 @@ def _sorts(name: Name) -> tuple[str, ...]:
 
 
 def expression(pattern: str) -> str:
-    """A shell pattern as a regular expression for a whole name, without white space or NUL."""
-    parts = re.split(r"(\*|\?|\[!?\]?[^]]*\])", pattern)
-    return "".join(_expression(part) for part in parts)
+    """A shell pattern as a regular expression for a whole name, without white space or NUL.
+
+    Raises:
+        UsageError: A range in brackets runs backwards.
+    """
+    made = "".join(_expression(part) for part in _PARTS.findall(pattern))
+    try:
+        re.compile(made)
+    except re.error as error:
+        raise UsageError(f"pattern '{pattern}': read: {error.msg}") from None
+    return made
+
+
+_PARTS = re.compile(r"\[!?\]?[^]]*\]|.", re.DOTALL)
 
 
 def _expression(part: str) -> str:
@@ -139,10 +150,10 @@ def _expression(part: str) -> str:
         return r"[^\s\0]*"
     if part == "?":
         return r"[^\s\0]"
-    if part.startswith("[") and len(part) > 1:
-        inner = part[1:-1].replace("\\", r"\\")
-        return f"[^{inner[1:]}\\s\\0]" if inner.startswith("!") else f"[{inner}]"
-    return re.escape(part)
+    if len(part) == 1:
+        return re.escape(part)
+    inner = re.sub(r"([^\w-])", r"\\\1", part[1:-1].removeprefix("!"))
+    return f"[^{inner}\\s\\0]" if part.startswith("[!") else f"[{inner}]"
 
 
 # ---------------------------------------------------------------- functions

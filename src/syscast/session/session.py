@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
     from syscast.kernel.spawn import StoppedCommand
+    from syscast.link.many import Refused
 
 _COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
@@ -276,6 +277,14 @@ class Session:
     def describe(self) -> list[str]:
         """How each program is attached: ``fentry on inet_listen``."""
         return [line for part in self._parts for line in part.describe()]
+
+    def refused(self) -> list[Refused]:
+        """Functions that a program for many could not be attached to, and why."""
+        found: list[Refused] = []
+        for part in self._parts:
+            for link in part.links.values():
+                found += getattr(link, "refused", ())
+        return list(dict.fromkeys(found))
 
     def stats(self) -> Ledger:
         """The ledger: what became of every run of every probe (see `syscast.events.ledger`)."""

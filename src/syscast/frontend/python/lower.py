@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.diagnostics import CompileError, Diagnostic
+from syscast.frontend.python import tally
 from syscast.frontend.python.arithmetic import (
     binary,
     boolean_operator,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from syscast.frontend.python.context import Handler
     from syscast.frontend.python.unit import Unit
     from syscast.frontend.python.values import Lowered
+    from syscast.spec.meta import FieldMeta
 
 _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.Constant: literal,
@@ -86,6 +88,7 @@ _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.Call: call,
     ast.Tuple: tuple_display,
     ast.NamedExpr: walrus,
+    tally.Ready: tally.ready,
 }
 
 _START = "(start)"
@@ -297,6 +300,42 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
         unit.source(each)
     node = ast.Name("", lineno=1, col_offset=0)
     _lower(unit, btf, Job(probe, contexts, text, node, parameters, body, outer))
+
+
+def lower_tally(
+    unit: Unit,
+    btf: Btf,
+    contexts: tuple[ProgramContext, ...],
+    probe: str,
+    wanted: tally.Tally,
+    outer: FunctionSource,
+) -> tuple[FieldMeta, ...]:
+    """Lower a probe that counts; gives the types of its keys.
+
+    Args:
+        unit: The object that the probe becomes part of.
+        btf: Types of the kernel compiled against.
+        contexts: One, or entry and exit.
+        probe: The probe's name.
+        wanted: What it counts.
+        outer: Names that expressions may use, and the state.
+
+    Raises:
+        CompileError: An expression is outside the language.
+    """
+    types: list[FieldMeta] = []
+
+    def body(low: Lowering) -> bool:
+        types.clear()  # lowered again where a variable needs the wider kind
+        return tally.count(low, wanted, types)
+
+    texts = wanted.texts() or [SourceText.of(f"<{probe}>", probe)]
+    for text in texts:
+        unit.source(text)
+    node = ast.Name("", lineno=1, col_offset=0)
+    parameters = tally.parameters(wanted, contexts)
+    _lower(unit, btf, Job(probe, contexts, texts[0], node, lambda _low: parameters, body, outer))
+    return tuple(types)
 
 
 def _send_inferred(
