@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from syscast import passes
 from syscast.btf import source
 from syscast.buffers.opening import open_reader
-from syscast.compiler.backend import build_object
+from syscast.compiler.driver import build
 from syscast.events.records import Decoder
 from syscast.frontend.python.lower import lower_probe
 from syscast.frontend.python.source import read_function
@@ -73,7 +73,7 @@ class Probes:
         program = unit.program("probing", "x86_64")
         self.lowered = program
         self.sites = passes.run(program, self.btf).sites
-        elf = build_object(program, self.btf)
+        elf = build(program, self.btf)
         self.spec = read_object(elf, "probing")
         self.loaded = load(self.spec, btf=self.btf)
         names = [each.name for each in program.functions]

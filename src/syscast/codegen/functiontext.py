@@ -88,6 +88,9 @@ class FunctionText:
                 self._byte_swap(op)
             case ops.Convert():
                 self._convert(op)
+            case ops.Masked():
+                hidden = self._temp(f'call i64 asm "", "=r,0"(i64 {self._wide(op.a)})')
+                self._make(op, f"and i64 {hidden}, {op.mask}")
             case _:
                 return False
         return True
@@ -115,6 +118,8 @@ class FunctionText:
                 self._copy_bytes(op)
             case ops.BytesEqual():
                 self._bytes_equal(op)
+            case ops.SameText():
+                self._same_text(op)
             case _:
                 return False
         return True
@@ -324,6 +329,28 @@ class FunctionText:
                 got = self._temp(f"zext i{unit * 8} {got} to i64")
             differences.append(self._temp(f"xor i64 {got}, {want}"))
             done += unit
+        self._none_of(op, differences)
+
+    def _same_text(self, op: ops.SameText) -> None:
+        known = min(self._alignment(op.a, 0), self._alignment(op.b, 0))
+        done = 0
+        differences = []
+        while done < op.size:
+            unit = next(u for u in _COMPARE_UNITS if u <= min(op.size - done, known))
+            sides = []
+            for pointer in (op.a, op.b):
+                address = self._at(pointer, done)
+                got = self._temp(f"load i{unit * 8}, ptr {address}, align {unit}")
+                sides.append(
+                    self._temp(f"zext i{unit * 8} {got} to i64")
+                    if unit < _COMPARE_UNITS[0]
+                    else got
+                )
+            differences.append(self._temp(f"xor i64 {sides[0]}, {sides[1]}"))
+            done += unit
+        self._none_of(op, differences)
+
+    def _none_of(self, op: Op, differences: list[str]) -> None:
         total = differences[0] if differences else "0"
         for each in differences[1:]:
             total = self._temp(f"or i64 {total}, {each}")

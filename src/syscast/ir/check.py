@@ -34,6 +34,7 @@ PRIMITIVES = frozenset(
         *(ops.Binary, ops.Compare, ops.Convert, ops.ByteSwap, ops.Select),
         *(ops.SlotLoad, ops.SlotStore, ops.SlotAddr, ops.Load, ops.Store, ops.Offset),
         *(ops.AtomicAdd, ops.Fill, ops.CopyBytes, ops.BytesEqual, ops.FieldAddr),
+        *(ops.SameText, ops.Masked),
         *(ops.FieldLoad, ops.Reloc, ops.HelperExists, ops.Helper, ops.MapAddr, ops.DataAddr),
         *(ops.CtxAddr, ops.Call, ops.Jump, ops.Branch, ops.Return),
     }
@@ -214,7 +215,29 @@ def _pointer_problem(op: ops.Op) -> str | None:
         case ops.ReadStr() | ops.ReadBytes():
             return _kernel_or_user(op.src)
         case _:
+            return _text_problem(op)
+
+
+def _text_problem(op: ops.Op) -> str | None:
+    match op:
+        case ops.Masked():
+            bits = isinstance(op.a.type, IntType) and op.a.type.bits
+            return None if bits == 64 and not op.mask & (op.mask + 1) else "not a 64-bit mask"
+        case ops.TextAppend():
+            return None if text_mask(op.size, op.most) else "the buffer is too small"
+        case ops.TextSlice():
+            power = not op.size & (op.size - 1) and op.size >= op.src_size
+            return None if power else "the size is no power of two"
+        case ops.TextFind():
+            return None if 0 < len(op.needle) <= 64 else "the needle's size"
+        case _:
             return None
+
+
+def text_mask(size: int, most: int) -> int:
+    """The greatest 2**n - 1 that may be an offset of ``most`` bytes and a NUL in a buffer."""
+    room = size - most - 1
+    return (1 << (room.bit_length() - 1)) - 1 if room > 1 else 0
 
 
 def _arithmetic_problem(

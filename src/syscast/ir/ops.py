@@ -326,6 +326,87 @@ class BytesEqual(Op, frozen=True):
     b: bytes
 
 
+class SameText(Op, frozen=True):
+    """Primitive. ``result: bool`` = the first ``size`` bytes of two buffers are equal.
+
+    Text is zero behind its end, so the smaller buffer's size decides between texts of two sizes.
+    """
+
+    result: Reg
+    a: Value
+    b: Value
+    size: int
+
+
+class Masked(Op, frozen=True):
+    """Primitive. ``result: u64 = a & mask``, such that the verifier sees the bound.
+
+    LLVM would leave out a mask that it can prove needless, and the verifier proves less.
+    ``mask`` is 2**n - 1.
+    """
+
+    result: Reg
+    a: Value
+    mask: int
+
+
+class StrLen(Op, frozen=True):
+    """``result: i64`` = bytes before the NUL in a text buffer of ``size`` bytes (STACK, MAP)."""
+
+    result: Reg
+    text: Value
+    size: int
+
+
+class TextAddr(Op, frozen=True):
+    """``result: ptr<map>`` = a constant in read-only data, a NUL behind it."""
+
+    result: Reg
+    text: bytes
+
+
+class TextAppend(Op, frozen=True):
+    """Copy the text at ``src`` to ``dst + at``, its NUL too; ``result: i64`` = where that NUL is.
+
+    ``src`` is memory of this program and holds at most ``most`` bytes of text. ``dst`` has
+    ``size`` bytes, all initialised, of which the first 2**n take ``at``, and ``most + 1`` more.
+    """
+
+    result: Reg
+    dst: Value
+    size: int
+    at: Value
+    src: Value
+    most: int
+
+
+class TextSlice(Op, frozen=True):
+    """``dst`` = ``count`` bytes of the text buffer ``src`` from ``start`` on; the rest is zero.
+
+    ``start`` and ``count`` (i64) lie inside the text. ``size`` is of dst, a power of two and at
+    least ``src_size``.
+    """
+
+    dst: Value
+    size: int
+    src: Value
+    src_size: int
+    start: Value
+    count: Value
+
+
+class TextFind(Op, frozen=True):
+    """``result: bool`` = the text buffer ``text`` of ``size`` bytes contains ``needle``.
+
+    The needle has 1 to 64 bytes, none of them NUL.
+    """
+
+    result: Reg
+    text: Value
+    size: int
+    needle: bytes
+
+
 class RelocKind(Enum):
     """enum bpf_core_relo_kind (uapi/linux/bpf.h)."""
 

@@ -26,6 +26,7 @@ from syscast.passes import (
     raises,
     reads,
     stack_budget,
+    texts,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("kernel_reads", kernel_reads.run),
     ("checks", checks.run),
+    ("texts", texts.run),
     ("emits", emits.run),
     ("calls", calls.run),
     ("stack_budget", stack_budget.run),

@@ -239,3 +239,20 @@ def test_every_pass_has_a_golden_file():
 
     files = {path.stem for path in (GOLDEN / "passes").glob("*.txt")}
     assert files == {*RUN, "all"}
+
+
+def test_texts(kernel):
+    s = Sketch(kernel)
+    slot, other = s.slot("comm", None, 16), s.slot("joined", None, 64)
+    comm, joined = s.op(ops.SlotAddr, STACK, slot=slot), s.op(ops.SlotAddr, STACK, slot=other)
+    s.op(ops.CurrentComm, dst=comm)
+    s.op(ops.Fill, ptr=joined, size=64)
+    length = s.op(ops.StrLen, I64, text=comm, size=16)
+    word = s.op(ops.TextAddr, PtrType(Space.MAP), text=b"word")
+    s.line = 2
+    s.op(ops.TextAppend, I64, dst=joined, size=64, at=length, src=word, most=4)
+    s.op(ops.TextSlice, dst=joined, size=16, src=comm, src_size=16, start=length, count=length)
+    s.line = 3
+    s.op(ops.TextFind, BOOL, text=comm, size=16, needle=b"ssh")
+    s.finish()
+    verify("texts", kernel, program(s.function(raw())))

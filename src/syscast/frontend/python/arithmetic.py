@@ -7,9 +7,10 @@ import operator
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
-from syscast.frontend.python.arguments import python_int, raw_text
+from syscast.frontend.python.arguments import python_int, python_text, raw_text
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
+from syscast.frontend.python.strings import is_text, same, text_of
 from syscast.frontend.python.values import (
     BoolValue,
     IntValue,
@@ -118,6 +119,12 @@ def combine(
         return _power(low, node, left, b)
     if type(op) in _REFUSED:
         raise low.rejection(node, *_REFUSED[type(op)])
+    if any(is_text(low, side) or python_text(side) is not None for _, side in (left, right)):
+        raise low.rejection(
+            node,
+            "a string cannot be computed with in a probe",
+            'join text in an f-string: f"{a}{b}"',
+        )
     checked, _ = _OPERATORS[type(op)]
     x, y = low.integer(*left), low.integer(*right)
     kind = x.kind if checked in _SHIFTS else (U64 if U64 in {x.kind, y.kind} else I64)
@@ -215,10 +222,10 @@ def compare_values(
         (right[0], _read_for(low, right, left[1])),
     )
     sides = (left[1], right[1])
+    if _are_texts(low, left[1], right[1]):
+        return _compare_strings(low, node, predicate, left, right)
     if any(isinstance(side, PtrValue) for side in sides):
         return _compare_pointers(low, node, predicate, left, right)
-    if any(isinstance(side, StrValue) for side in sides):
-        return _compare_strings(low, node, predicate, left, right)
     if isinstance(op, ast.Is | ast.IsNot):
         raise low.rejection(
             node, "`is` compares pointers with None or with each other", "use `==`"
@@ -227,6 +234,14 @@ def compare_values(
     result = low.reg(BOOL)
     low.add(ExactCompare(result, predicate, x.value, y.value, span=low.span(node)))
     return BoolValue(result)
+
+
+def _are_texts(low: Lowering, a: Lowered, b: Lowered) -> bool:
+    """Whether a comparison is of text; two pointers are compared as such."""
+    if isinstance(a, StrValue) or isinstance(b, StrValue):
+        return True
+    places = [isinstance(each, PlaceValue) and is_text(low, each) for each in (a, b)]
+    return all(places) or (any(places) and (is_text(low, a) and is_text(low, b)))
 
 
 def _read_for(low: Lowering, side: tuple[ast.expr, Lowered], other: Lowered) -> Lowered:
@@ -289,13 +304,16 @@ def _compare_strings(
     )
     if predicate not in {Predicate.EQ, Predicate.NE}:
         raise low.rejection(node, "strings can be compared for equality only")
-    if (
-        not isinstance(text, StrValue)
-        or not isinstance(other, PyValue)
-        or not isinstance(other.value, str | bytes)
-    ):
-        raise low.rejection(other_node, "a string can be compared with a constant string only")
-    wanted = raw_text(other.value)
+    if is_text(low, other):
+        whole = text_of(low, text_node, text)
+        equal = same(low, node, whole, text_of(low, other_node, other))
+        return _equality(low, node, predicate, equal)
+    wanted = python_text(other)
+    if not isinstance(text, StrValue) or wanted is None:
+        raise low.rejection(
+            other_node,
+            f"a string can be compared with a string only, this is {low.describe(other)}",
+        )
     if b"\0" in wanted or len(wanted) >= text.size:
         raise low.rejection(
             other_node,
@@ -304,6 +322,10 @@ def _compare_strings(
     # The buffer is zero behind its text, so the literal's own NUL ends the comparison.
     equal = low.reg(BOOL)
     low.add(BytesEqual(equal, text.address, wanted + b"\0", span=low.span(node)))
+    return _equality(low, node, predicate, equal)
+
+
+def _equality(low: Lowering, node: ast.expr, predicate: Predicate, equal: Value) -> Lowered:
     if predicate is Predicate.EQ:
         return BoolValue(equal)
     inverted = low.reg(BOOL)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Struct
 from syscast.events.event import Event
-from syscast.frontend.python import language
+from syscast.frontend.python import language, strings
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
 from syscast.frontend.python.functions import callee_of, inline
@@ -128,19 +127,9 @@ def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -
     raise low.rejection(node, f"a pointer to characters is needed, this is {low.describe(value)}")
 
 
-def _is_enum(named: Lowered) -> bool:
-    return (
-        isinstance(named, PyValue)
-        and isinstance(named.value, type)
-        and issubclass(named.value, IntEnum)
-    )
-
-
 def _cast(low: Lowering, node: ast.Call) -> Lowered:
     type_node, pointer_node = arguments(low, node, 2, 2)
     named = low.expr(type_node)
-    if _is_enum(named):
-        return low.integer(pointer_node)
     if not isinstance(named, PyValue) or not isinstance(named.value, str):
         raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
     words = str(named.value).replace("*", " ").split()
@@ -185,6 +174,7 @@ NAMES: dict[str, object] = {
     "bool": bool,
     "divmod": divmod,
     "int": int,
+    "len": len,
     "max": max,
     "min": min,
     "pow": pow,
@@ -199,6 +189,7 @@ CALLS: dict[int, CallHandler] = {
     id(language.wrap32): wrap(32),
     id(language.wrap64): wrap(64),
     id(abs): absolute,
+    id(len): strings.length,
     id(bool): _bool,
     id(divmod): quotient_and_rest,
     id(int): to_int,
@@ -208,5 +199,5 @@ CALLS: dict[int, CallHandler] = {
     **CASTS,
 }
 
-METHODS: dict[tuple[type, str], MethodHandler] = {}
+METHODS: dict[tuple[type, str], MethodHandler] = {**strings.METHODS}
 """Methods by the class of what they are called on: of lowered values, or of captured objects."""

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from syscast.spec.meta import SchemaMeta
 
 Handler = Callable[["Lowering", ast.expr], Lowered]
+TruthHandler = Callable[["Lowering", ast.expr, Lowered], "Value | None"]
+"""Whether a value counts as true; None where it has no truth value."""
 CallHandler = Callable[["Lowering", ast.Call], Lowered]
 MethodHandler = Callable[["Lowering", ast.Call, Lowered], Lowered]
 """A call of a method; the last argument is what it is called on."""
@@ -204,6 +206,7 @@ class Lowering:
         handlers: Mapping[type[ast.expr], Handler],
         calls: Mapping[int, CallHandler],
         methods: Mapping[tuple[type, str], MethodHandler],
+        truths: Mapping[type, TruthHandler],
     ) -> None:
         self.unit = unit
         self.btf = btf
@@ -221,6 +224,7 @@ class Lowering:
         self.handlers = handlers
         self.calls = calls
         self.methods = methods
+        self.truths = truths
         self.locals: dict[str, Local] = {}
         self.assigned: set[str] = set()
         self.wide: set[str] = set()
@@ -405,6 +409,11 @@ class Lowering:
             else:
                 self.add(Compare(result, Predicate.NE, value.value, zero, span=self.span(node)))
             return result
+        by_class = self.truths.get(type(value))
+        if by_class is not None:
+            found = by_class(self, node, value)
+            if found is not None:
+                return found
         if isinstance(value, PyValue) and (
             value.value is None
             or isinstance(value.value, str | bytes | tuple | set | frozenset | range)

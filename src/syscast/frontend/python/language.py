@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from syscast.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from syscast.events.event import Event
-    from syscast.running import task_struct
 
 _T = TypeVar("_T")
 _U32: Final = (1 << 32) - 1
@@ -75,12 +72,12 @@ class Current:
         return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
 
     @property
-    def task(self) -> task_struct:
+    def task(self) -> object:
         """The task itself: a kernel pointer to ``struct task_struct``."""
         raise _only_in_probe("current.task")
 
     @property
-    def parent(self) -> task_struct:
+    def parent(self) -> object:
         """The real parent: a kernel pointer to ``struct task_struct``."""
         raise _only_in_probe("current.parent")
 
@@ -129,24 +126,12 @@ def kernel_str(pointer: object, size: int = 256) -> str:
     raise _only_in_probe("kernel_str()")
 
 
-@overload
-def cast(type_name: type[_T], pointer: object) -> _T: ...
-
-
-@overload
-def cast(  # type: ignore[explicit-any]  # checkers cannot tell a struct from its name in a string
-    type_name: str, pointer: object
-) -> Any: ...  # noqa: ANN401
-
-
-def cast(type_name: object, pointer: object) -> object:
+def cast(type_name: str, pointer: _T) -> _T:
     """The same address seen as a pointer to another kernel type.
 
     Args:
-        type_name: ``struct NAME`` or ``union NAME``, or the name that `syscast.kernel` gives:
-            with stubs, type checkers then know the result's members. Or an ``IntEnum`` class:
-            the number stays as it is, named or not.
-        pointer: A kernel pointer; a number for an ``IntEnum``.
+        type_name: ``struct NAME`` or ``union NAME``.
+        pointer: A kernel pointer.
     """
     del type_name
     return pointer

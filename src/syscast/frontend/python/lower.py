@@ -34,7 +34,7 @@ from syscast.frontend.python.eventing import (
     send,
     store,
 )
-from syscast.frontend.python.members import attribute, name, subscript, tuple_display
+from syscast.frontend.python.members import attribute, name, tuple_display
 from syscast.frontend.python.membership import compare
 from syscast.frontend.python.parameters import (
     DURATION,
@@ -47,6 +47,8 @@ from syscast.frontend.python.parameters import (
 from syscast.frontend.python.returns import OfProbe
 from syscast.frontend.python.source import FunctionSource, SourceText, assigned_names
 from syscast.frontend.python.statements import run
+from syscast.frontend.python.strings import TRUTHS
+from syscast.frontend.python.subscripts import subscript
 from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
 from syscast.ir.builder import Builder
 from syscast.ir.ops import (
@@ -447,6 +449,7 @@ def _attempt(
             handlers=_HANDLERS,
             calls=CALLS,
             methods=METHODS,
+            truths=TRUTHS,
         )
         low.wide = wide
         low.returns = OfProbe()

@@ -165,7 +165,7 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
     """``a.b``: a member, an item of ``current``, or a name in a module or class."""
     assert isinstance(node, ast.Attribute)
     base = namespace(low, node.value) or low.expr(node.value)
-    if low.method(base, node.attr) is not None:
+    if low.method(base, node.attr) is not None and not _in_struct(low, base):
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
         if isinstance(base.value, Current):
@@ -243,6 +243,15 @@ def held_by(low: Lowering, node: ast.Attribute, holder: object) -> object:
             node, f"reading '{ast.unparse(node)}' raised {type(error).__name__}: {error}"
         ) from None
     return found
+
+
+def _in_struct(low: Lowering, base: Lowered) -> bool:
+    """Whether a name behind a dot is a struct's member, and so no method of text."""
+    if not isinstance(base, PlaceValue | PtrValue):
+        return False
+    type_id = base.type_id if isinstance(base, PlaceValue) else base.pointee
+    struct = low.btf.type(low.btf.resolve(type_id)) if type_id else None
+    return isinstance(struct, Struct)
 
 
 def _member(low: Lowering, node: ast.Attribute, place: PlaceValue) -> Lowered:
@@ -383,10 +392,8 @@ def address_of(low: Lowering, node: ast.expr, place: PlaceValue) -> Value:
     return result
 
 
-def subscript(low: Lowering, node: ast.expr) -> Lowered:
+def subscript(low: Lowering, node: ast.Subscript, base: Lowered) -> Lowered:
     """``p[i]`` through a pointer, or ``a[i]`` of an array member."""
-    assert isinstance(node, ast.Subscript)
-    base = low.expr(node.value)
     if isinstance(base, PlaceValue):
         kind = low.btf.type(low.btf.resolve(base.type_id))
         if isinstance(kind, Array):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from syscast.frontend.python.arguments import arguments, python_int
+from syscast.frontend.python.arguments import arguments, python_int, python_text
 from syscast.frontend.python.arithmetic import compare_values
+from syscast.frontend.python.strings import contains, is_text, text_of
 from syscast.frontend.python.values import BoolValue, IntValue, Lowered, PyValue, TupleValue
 from syscast.ir.ops import (
     Binary,
@@ -138,11 +139,24 @@ def _contains(low: Lowering, node: ast.Compare, left: _Side, right: _Side) -> Va
             )
         items = held if isinstance(held, tuple) else sorted(held, key=_order)
         return _among(low, node, left, [(right_node, PyValue(each)) for each in items])
+    if is_text(low, container):
+        return _in_text(low, node, left, (right_node, container))
+    if isinstance(held, str) and isinstance(left[1], PyValue) and isinstance(left[1].value, str):
+        return Const(int(left[1].value in held), BOOL)
     raise low.rejection(
         right_node,
-        f"`in` needs a tuple, a set or a range, this is {low.describe(container)}",
+        f"`in` needs a tuple, a set, a range or a string, this is {low.describe(container)}",
         "write the values in place, such as (80, 443), or capture a constant tuple",
     )
+
+
+def _in_text(low: Lowering, node: ast.Compare, left: _Side, right: _Side) -> Value:
+    needle = python_text(left[1])
+    if needle is None:
+        raise low.rejection(
+            left[0], f"`in` looks for a constant string, this is {low.describe(left[1])}"
+        )
+    return contains(low, node, needle, text_of(low, *right))
 
 
 def _order(item: object) -> tuple[str, str]:
