@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from syscast.ir.types import Reg, Value
     from syscast.passes.editor import Editor
 
-MAX_INLINE = 256
-"""Bytes that are still moved inline: 32 stores."""
+MAX_COPY = 64
+"""Bytes that are still copied inline: 8 loads and 8 stores."""
+
+MAX_FILL = 256
+"""Bytes that are still zeroed inline: 32 stores."""
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -39,12 +42,12 @@ def run(program: Program, btf: Btf) -> Program:
         def visit(op: Op) -> bool:
             nonlocal zeros
             match op:
-                case ops.Fill() if op.size > MAX_INLINE:
+                case ops.Fill() if op.size > MAX_FILL:
                     zeros = max(zeros, op.size)
                     source = editor.register(MAP)
                     editor.add(ops.DataAddr(result=source, offset=zeros_at))
                     _copy(editor, _at(editor, op.ptr, op.offset), source, op.size)
-                case ops.CopyBytes() if op.size > MAX_INLINE:
+                case ops.CopyBytes() if op.size > MAX_COPY:
                     source = _at(editor, op.src, op.src_offset)
                     _copy(editor, _at(editor, op.dst, op.dst_offset), source, op.size)
                 case _:

@@ -57,10 +57,14 @@ def convert(e: Editor, op: CheckedConvert, a_range: Interval) -> None:
     below, above = (
         (Predicate.SLT, Predicate.SGT) if source.signed else (Predicate.ULT, Predicate.UGT)
     )
-    if a_range[0] < low:
-        e.raise_if(e.compare(below, op.a, low), op.site)
-    if a_range[1] > high:
-        e.raise_if(e.compare(above, op.a, high), op.site)
+    if a_range[0] < low == 0 and a_range[1] > high:
+        # As an unsigned number a negative one is above every limit: one comparison sees both.
+        e.raise_if(e.compare(Predicate.UGT, op.a, high), op.site)
+    else:
+        if a_range[0] < low:
+            e.raise_if(e.compare(below, op.a, low), op.site)
+        if a_range[1] > high:
+            e.raise_if(e.compare(above, op.a, high), op.site)
     e.convert(op.a, target, into=op.result)
 
 
