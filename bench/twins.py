@@ -4,7 +4,7 @@
 `twins/` does the same visible work as its probe; the header that they share says what that is.
 """
 
-# ruff: noqa: INP001, T201, S603, TID251 - a benchmark starts programs and prints
+# ruff: noqa: INP001, S603, TID251 - a benchmark starts programs and prints
 
 from __future__ import annotations
 

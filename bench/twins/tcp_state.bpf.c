@@ -24,13 +24,15 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old, int new)
 		return 0;
 	if (!sk) // a plain load would give 0 here, not an error
 		return failed(row, 0);
-	port = bpf_ntohs(((struct inet_sock *)sk)->inet_sport);
-	peer_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	// The verifier takes no cast of a trusted pointer to a larger struct for a fact.
+	if (BPF_CORE_READ_INTO(&port, (struct inet_sock *)sk, inet_sport))
+		return failed(row, 1);
+	peer_port = sk->__sk_common.skc_dport;
 	record = reserve(row, staged, sizeof(*record));
 	if (!record)
 		return 0;
-	record->port = port;
-	record->peer_port = peer_port;
+	record->port = bpf_ntohs(port);
+	record->peer_port = bpf_ntohs(peer_port);
 	record->old = old;
 	record->new = new;
 	__builtin_memset(record->pad, 0, sizeof(record->pad));

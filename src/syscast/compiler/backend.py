@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 
-def build_object(program: Program, btf: Btf, *, child: Child) -> bytes:
+def build_object(program: Program, btf: Btf, *, child: Child | None = None) -> bytes:
     """Compile IR as a front end lowered it to an ELF object.
 
     Args:
         program: What to compile.
         btf: What its type ids are of.
-        child: A running compiler.
+        child: A running compiler; else one is started.
 
     Raises:
         InternalError: A bug of a front end, a pass or codegen.
