@@ -29,7 +29,7 @@ class Io(sc.Event):
 @sc.function
 def submit_bio(bio: bio) -> Io:
     return Io(
-        operation=bio.bi_opf & REQ_OP_MASK,
+        operation=sc.cast(Operation, bio.bi_opf & REQ_OP_MASK),
         sector=bio.bi_iter.bi_sector,
         size=bio.bi_iter.bi_size,
     )

@@ -17,7 +17,7 @@ class Map(sc.Event):
 
 @sc.call
 def vm_mmap_pgoff(
-    file: file, _address: int, length: int, prot: int, flags: int
+    file: file | None, _address: int, length: int, prot: int, flags: int
 ) -> Generator[None, int, Map]:
     address = yield
     if file is None:

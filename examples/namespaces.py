@@ -17,7 +17,7 @@ class Enter(sc.Event):
 
 
 @sc.function
-def switch_task_namespaces(task: task_struct, new: nsproxy) -> Enter | None:
+def switch_task_namespaces(task: task_struct, new: nsproxy | None) -> Enter | None:
     if new is None:
         return None
     return Enter(

@@ -18,7 +18,7 @@ class Accept(sc.Event):
 
 
 @sc.call
-def inet_csk_accept(_sk: sock) -> Generator[None, sock, Accept | None]:
+def inet_csk_accept(_sk: sock) -> Generator[None, sock | None, Accept | None]:
     new = yield
     if new is None:
         return None

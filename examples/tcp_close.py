@@ -6,7 +6,7 @@ kernel counts the end mark of the peer as one byte received.
 
 import syscast as sc
 from syscast import u16, u64
-from syscast.kernel import sock
+from syscast.kernel import sock, tcp_sock
 
 
 class Close(sc.Event):
@@ -18,7 +18,7 @@ class Close(sc.Event):
 
 @sc.function
 def tcp_close(sk: sock) -> Close:
-    tcp = sc.cast("struct tcp_sock", sk)
+    tcp = sc.cast(tcp_sock, sk)
     return Close(
         port=sk.skc_num,
         peer_port=sk.skc_dport,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import syscast as sc
 from syscast import u8, u16
-from syscast.kernel import sock
+from syscast.kernel import inet_sock, sock
 
 
 class State(IntEnum):
@@ -36,7 +36,7 @@ class Change(sc.Event):
 
 @sc.raw_tracepoint
 def inet_sock_set_state(sk: sock, old: State, new: State) -> Change:
-    inet = sc.cast("struct inet_sock", sk)
+    inet = sc.cast(inet_sock, sk)
     return Change(port=inet.inet_sport, peer_port=sk.skc_dport, old=old, new=new)
 
 

@@ -157,7 +157,7 @@ def listen_of(wanted: Wanted) -> object:
         ret = yield
         if ret != 0:
             return None
-        file = current.task.files.fdt.fd[fd]  # type: ignore[attr-defined]  # a struct task_struct
+        file = current.task.files.fdt.fd[fd]
         sk = cast("struct socket", file.private_data).sk
         inum = sk.skc_net.net.ns.inum
         if not low <= sk.skc_num <= high or (netns and inum != netns):
@@ -199,7 +199,7 @@ def listen_ipv4_of(wanted: Wanted) -> object:
         ret = yield
         if ret != 0:
             return None
-        file = current.task.files.fdt.fd[fd]  # type: ignore[attr-defined]  # a struct task_struct
+        file = current.task.files.fdt.fd[fd]
         sk = cast("struct socket", file.private_data).sk
         inum = sk.skc_net.net.ns.inum
         if not low <= sk.skc_num <= high or (netns and inum != netns):

@@ -36,6 +36,7 @@ COMMANDS = {
     "doctor": Entry("doctor", "Show what this kernel and this user can do, and what falls back."),
     "build": Entry("build", "Compile the probes of a Python file to a BPF object."),
     "explain": Entry("explain", "Show what becomes of probes, line by line, and their cost."),
+    "stubs": Entry("stubs", "Write the kernel's types for editors and type checkers."),
     "completion": Entry("completion", "Print the completion script of a shell."),
 }
 

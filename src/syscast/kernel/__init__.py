@@ -18,6 +18,7 @@ Nothing outside imports ctypes, mmap, fcntl, select or resource. The modules:
 ``textfiles``           files of /proc and /sys
 ``tracefs``, ``host``   what the machine says about itself
 ``spawn``               a command that is started, but does not run yet
+``functions``           names of kernel functions, for users' editors
 ======================  ======================================================================
 
 Users also write ``from syscast.kernel import socket, file`` to give the kernel's structs a name
@@ -28,6 +29,7 @@ structs.
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Any
 
 _MODULES = frozenset(
@@ -38,6 +40,7 @@ _MODULES = frozenset(
         "bpfmaps",
         "bpfprogs",
         "descriptors",
+        "functions",
         "host",
         "memory",
         "perf",
@@ -82,4 +85,5 @@ def __getattr__(name: str) -> Any:  # type: ignore[explicit-any]  # noqa: ANN401
     # The import system asks here before it looks for a submodule.
     if name in _MODULES or not name.isidentifier() or name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return StructName(name)
+    # Python keeps the name of `struct class` for itself.
+    return StructName(name[:-1] if name.endswith("_") and iskeyword(name[:-1]) else name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from types import CodeType
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from syscast.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from typing import Any, Unpack
 
+    from syscast.events.event import Event
     from syscast.session.plan import Job
     from syscast.session.session import Session
 
@@ -20,6 +22,21 @@ _CO_GENERATOR = 0x20  # inspect.CO_GENERATOR
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+E = TypeVar("E", bound="Event")
+
+
+class AttachOptions(TypedDict, total=False):
+    """The arguments of `Probe.attach`; `syscast.attach` says what each is."""
+
+    pid: int | None
+    tid: int | None
+    comm: str | None
+    uid: int | None
+    cgroup: str | None
+    netns: int | str | None
+    follow: bool
+    command: list[str] | None
+    ring_size: int | None
 
 
 class Probe(Generic[P, R_co]):
@@ -66,34 +83,23 @@ class Probe(Generic[P, R_co]):
         paired = self.kind in _PAIRED or _is_generator(self.function)
         return Job(target, "call" if paired else "probe", self.function, self.name)
 
-    def attach(  # noqa: PLR0913  (one argument for each filter)
-        self,
-        *,
-        pid: int | None = None,
-        tid: int | None = None,
-        comm: str | None = None,
-        uid: int | None = None,
-        cgroup: str | None = None,
-        netns: int | str | None = None,
-        follow: bool = False,
-        command: list[str] | None = None,
-        ring_size: int | None = None,
-    ) -> Session:
+    # Any: what the kernel function returns is sent into the generator; its type does not matter.
+    @overload
+    def attach(  # type: ignore[explicit-any]
+        self: Probe[P, Generator[None, Any, E | None]], **options: Unpack[AttachOptions]
+    ) -> Session[E]: ...
+
+    @overload
+    def attach(self: Probe[P, None], **options: Unpack[AttachOptions]) -> Session[Event]: ...
+
+    @overload
+    def attach(self: Probe[P, E | None], **options: Unpack[AttachOptions]) -> Session[E]: ...
+
+    def attach(self, **options: Unpack[AttachOptions]) -> Session[Event]:
         """Compile, load and attach; see `syscast.attach` for the arguments and errors."""
         from syscast.session.attach import attach  # noqa: PLC0415  (declaring a probe loads nothing)
 
-        return attach(
-            self,
-            pid=pid,
-            tid=tid,
-            comm=comm,
-            uid=uid,
-            cgroup=cgroup,
-            netns=netns,
-            follow=follow,
-            command=command,
-            ring_size=ring_size,
-        )
+        return attach(self, **options)
 
 
 def _is_generator(function: object) -> bool:

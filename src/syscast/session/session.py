@@ -10,7 +10,7 @@ from _thread import RLock  # threading costs a start 2 ms
 from collections import Counter
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from syscast.errors import UsageError
 from syscast.events.event import boot_time
@@ -42,9 +42,15 @@ _MOST = 8 << 20
 """Bytes taken from one ring before the others have their turn."""
 
 _Taken = TypeVar("_Taken")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # in typing since 3.13 (PEP 696)
+
+    E_co = TypeVarWithDefault("E_co", bound=Event, covariant=True, default=Event)
+else:
+    E_co = TypeVar("E_co", covariant=True)
 
 
-class Session:
+class Session(Generic[E_co]):
     """Events of attached probes, until it is closed or the command it follows has ended.
 
     Iterate it, iterate it asynchronously, ask it for batches, or give it a callback. Events of one
@@ -59,7 +65,7 @@ class Session:
         self._closed = False
         self._ending = False
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
-        self._pending: list[Event] = []
+        self._pending: list[E_co] = []
         self._waiting = RLock()
         self._told: Callable[[], object] | None = None
         self._next_clock_check = 0.0
@@ -72,7 +78,7 @@ class Session:
 
     # ------------------------------------------------------------ reading
 
-    def read(self, timeout: float | None = None) -> list[Event]:
+    def read(self, timeout: float | None = None) -> list[E_co]:
         """Wait for events and return all that are there, in time order.
 
         Args:
@@ -84,7 +90,7 @@ class Session:
         self._check_open()
         return self._read(_deadline(timeout), _MOST)
 
-    def _read(self, deadline: float | None, most: int) -> list[Event]:
+    def _read(self, deadline: float | None, most: int) -> list[E_co]:
         """`read`, of at most so many bytes from each ring."""
         if self._pending:
             waiting, self._pending = self._pending, []
@@ -98,13 +104,14 @@ class Session:
             if not self._wait(deadline):
                 return self._take(most)
 
-    def _take(self, most: int) -> list[Event]:
+    def _take(self, most: int) -> list[E_co]:
         self._refresh_clock()
         if len(self._parts) == 1:
-            return self._parts[0].events(most)
-        events = [event for part in self._parts for event in part.events(most)]
-        events.sort(key=boot_time)
-        return events
+            events = self._parts[0].events(most)
+        else:
+            events = [event for part in self._parts for event in part.events(most)]
+            events.sort(key=boot_time)
+        return cast("list[E_co]", events)  # what the probes return is what they send
 
     def _wait(self, deadline: float | None) -> bool:
         """Sleep until a ring has something; False when there is no more reason to."""
@@ -133,7 +140,7 @@ class Session:
                 return False
         return False
 
-    def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[Event]:
+    def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events.
 
         Args:
@@ -174,10 +181,10 @@ class Session:
             self._end = taken + sum(part.reader.available() for part in self._parts)
         return taken >= self._end
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[E_co]:
         return self.events()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncIterator[E_co]:
         import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
 
         loop = asyncio.get_running_loop()
@@ -248,7 +255,7 @@ class Session:
             elif sum(part.taken for part in self._parts) - before < PIECE // 2:
                 time.sleep(_GATHER_S)
 
-    def run(self, callback: Callable[[Event], object], *, timeout: float | None = None) -> None:
+    def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the session ends, `stop` is called or time is over."""
         for event in self.events(timeout=timeout):
             callback(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Struct
@@ -127,9 +128,19 @@ def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -
     raise low.rejection(node, f"a pointer to characters is needed, this is {low.describe(value)}")
 
 
+def _is_enum(named: Lowered) -> bool:
+    return (
+        isinstance(named, PyValue)
+        and isinstance(named.value, type)
+        and issubclass(named.value, IntEnum)
+    )
+
+
 def _cast(low: Lowering, node: ast.Call) -> Lowered:
     type_node, pointer_node = arguments(low, node, 2, 2)
     named = low.expr(type_node)
+    if _is_enum(named):
+        return low.integer(pointer_node)
     if not isinstance(named, PyValue) or not isinstance(named.value, str):
         raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
     words = str(named.value).replace("*", " ").split()

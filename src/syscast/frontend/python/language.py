@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 from syscast.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from syscast.events.event import Event
+    from syscast.running import task_struct
 
 _T = TypeVar("_T")
 _U32: Final = (1 << 32) - 1
@@ -72,12 +75,12 @@ class Current:
         return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
 
     @property
-    def task(self) -> object:
+    def task(self) -> task_struct:
         """The task itself: a kernel pointer to ``struct task_struct``."""
         raise _only_in_probe("current.task")
 
     @property
-    def parent(self) -> object:
+    def parent(self) -> task_struct:
         """The real parent: a kernel pointer to ``struct task_struct``."""
         raise _only_in_probe("current.parent")
 
@@ -126,12 +129,24 @@ def kernel_str(pointer: object, size: int = 256) -> str:
     raise _only_in_probe("kernel_str()")
 
 
-def cast(type_name: str, pointer: _T) -> _T:
+@overload
+def cast(type_name: type[_T], pointer: object) -> _T: ...
+
+
+@overload
+def cast(  # type: ignore[explicit-any]  # checkers cannot tell a struct from its name in a string
+    type_name: str, pointer: object
+) -> Any: ...  # noqa: ANN401
+
+
+def cast(type_name: object, pointer: object) -> object:
     """The same address seen as a pointer to another kernel type.
 
     Args:
-        type_name: ``struct NAME`` or ``union NAME``.
-        pointer: A kernel pointer.
+        type_name: ``struct NAME`` or ``union NAME``, or the name that `syscast.kernel` gives:
+            with stubs, type checkers then know the result's members. Or an ``IntEnum`` class:
+            the number stays as it is, named or not.
+        pointer: A kernel pointer; a number for an ``IntEnum``.
     """
     del type_name
     return pointer

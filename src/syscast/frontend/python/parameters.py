@@ -201,6 +201,8 @@ def _annotated(low: Lowering, parameter: Parameter, value: PtrValue) -> PtrValue
 def _annotation_name(low: Lowering, annotation: ast.expr | None) -> str:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return annotation.value.split("|")[0].strip()
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _annotation_name(low, annotation.left)  # socket | None
     if not isinstance(annotation, ast.Name):
         return ""
     found, value = low.outer.outer(annotation.id) if low.outer else (False, None)

@@ -1,0 +1,131 @@
+"""`syscast stubs`: mypy and pyright in strict mode accept what is right and find what is wrong."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from syscast.cli.stubs import command
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(sys.executable).parent
+DATA = ROOT / "tests" / "data" / "typing"
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+
+needs_btf = pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel shows no BTF")
+
+
+def environment(path):
+    """A Python environment of its own, with syscast and what it needs; returns its interpreter and packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
+    (packages,) = path.glob("lib/python*/site-packages")
+    (packages / "syscast.pth").write_text(f"{ROOT / 'src'}\n{sysconfig.get_path('purelib')}\n")
+    return path / "bin" / "python", packages
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    python, _ = environment(tmp_path_factory.mktemp("plain") / "env")
+    return python
+
+
+@pytest.fixture(scope="module")
+def stubs(tmp_path_factory):
+    """The stubs of this kernel, where checkers find them without configuration."""
+    python, packages = environment(tmp_path_factory.mktemp("stubs") / "env")
+    began = time.process_time()
+    result = CliRunner().invoke(command, ["-o", str(packages)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert time.process_time() - began < 3
+    return python, packages / "syscast-stubs"
+
+
+def mypy(python, where, *files):
+    """Lines with errors, by file name."""
+    argv = [BIN / "mypy", "--strict", "--python-executable", python, "--no-error-summary"]
+    config = ["--config-file", os.devnull, "--cache-dir", python.parent / "mypy", "--no-pretty"]
+    argv += [*config, "--scripts-are-modules", *files]
+    done = subprocess.run(
+        argv, cwd=where, capture_output=True, text=True, check=False, timeout=300
+    )
+    found = {}
+    for line in done.stdout.splitlines():
+        match = re.match(r"(.*?):(\d+): error: (.*)", line)
+        if match:
+            place = found.setdefault(Path(match[1]).name, {})
+            place.setdefault(int(match[2]), []).append(match[3])
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    assert bool(found) == bool(done.returncode), done.stdout + done.stderr
+    return found
+
+
+def pyright(python, where, *files):
+    """Lines with errors, by file name."""
+    for file in files:
+        shutil.copy(file, where)
+    (where / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict"}))
+    argv = [BIN / "pyright", "--pythonpath", python, "--outputjson", "-p", where]
+    env = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    done = subprocess.run(
+        argv, cwd=where, env=env, capture_output=True, text=True, check=False, timeout=300
+    )
+    report = json.loads(done.stdout)
+    assert report["summary"]["filesAnalyzed"] == len(files), done.stdout + done.stderr
+    found = {}
+    for each in report["generalDiagnostics"]:
+        if each["severity"] != "information":
+            place = found.setdefault(Path(each["file"]).name, {})
+            place.setdefault(each["range"]["start"]["line"] + 1, []).append(each["message"])
+    return found
+
+
+CHECKERS = pytest.mark.parametrize("check", [mypy, pyright])
+
+
+def marked(file):
+    return {
+        number for number, line in enumerate(file.read_text().splitlines(), 1) if "# WRONG" in line
+    }
+
+
+@CHECKERS
+def test_without_stubs_the_examples_are_accepted(check, plain, tmp_path):
+    assert check(plain, tmp_path, *EXAMPLES, DATA / "accepted.py") == {}
+
+
+@needs_btf
+@CHECKERS
+def test_with_stubs_the_examples_are_accepted(check, stubs, tmp_path):
+    assert check(stubs[0], tmp_path, *EXAMPLES, DATA / "accepted.py") == {}
+
+
+@needs_btf
+@CHECKERS
+def test_with_stubs_planted_mistakes_are_found(check, stubs, tmp_path):
+    planted = DATA / "planted.py"
+    found = check(stubs[0], tmp_path, planted)
+    assert set(found["planted.py"]) == marked(planted), found
+    assert len(marked(planted)) >= 12
+
+
+@CHECKERS
+def test_event_classes_are_what_checkers_take_them_for(check, plain, tmp_path):
+    assert check(plain, tmp_path, ROOT / "tests" / "typing" / "declare_event.py") == {}
+
+
+@needs_btf
+def test_the_stubs_are_python(stubs):
+    for path in stubs[1].rglob("*.pyi"):
+        ast.parse(path.read_text(), str(path))
