@@ -96,6 +96,10 @@ class VerifierError(KernelError):
         self.log = log
 
 
+class FullError(SyscastError):
+    """A map of probes has no room for another key; in a probe it ends that run and is counted."""
+
+
 class LostEventsWarning(UserWarning):
     """Events were lost; the session's ledger says where."""
 

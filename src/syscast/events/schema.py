@@ -125,6 +125,16 @@ def record_struct(schema: SchemaMeta, *, lead: int = 0, stride: int = 0) -> stru
     return struct.Struct("".join(parts))
 
 
+def payload_struct(schema: SchemaMeta, size: int) -> struct.Struct:
+    """Make the `struct` that packs the fields alone into ``size`` bytes, zeros between them."""
+    parts = ["<"]
+    end = 0
+    for field in schema.fields:
+        parts.append(f"{field.offset - end}x{_code(field, schema.name)}")
+        end = field.offset + field.size
+    return struct.Struct("".join([*parts, f"{size - end}x"]))
+
+
 def record_dtype(
     schema: SchemaMeta, *, lead: int = 0, stride: int = 0, header: bool = True
 ) -> np.dtype[np.void]:

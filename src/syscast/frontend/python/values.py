@@ -111,6 +111,28 @@ class TupleValue(msgspec.Struct, frozen=True):
     items: tuple[Lowered, ...]
 
 
+class StructValue(msgspec.Struct, frozen=True):
+    """A struct about to become a map's key or value: its class and its lowered fields in order."""
+
+    cls: type
+    fields: tuple[tuple[str, Value], ...]
+
+
+class ElementValue(msgspec.Struct, frozen=True):
+    """A struct that stands in a map of ``state``; its fields are read and written in place."""
+
+    pointer: Value
+    state: object
+
+
+class ItemValue(msgspec.Struct, frozen=True):
+    """``hist[k]``: one key of an aggregation, about to be added to."""
+
+    state: object
+    key: Lowered
+    node: object
+
+
 class MethodValue(msgspec.Struct, frozen=True):
     """A method about to be called: ``text.startswith``."""
 
@@ -128,6 +150,9 @@ Lowered = (
     | EventValue
     | TupleValue
     | MethodValue
+    | StructValue
+    | ElementValue
+    | ItemValue
 )
 
 _I64_MIN, _I64_END, _U64_END = -(1 << 63), 1 << 63, 1 << 64
