@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from syscast.diagnostics import CompileError, Diagnostic, Span
     from syscast.errors import (
         FormatError,
+        FullError,
         InternalError,
         KernelError,
         LostEventsWarning,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.events.fieldtypes import (
         IP,
+        Comm,
         IPv4,
         IPv6,
         Pointer,
@@ -64,47 +66,83 @@ if TYPE_CHECKING:
         tracepoint,
     )
     from syscast.session.session import Session
+    from syscast.state.counter import Counter, TopK
+    from syscast.state.histogram import LinearHist, Log2Hist
+    from syscast.state.maps import (
+        Array,
+        Hash,
+        LruHash,
+        LruPerCpuHash,
+        PerCpuArray,
+        PerCpuHash,
+        Var,
+    )
+    from syscast.state.statistics import Max, Mean, Min, Sum
+    from syscast.state.structs import Struct
 
 _FROM = {
     "syscast.diagnostics": "CompileError Diagnostic Span",
     "syscast.errors": (
-        "FormatError InternalError KernelError LostEventsWarning NotSupportedError "
+        "FormatError FullError InternalError KernelError LostEventsWarning NotSupportedError "
         "PermissionDeniedError SyscastError TargetError UsageError VerifierError"
     ),
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
-    "syscast.events.fieldtypes": "IP IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
+    "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
     "syscast.frontend.python.language": "cast current emit kernel_str now user_str wrap32 wrap64",
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
     ),
     "syscast.session.session": "Session",
+    "syscast.state.counter": "Counter TopK",
+    "syscast.state.histogram": "LinearHist Log2Hist",
+    "syscast.state.maps": "Array Hash LruHash LruPerCpuHash PerCpuArray PerCpuHash Var",
+    "syscast.state.statistics": "Max Mean Min Sum",
+    "syscast.state.structs": "Struct",
 }
 _WHERE = {name: module for module, names in _FROM.items() for name in names.split()}
 
 __all__ = [
     "IP",
+    "Array",
+    "Comm",
     "CompileError",
+    "Counter",
     "Diagnostic",
     "Envelope",
     "Event",
     "FormatError",
+    "FullError",
+    "Hash",
     "IPv4",
     "IPv6",
     "InternalError",
     "KernelError",
+    "LinearHist",
+    "Log2Hist",
     "LostEventsWarning",
+    "LruHash",
+    "LruPerCpuHash",
+    "Max",
+    "Mean",
+    "Min",
     "NotSupportedError",
+    "PerCpuArray",
+    "PerCpuHash",
     "PermissionDeniedError",
     "Pointer",
     "Port",
     "Probe",
     "Session",
     "Span",
+    "Struct",
+    "Sum",
     "SyscastError",
     "TargetError",
+    "TopK",
     "UsageError",
+    "Var",
     "VerifierError",
     "__version__",
     "attach",

@@ -256,27 +256,35 @@ class DebugInfo:
 
     def map_definition(self, spec: MapSpec) -> str:
         """The node of a map's variable, whose type says what the map is, as in libbpf's maps."""
-        numbers = {
-            "type": MAP_TYPES.index(spec.type),
-            "key_size": spec.key_size,
-            "value_size": spec.value_size,
-            "max_entries": spec.max_entries,
-            "map_flags": spec.flags,
-        }
+        return self._global(spec.name, self._map_struct(spec))
+
+    def _map_struct(self, spec: MapSpec) -> str:
         members: list[str] = []
-        for name, number in numbers.items():
-            if number:
-                pointer = self._pointer(self._bytes(number, "int", 32))
-                members.append(
-                    f"!DIDerivedType(tag: DW_TAG_member, name: {quoted(name)},"
-                    f" baseType: {pointer}, size: 64, offset: {len(members) * 64})"
-                )
+        for name, number in map_numbers(spec).items():
+            pointer = self._pointer(self._bytes(number, "int", 32))
+            members.append(
+                f"!DIDerivedType(tag: DW_TAG_member, name: {quoted(name)},"
+                f" baseType: {pointer}, size: 64, offset: {len(members) * 64})"
+            )
+        size = len(members) * 64
+        if spec.inner is not None:
+            # libbpf's __array(values, ...): as many pointers as are filled from the start.
+            element = self._pointer(self._map_struct(spec.inner))
+            range_ = self.metadata.add(f"!DISubrange(count: {len(spec.slots)})")
+            values = self.metadata.add(
+                f"!DICompositeType(tag: DW_TAG_array_type, baseType: {element},"
+                f" size: {len(spec.slots) * 64}, elements: {self.metadata.tuple([range_])})"
+            )
+            members.append(
+                f'!DIDerivedType(tag: DW_TAG_member, name: "values", baseType: {values},'
+                f" size: {len(spec.slots) * 64}, offset: {size})"
+            )
+            size += len(spec.slots) * 64
         refs = [self.metadata.add(each) for each in members]
-        type_ = self.metadata.add(
+        return self.metadata.add(
             f"!DICompositeType(tag: DW_TAG_structure_type, file: {self._file(_NOWHERE)},"
-            f" size: {len(refs) * 64}, elements: {self.metadata.tuple(refs)})"
+            f" size: {size}, elements: {self.metadata.tuple(refs)})"
         )
-        return self._global(spec.name, type_)
 
     def data_definition(self, name: str, size: int) -> str:
         """The node of a byte array in a data section."""
@@ -323,6 +331,19 @@ class DebugInfo:
         return self.metadata.add(
             f"!DIDerivedType(tag: DW_TAG_pointer_type, baseType: {base}, size: 64)"
         )
+
+
+def map_numbers(spec: MapSpec) -> dict[str, int]:
+    """The members of a map's definition that are numbers; each takes one pointer of room."""
+    numbers = {
+        "type": MAP_TYPES.index(spec.type),
+        "key_size": spec.key_size,
+        # The kernel knows what a map of maps holds; libbpf refuses another size than its own.
+        "value_size": 0 if spec.inner else spec.value_size,
+        "max_entries": spec.max_entries,
+        "map_flags": spec.flags,
+    }
+    return {name: number for name, number in numbers.items() if number}
 
 
 def _named(name: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.codegen.debuginfo import DebugInfo
+from syscast.codegen.debuginfo import DebugInfo, map_numbers
 from syscast.codegen.functiontext import CONFIG_GLOBAL, FunctionText
 from syscast.codegen.metadata import quoted
 from syscast.codegen.relocations import Relocations
@@ -21,6 +21,7 @@ from syscast.codegen.relocations import Relocations
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.ir.program import Program
+    from syscast.spec.objectspec import MapSpec
 
 _HEAD = """\
 source_filename = "syscast"
@@ -57,7 +58,7 @@ def module_text(program: Program, btf: Btf, meta: bytes) -> str:
     for spec in program.maps:
         node = debug.map_definition(spec)
         lines.append(
-            f"@{quoted(spec.name)} = dso_local global [5 x ptr] zeroinitializer,"
+            f"@{quoted(spec.name)} = dso_local global {_map_content(spec)},"
             f' section ".maps", align 8, !dbg {node}'
         )
     if program.data:
@@ -84,3 +85,12 @@ def module_text(program: Program, btf: Btf, meta: bytes) -> str:
     lines.append(_TAIL)
     lines += debug.finish(_FLAGS)
     return "\n".join(lines) + "\n"
+
+
+def _map_content(spec: MapSpec) -> str:
+    """Type and initial value of a map's variable; only maps of maps hold something."""
+    if not spec.slots:
+        return "[5 x ptr] zeroinitializer"
+    before = len(map_numbers(spec))
+    held = ["ptr null"] * before + [f"ptr @{quoted(name)}" for _, name in spec.slots]
+    return f"[{len(held)} x ptr] [{', '.join(held)}]"

@@ -36,6 +36,7 @@ def object_meta(program: Program, btf: Btf) -> bytes:
         programs=programs,
         config=CONFIG if _uses_config(program) else (),
         arch=program.arch,
+        states=program.states,
         btf_identity=(btf.base or btf).key if _is_fixed(program, btf) else "",
     )
     return msgspec.msgpack.encode(meta)

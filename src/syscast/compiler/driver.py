@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.ir.program import Function, Program, ProgramContext
     from syscast.spec.meta import FieldMeta
+    from syscast.state.state import State
 
 
 class Expressions(Record):
@@ -58,7 +59,12 @@ class Request(Record):
 
 
 def lower(
-    requests: Sequence[Request], btf: Btf, *, arch: str, companions: Sequence[Function] = ()
+    requests: Sequence[Request],
+    btf: Btf,
+    *,
+    arch: str,
+    companions: Sequence[Function] = (),
+    states: dict[str, State] | None = None,
 ) -> tuple[Program, dict[int, type[Event]]]:
     """Lower probes into one IR program.
 
@@ -67,6 +73,7 @@ def lower(
         btf: Types of the kernel, or of the one module that the probes attach to.
         arch: Machine whose registers the programs read.
         companions: Functions made elsewhere that belong into the object.
+        states: Gets the objects that the probes share with Python, by the name of their map.
 
     Raises:
         CompileError: A probe is outside the language.
@@ -83,6 +90,8 @@ def lower(
         raise CompileError(findings)
     for function in companions:
         unit.add(msgspec.structs.replace(function, id=unit.program_id()))
+    if states is not None:
+        states.update(unit.states)
     name = requests[0].probe if requests else "syscast"
     return unit.program(name, arch), unit.classes
 

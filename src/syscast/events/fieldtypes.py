@@ -95,6 +95,9 @@ Port: TypeAlias = Annotated[int, FieldType("port", 2)]
 Pointer: TypeAlias = Annotated[int, FieldType("pointer", 8)]
 """A kernel or user address, u64, shown in hex."""
 
+Comm: TypeAlias = Annotated[str, FieldType("str", 16)]
+"""A command name as the kernel keeps it: at most 15 bytes (TASK_COMM_LEN)."""
+
 IPv4: TypeAlias = Annotated[IPv4Address, FieldType("ipv4", 4)]
 IPv6: TypeAlias = Annotated[IPv6Address, FieldType("ipv6", 16)]
 """An IPv6 address; an IPv4 one stands v4-mapped."""

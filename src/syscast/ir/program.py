@@ -9,7 +9,7 @@ import msgspec
 from syscast.diagnostics import Span
 from syscast.ir.ops import FieldRef, Op
 from syscast.ir.types import IrType, Reg, Slot
-from syscast.spec.meta import SchemaMeta, SiteMeta
+from syscast.spec.meta import SchemaMeta, SiteMeta, StateMeta
 from syscast.spec.objectspec import MapSpec
 
 
@@ -190,3 +190,4 @@ class Program(msgspec.Struct, frozen=True):
     sources: dict[str, str] = {}
     data: bytes = b""
     arch: str = ""
+    states: tuple[StateMeta, ...] = ()

@@ -24,7 +24,7 @@ from syscast.kernel import bpfprogs
 from syscast.kernel.bpfprogs import ProgAttr
 from syscast.loader import cache
 from syscast.loader.config import configured
-from syscast.loader.loaded import LoadedObject, LoadedProgram, slot
+from syscast.loader.loaded import LoadedMap, LoadedObject, LoadedProgram, slot
 from syscast.loader.maps import MapMaker, choose_ring, with_memlock
 from syscast.loader.resolve import Resolved, Resolver
 from syscast.spec.meta import EVENTS_MAP
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.btf.strip import Unsupported
     from syscast.kernel.descriptors import Fd
-    from syscast.loader.loaded import LoadedMap
     from syscast.loader.maps import RingChoice
     from syscast.spec.objectspec import ObjectSpec, ProgramSpec
 
@@ -56,7 +55,7 @@ _OLDER_HELPERS = {112: 4, 113: 4, 114: 45, 115: 45}
 _NEEDS_KNOWN_SPACE = "helper_probe_read_kernel"
 
 
-def load(
+def load(  # noqa: PLR0913  (each is a wish of its own, given by name)
     spec: ObjectSpec,
     *,
     config: Mapping[str, int | bytes] | None = None,
@@ -64,6 +63,7 @@ def load(
     ring_size: int = 0,
     force_perf: bool = False,
     overrides: Mapping[str, ProgramSpec] | None = None,
+    shared: Mapping[str, LoadedMap] | None = None,
 ) -> LoadedObject:
     """Load an object.
 
@@ -77,6 +77,8 @@ def load(
         overrides: Programs, by name, to load in place of the object's: the same code as another
             type, attach type or target. Programs whose section starts with ``?`` are loaded only
             if they are named here.
+        shared: Maps that exist already, by the object's names for them; it uses them and gets
+            descriptors of its own.
 
     Raises:
         PermissionDeniedError: The message names the capability.
@@ -87,7 +89,8 @@ def load(
         FormatError: The object contradicts itself.
         KernelError: Any other refusal.
     """
-    return _Load(spec, overrides or {}, force_perf=force_perf).run(config or {}, btf, ring_size)
+    job = _Load(spec, overrides or {}, force_perf=force_perf)
+    return job.run(config or {}, btf, ring_size, shared or {})
 
 
 def verify(spec: ObjectSpec, program: ProgramSpec, *, level: int, force_perf: bool = False) -> str:
@@ -106,7 +109,7 @@ def verify(spec: ObjectSpec, program: ProgramSpec, *, level: int, force_perf: bo
     alone = msgspec.structs.replace(spec, programs=(program,))
     job = _Load(alone, {program.name: program}, force_perf=force_perf)
     job.level = level
-    job.run({}, None, 0).close()
+    job.run({}, None, 0, {}).close()
     return job.log
 
 
@@ -128,13 +131,19 @@ class _Load:
         self.log = ""
 
     def run(
-        self, values: Mapping[str, int | bytes], kernel: Btf | None, ring_size: int
+        self,
+        values: Mapping[str, int | bytes],
+        kernel: Btf | None,
+        ring_size: int,
+        shared: Mapping[str, LoadedMap],
     ) -> LoadedObject:
         specs = configured(self._spec, values)
         ring = choose_ring(specs, ring_size, force_perf=self._force_perf)
         resolved = self._resolve(kernel, ring)
         try:
             self._load_btf()
+            for name, held in shared.items():
+                self._maps[name] = LoadedMap(held.fd.duplicate(), held.spec)
             MapMaker(self._spec.name, self._btf, ring).make(specs, self._maps)
             for program, answers in zip(self._programs, resolved, strict=True):
                 self._load_program(program, answers)

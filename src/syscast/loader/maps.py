@@ -117,13 +117,13 @@ class MapMaker:
         Args:
             specs: All maps of the object, configured.
             into: Gets each map by its name as soon as it exists, so that the caller can close
-                them if a later one fails.
+                them if a later one fails. Maps that are in it already are not made.
 
         Raises:
             UsageError: A size out of range.
             KernelError: The kernel refused.
         """
-        specs = [self._adapted(each) for each in specs]
+        specs = [self._adapted(each) for each in specs if each.name not in into]
         for spec in specs:
             made = LoadedMap(self._create(spec), spec)
             into[spec.name] = made

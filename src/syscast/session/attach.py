@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from syscast.errors import FormatError, KernelError, NotSupportedError, UsageError
 from syscast.session.filters import Filters
 from syscast.session.part import Part
-from syscast.session.plan import Attachable, plan
+from syscast.session.plan import Attachable, Plan, plan
 from syscast.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from syscast.events.event import Event
     from syscast.kernel.spawn import StoppedCommand
-    from syscast.probes.kind import Kind
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
 
@@ -85,8 +83,7 @@ def open_session(
     filters = filters or Filters()
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
-    objects = [(each.spec, each.classes, each.kinds) for each in plan(jobs, follow=follow)]
-    return _open(objects, filters, command, ring_size)
+    return _open(plan(jobs, follow=follow), filters, command, ring_size)
 
 
 def run_object(
@@ -139,7 +136,8 @@ def run_object(
         each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
-    return _open([(spec, {}, {})], filters or Filters(), command, ring_size)
+    made = Plan(spec, (), {}, cached=False, kinds={}, states={})
+    return _open([made], filters or Filters(), command, ring_size)
 
 
 def _check_pid_namespace() -> None:
@@ -184,7 +182,7 @@ def _check_rights(what: str) -> None:
 
 
 def _open(
-    objects: Sequence[tuple[ObjectSpec, dict[int, type[Event]], dict[str, Kind]]],
+    plans: Sequence[Plan],
     filters: Filters,
     command: Sequence[str] | None,
     ring_size: int | None,
@@ -199,8 +197,8 @@ def _open(
             undo.callback(started.terminate)
             filters = _following(filters, started.pid)
         parts = []
-        for spec, classes, kinds in objects:
-            part = Part.load(spec, classes, filters, ring_size, kinds)
+        for each in plans:
+            part = Part.load(each, filters, ring_size)
             parts.append(part)
             undo.callback(part.close)
         for part in parts:

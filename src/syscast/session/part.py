@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from syscast.loader.loaded import LoadedObject, LoadedProgram
     from syscast.probes.kind import Kind
     from syscast.session.filters import Filters
+    from syscast.session.plan import Plan
+    from syscast.session.states import SharedStates
     from syscast.spec.meta import ObjectMeta
-    from syscast.spec.objectspec import ObjectSpec
 
 _TIME = itemgetter(0)
 _BLOCK = 1 << 18
@@ -49,6 +50,7 @@ class Part:
 
     Attributes:
         taken: Bytes read from the ring.
+        reader: Reads the ring; None where no program sends an event.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Part:
         meta: ObjectMeta,
         classes: dict[int, type[Event]],
         kinds: Mapping[str, Kind] = _NO_KINDS,
+        shared: SharedStates | None = None,
     ) -> None:
         self.loaded = loaded
         self.meta = meta
@@ -66,25 +69,21 @@ class Part:
         self.detached: bool = False
         self.taken: int = 0
         self.decoder: Decoder = _decoder(meta, classes)
-        self.reader: Reader = open_reader(
-            loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
-        )
+        self.reader: Reader | None = None
+        if EVENTS_MAP in loaded.maps:
+            self.reader = open_reader(
+                loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
+            )
+        self._shared = shared
+        if shared is not None:
+            shared.count_losses(loaded)
 
     @classmethod
-    def load(
-        cls,
-        spec: ObjectSpec,
-        classes: dict[int, type[Event]],
-        filters: Filters,
-        ring_size: int | None,
-        kinds: Mapping[str, Kind] = _NO_KINDS,
-    ) -> Part:
-        """Load an object with its filters set; raises as `syscast.loader.load`.
-
-        ``kinds`` are, by a probe's name, those that know more than the program's spec tells.
-        """
+    def load(cls, plan: Plan, filters: Filters, ring_size: int | None) -> Part:
+        """Load an object with its filters set; raises as `syscast.loader.load`."""
         from syscast.features import probing  # noqa: PLC0415  (one question)
 
+        spec, kinds = plan.spec, plan.kinds
         assert spec.meta is not None
         probes = {each.name: each.probe for each in spec.meta.programs}
         overrides = {
@@ -93,19 +92,26 @@ class Part:
             if not each.section.startswith("?")  # libbpf's mark of what is not loaded by default
         }
         ours = bool(spec.meta.config)
-        loaded = load(
-            spec,
-            config=filters.config() if ours else None,
-            ring_size=ring_size or 0,
-            force_perf=not probing.supported("ringbuf"),
-            overrides=overrides,
-        )
-        try:
+        with contextlib.ExitStack() as undo:
+            shared = None
+            if plan.states:
+                from syscast.session.states import SharedStates  # noqa: PLC0415  (few probes)
+
+                shared = SharedStates(spec, plan.states)
+                undo.callback(shared.close)
+            loaded = load(
+                spec,
+                config=filters.config() if ours else None,
+                ring_size=ring_size or 0,
+                force_perf=not probing.supported("ringbuf"),
+                overrides=overrides,
+                shared=shared.maps if shared is not None else None,
+            )
+            undo.callback(loaded.close)
             _set_filters(loaded, filters)
-            return cls(loaded, spec.meta, classes, kinds)
-        except BaseException:
-            loaded.close()
-            raise
+            made = cls(loaded, spec.meta, plan.classes, kinds, shared)
+            undo.pop_all()
+        return made
 
     def attach(self) -> None:
         """Attach every program; what fails leaves the rest to `close`."""
@@ -152,6 +158,8 @@ class Part:
         return self.decoder.batch(data) if data else None
 
     def _take(self, most: int) -> bytes:
+        if self.reader is None:
+            return b""
         data = self.reader.read_block(most).data
         self.taken += len(data)
         return data
@@ -186,10 +194,14 @@ class Part:
 
     def close(self) -> None:
         """Detach, stop reading, unload."""
-        for link in self.links.values():
-            link.close()
-        self.reader.close()
-        self.loaded.close()
+        with contextlib.ExitStack() as last:
+            last.callback(self.loaded.close)
+            if self._shared is not None:
+                last.callback(self._shared.close)
+            if self.reader is not None:
+                last.callback(self.reader.close)
+            for link in self.links.values():
+                last.callback(link.close)
 
 
 def _decoder(meta: ObjectMeta, classes: dict[int, type[Event]]) -> Decoder:

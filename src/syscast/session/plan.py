@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from syscast.probes.kind import Kind, Role
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ObjectSpec
+    from syscast.state.state import State
 
 
 class Job(Record):
@@ -53,6 +54,7 @@ class Plan(Record):
         choices: How each probe of it attaches.
         classes: Declared event classes by schema id.
         kinds: By a probe's name, the kinds that know more than the program's spec tells.
+        states: Objects that the probes share with Python, by the name of their map.
     """
 
     spec: ObjectSpec
@@ -60,6 +62,7 @@ class Plan(Record):
     classes: dict[int, type[Event]]
     cached: bool
     kinds: dict[str, Kind]
+    states: dict[str, State]
 
 
 def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
@@ -87,7 +90,10 @@ def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> lis
 
 
 def lower(
-    group: Sequence[tuple[Job, Choice]], *, follow: bool
+    group: Sequence[tuple[Job, Choice]],
+    *,
+    follow: bool,
+    states: dict[str, State] | None = None,
 ) -> tuple[Program, dict[int, type[Event]]]:
     """Lower the probes of one object."""
     from syscast.compiler.driver import Request  # noqa: PLC0415  (the compiler's door)
@@ -107,17 +113,25 @@ def lower(
         from syscast.probes.follow import companions as following  # noqa: PLC0415  (only with follow)
 
         companions = following(types)
-    return lower_requests(requests, types, arch=registers.here().machine, companions=companions)
+    return lower_requests(
+        requests,
+        types,
+        arch=registers.here().machine,
+        companions=companions,
+        states=states,
+    )
 
 
 def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
     from syscast.compiler.driver import compile_program  # noqa: PLC0415  (the compiler's door)
 
     types = group[0][1].types
-    program, classes = lower(group, follow=follow)
+    states: dict[str, State] = {}
+    program, classes = lower(group, follow=follow, states=states)
     spec, cached = compile_program(program, types, identity(types))
     own = {_name(job, choice): choice.kind for job, choice in group if job.choice is not None}
-    return Plan(spec, tuple(choice for _, choice in group), classes, cached, own)
+    choices = tuple(choice for _, choice in group)
+    return Plan(spec, choices, classes, cached, own, states)
 
 
 def _name(job: Job, choice: Choice) -> str:

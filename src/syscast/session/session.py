@@ -35,6 +35,8 @@ _LEAVE_S = 2.0
 """How long `close` waits for other threads to leave the poller after they were woken."""
 _DESCENDANTS_S = 0.05
 """How often descendants that outlive the command are looked for."""
+_WAIT_S = 0.02
+"""How often `wait` looks whether the session has ended."""
 _GATHER_S = 0.001
 """Pause of a reader of batches that is faster than its probes: rounds of a few records each would
 take all of a CPU, and every one makes the kernel interrupt the probe to say that there is more."""
@@ -71,7 +73,8 @@ class Session(Generic[E_co]):
         self._next_clock_check = 0.0
         self._final: Ledger | None = None
         for part in self._parts:
-            self._poller.add(part.reader.fd, part)
+            if part.reader is not None:
+                self._poller.add(part.reader.fd, part)
         if command is not None:
             self._poller.add(command.pidfd, _COMMAND)
         _sessions.add(self)
@@ -178,7 +181,9 @@ class Session(Generic[E_co]):
             return False
         taken = sum(part.taken for part in self._parts)
         if self._end is None:
-            self._end = taken + sum(part.reader.available() for part in self._parts)
+            self._end = taken + sum(
+                part.reader.available() for part in self._parts if part.reader is not None
+            )
         return taken >= self._end
 
     def __iter__(self) -> Iterator[E_co]:
@@ -244,7 +249,7 @@ class Session(Generic[E_co]):
             idle = True
             before = sum(part.taken for part in self._parts)
             for part in self._parts:
-                found = None if part.reader.closed else take(part)
+                found = None if part.reader is None or part.reader.closed else take(part)
                 if found is not None:
                     idle = False
                     yield found
@@ -254,6 +259,33 @@ class Session(Generic[E_co]):
                 last = not self._wait(deadline)
             elif sum(part.taken for part in self._parts) - before < PIECE // 2:
                 time.sleep(_GATHER_S)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait without reading, for probes that send no events: their state says what they saw.
+
+        Args:
+            timeout: Seconds to wait; None waits until `stop` is called, or the command and its
+                descendants have ended.
+
+        Returns:
+            Whether the session has ended; False when the time is over.
+        """
+        self._check_open()
+        deadline = _deadline(timeout)
+        while not self.ended:
+            left = _WAIT_S if deadline is None else min(_WAIT_S, deadline - time.monotonic())
+            if left <= 0:
+                break
+            command = self._command
+            if (
+                command is not None
+                and command.poll() is not None
+                and not any(part.follows_somebody() for part in self._parts)
+            ):
+                self._ending = True
+                break
+            time.sleep(left)
+        return self.ended
 
     def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the session ends, `stop` is called or time is over."""

@@ -33,6 +33,11 @@ CGROUPS_MAP = "cgroups"
 CALLS_MAP = "calls"
 CONFIG_SECTION = ".rodata"
 
+STANDARD_MAPS = frozenset(
+    {EVENTS_MAP, LEDGER_MAP, RAISED_MAP, SCRATCH_MAP, FOLLOWED_MAP, CGROUPS_MAP, CALLS_MAP}
+)
+"""Names that no other map of an object may have."""
+
 FILTER_PID = 1
 FILTER_TID = 2
 FILTER_UID = 4
@@ -116,6 +121,25 @@ class ProgramMeta(msgspec.Struct, frozen=True):
     role: str = "probe"
 
 
+class StateMeta(msgspec.Struct, frozen=True):
+    """A map that probes share with Python.
+
+    Attributes:
+        name: Of the map that programs look at first.
+        kind: The Python class: ``Counter``, ``Hash`` and so on.
+        losing: Sites that count updates for which the map had no room.
+    """
+
+    name: str
+    kind: str
+    losing: tuple[int, ...] = ()
+
+
+def state_data(name: str) -> str:
+    """Name of the map that has a state's data, where its own map only names that one."""
+    return f"{name}.d"
+
+
 class ObjectMeta(msgspec.Struct, frozen=True):
     """The whole section ``.syscast``.
 
@@ -133,3 +157,4 @@ class ObjectMeta(msgspec.Struct, frozen=True):
     arch: str = ""
     btf_identity: str = ""
     foreign: bool = False
+    states: tuple[StateMeta, ...] = ()

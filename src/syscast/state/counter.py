@@ -102,7 +102,8 @@ class Counter(Cells[K]):
 
     def get(self, key: K, default: int = 0) -> int:
         """The count of a key, or ``default`` where it was never counted."""
-        return self[key] if key in self else default
+        cell = self._one_cell(key)
+        return default if cell is None else cell[0]
 
     def to_dict(self) -> dict[K, int]:
         """Count by key, most often first."""

@@ -95,9 +95,7 @@ class _Histogram(Cells[K]):
     def __getitem__(self, key: K) -> KeyedHistogram:
         if self._keys is None:
             raise UsageError(f"{type(self).__name__}: read: it has no keys")
-        return KeyedHistogram(
-            lambda value: self._count(key, value), lambda: self._of_key(key)
-        )
+        return KeyedHistogram(lambda value: self._count(key, value), lambda: self._of_key(key))
 
     def _of_key(self, key: K) -> Distribution:
         counts = self._grouped(drain=False).get(cast("object", key), {})
@@ -139,9 +137,7 @@ class _Histogram(Cells[K]):
             raise UsageError(
                 f"{type(self).__name__}: read: it has no keys (use .value and .take())"
             )
-        made = [
-            (key, self._distribution(str(key), counts)) for key, counts in grouped.items()
-        ]
+        made = [(key, self._distribution(str(key), counts)) for key, counts in grouped.items()]
         made.sort(key=lambda each: (-each[1].count, str(each[0])))
         return cast("dict[K, Distribution]", dict(made))
 
@@ -235,16 +231,16 @@ class LinearHist(_Histogram[K]):
         max_entries: With keys: most buckets that are in use, of all keys together; 10240 by default.
     """
 
-    def __init__(
-        self, low: int, high: int, step: int, *, max_entries: int | None = None
-    ) -> None:
+    def __init__(self, low: int, high: int, step: int, *, max_entries: int | None = None) -> None:
         if step < 1 or low >= high or not -(1 << 63) <= low < high < 1 << 63:
             raise UsageError(
                 f"LinearHist: declare: {low} to {high} by {step} is no range (low < high, step 1 or more)"
             )
         count = (high - low + step - 1) // step
         if count > _MAX_LINEAR:
-            raise UsageError(f"LinearHist: declare: {count} buckets are too many (up to {_MAX_LINEAR})")
+            raise UsageError(
+                f"LinearHist: declare: {count} buckets are too many (up to {_MAX_LINEAR})"
+            )
         self.low: int = low
         self.high: int = high
         self.step: int = step

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from syscast.errors import UsageError
-from syscast.state.shape import Shape, U32, one, shape_of
+from syscast.state.shape import U32, Shape, one, shape_of
 from syscast.state.state import DEFAULT_ENTRIES, MapPlan, State
 from syscast.state.structs import Struct, settle
 from syscast.state.tables import table
@@ -115,7 +115,10 @@ class Hash(_Values, MutableMapping[K, V]):
     def __init__(self, max_entries: int = DEFAULT_ENTRIES, *, default: V | None = None) -> None:
         name = type(self).__name__
         key, value = (
-            [shape_of(each, f"{name}: {what}") for each, what in zip(self._types, ("key", "value"), strict=True)]
+            [
+                shape_of(each, f"{name}: {what}")
+                for each, what in zip(self._types, ("key", "value"), strict=True)
+            ]
             if self._types
             else [one(U32), one(U32)]
         )
@@ -173,7 +176,10 @@ class Hash(_Values, MutableMapping[K, V]):
 
     def get(self, key: K, default: V | D | None = None, /) -> V | D | None:
         """The value under a key, or ``default``, whatever default the map has."""
-        return self[key] if key in self else default
+        raw = self._plan.key.encode(key)
+        with self._lock:
+            rows = self._store.get(raw)
+        return default if rows is None else cast("V", self._value(raw, rows))
 
     @overload
     def pop(self, key: K, /) -> V: ...

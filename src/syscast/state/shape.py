@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import GenericAlias
 from typing import TYPE_CHECKING, cast, get_args, get_origin
 
 from syscast.errors import UsageError
@@ -38,7 +37,7 @@ class Shape:
         self,
         parts: Sequence[tuple[str, FieldType]],
         form: str,
-        cls: type[Struct] | type[Event] | None = None,
+        cls: type[Struct | Event] | None = None,
     ) -> None:
         schema = layout(0, "", parts)
         align = max((kind.align for _, kind in parts), default=1)
@@ -139,7 +138,8 @@ def shape_of(annotation: object, where: str) -> Shape:
     Raises:
         UsageError: It has no layout.
     """
-    if isinstance(annotation, type) and not isinstance(annotation, GenericAlias):
+    # tuple[u8] passes for a class in isinstance().
+    if isinstance(annotation, type) and get_origin(annotation) is None:
         if issubclass(annotation, Struct):
             return _checked(
                 [(each.name, each.type) for each in struct_fields(annotation)], annotation, where
@@ -159,9 +159,7 @@ def shape_of(annotation: object, where: str) -> Shape:
     return Shape([("", resolve(annotation, where))], "one")
 
 
-def _checked(
-    parts: list[tuple[str, FieldType]], cls: type[Struct] | type[Event], where: str
-) -> Shape:
+def _checked(parts: list[tuple[str, FieldType]], cls: type[Struct | Event], where: str) -> Shape:
     if not parts:
         raise UsageError(f"{where}: {cls.__name__} has no fields")
     return Shape(parts, "struct", cls)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from threading import RLock
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from _thread import RLock  # threading costs a start 2 ms
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 import msgspec
 
 from syscast.errors import UsageError
+from syscast.state.shape import Shape
 from syscast.state.store import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from syscast.state.shape import Shape
     from syscast.state.store import Rows, Store
 
 DEFAULT_ENTRIES = 10240
@@ -69,8 +69,8 @@ class State:
             raise UsageError(
                 f"{cls.__name__}: declare: {len(given)} types are given, it takes {cls.parameters}"
             )
-        made: type[Self] = type(cls)(cls.__name__, (cls,), {"_types": given, "__doc__": cls.__doc__})
-        return made
+        namespace: dict[str, object] = {"_types": given, "__doc__": cls.__doc__}
+        return cast("type[Self]", type.__call__(type(cls), cls.__name__, (cls,), namespace))
 
     def _settle(self, plan: MapPlan) -> None:
         """Finish construction."""

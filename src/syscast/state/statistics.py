@@ -88,9 +88,7 @@ class _Statistic(Cells[K]):
 
     def per_cpu(self, *key: K) -> tuple[int | float | None, ...]:
         """Each CPU's number, of a key where there are keys."""
-        return tuple(
-            self._number(cell) for cell in self._rows_per_cpu(key[0] if key else None)
-        )
+        return tuple(self._number(cell) for cell in self._rows_per_cpu(key[0] if key else None))
 
     def __len__(self) -> int:
         return len(self.to_dict())
@@ -113,9 +111,7 @@ def _shown(number: float | None) -> str:
 class KeyedStatistic:
     """One key of a statistic: ``stat[k]``."""
 
-    def __init__(
-        self, add: Callable[[int], None], read: Callable[[], int | float | None]
-    ) -> None:
+    def __init__(self, add: Callable[[int], None], read: Callable[[], int | float | None]) -> None:
         self._add = add
         self._read = read
 

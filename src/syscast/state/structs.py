@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class StructType(type):
     """The type of struct classes: collects their fields."""
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> StructType:  # noqa: D102
+    def __new__(  # noqa: D102 - as type
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]
+    ) -> StructType:
         namespace.setdefault("__slots__", ())
         made = super().__new__(cls, name, bases, namespace)
         if bases:
@@ -35,7 +37,9 @@ class StructType(type):
 
 @typing.dataclass_transform(kw_only_default=True, eq_default=True)
 class Struct(metaclass=StructType):
-    """Fields of a map's key or value, given by keyword::
+    """A map's key or value made of fields, which are given by keyword.
+
+    ::
 
         class Flow(sc.Struct):
             port: sc.u16
@@ -97,13 +101,13 @@ def _normal(name: str, field: EventField, value: object) -> object:
 
 def _property(field: EventField) -> property:
     def get(self: Struct) -> object:
-        return self._values[field.name]  # noqa: SLF001 - part of Struct
+        return self._values[field.name]
 
     def change(self: Struct, value: object) -> None:
-        values = self._values  # noqa: SLF001 - part of Struct
+        values = self._values
         values[field.name] = _normal(type(self).__name__, field, value)
-        if self._home is not None:  # noqa: SLF001 - part of Struct
-            self._home(self)  # noqa: SLF001 - part of Struct
+        if self._home is not None:
+            self._home(self)
 
     return property(get, change)
 

@@ -55,7 +55,7 @@ def test_a_probe_that_never_sends_is_refused():
     with pytest.raises(CompileError) as caught:
         lowered(good, silent)
     (finding,) = caught.value.diagnostics
-    assert finding.message == "probe 'silent' never sends an event"
+    assert finding.message == "probe 'silent' never sends an event and changes no state"
     assert finding.source.startswith("def silent(sock, backlog):")
 
 

@@ -9,13 +9,16 @@ from syscast.frontend.python.arithmetic import as_kind
 from syscast.frontend.python.context import Local
 from syscast.frontend.python.values import (
     BoolValue,
+    ElementValue,
     EventValue,
     IntValue,
+    ItemValue,
     Lowered,
     MethodValue,
     PlaceValue,
     PtrValue,
     PyValue,
+    StructValue,
     StrValue,
     TupleValue,
 )
@@ -33,7 +36,9 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
         raise low.rejection(
             node, "an event cannot be kept in a variable", "return it or emit() it in place"
         )
-    if isinstance(value, PyValue | TupleValue | MethodValue):
+    if isinstance(
+        value, PyValue | TupleValue | MethodValue | StructValue | ElementValue | ItemValue
+    ):
         raise low.rejection(
             node,
             f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",
@@ -121,7 +126,7 @@ def assign_to(low: Lowering, target: ast.expr, node: ast.expr, value: Lowered) -
     """Give what stands left of ``=`` a value that was lowered already, from ``node``."""
     if isinstance(target, ast.Tuple | ast.List):
         _unpack(low, target, node, value)
-    else:
+    elif isinstance(target, ast.Name) or not low.states().assign(low, target, (node, value)):
         assign(low, node, target_name(low, target), value)
 
 

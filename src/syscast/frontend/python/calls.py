@@ -6,7 +6,7 @@ import ast
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from syscast.btf.types import Struct
+from syscast.btf.types import Struct as BtfStruct
 from syscast.events.event import Event
 from syscast.frontend.python import language, strings
 from syscast.frontend.python.arguments import arguments
@@ -34,6 +34,7 @@ from syscast.frontend.python.values import (
 )
 from syscast.ir.ops import Convert, Now, Predicate
 from syscast.ir.types import U64, PtrType, Space, Value
+from syscast.state.structs import Struct
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import CallHandler, Lowering, MethodHandler
@@ -77,6 +78,8 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
             return handler(low, node)
         if isinstance(value, type) and issubclass(value, Event):
             return construct(low, node, value)
+        if isinstance(value, type) and issubclass(value, Struct):
+            return low.states().construct(low, node, value)
         callee = callee_of(value)
         if callee is not None:
             return inline(low, node, callee)
@@ -145,9 +148,9 @@ def _cast(low: Lowering, node: ast.Call) -> Lowered:
         raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
     words = str(named.value).replace("*", " ").split()
     name = words[-1] if words else ""
-    found = low.btf.find(name, Struct)
+    found = low.btf.find(name, BtfStruct)
     if found is None:
-        near = low.btf.near(name, Struct)
+        near = low.btf.near(name, BtfStruct)
         raise low.rejection(
             type_node,
             f"no such struct: '{name}'",

@@ -15,11 +15,14 @@ import msgspec
 
 from syscast.frontend.python.values import (
     BoolValue,
+    ElementValue,
     IntValue,
+    ItemValue,
     Lowered,
     MethodValue,
     PtrValue,
     PyValue,
+    StructValue,
     StrValue,
     TupleValue,
     boolean,
@@ -39,6 +42,7 @@ from syscast.ir.ops import (
     SlotStore,
 )
 from syscast.ir.types import BOOL, I64, U64, Const, IntType, PtrType, Reg, Slot, Space, Value
+from syscast.state.state import State
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from syscast.ir.intervals import Interval
     from syscast.ir.program import Loop, ProgramContext
     from syscast.spec.meta import SchemaMeta
+    from syscast.state.structs import Struct
 
 Handler = Callable[["Lowering", ast.expr], Lowered]
 TruthHandler = Callable[["Lowering", ast.expr, Lowered], "Value | None"]
@@ -58,6 +63,53 @@ TruthHandler = Callable[["Lowering", ast.expr, Lowered], "Value | None"]
 CallHandler = Callable[["Lowering", ast.Call], Lowered]
 MethodHandler = Callable[["Lowering", ast.Call, Lowered], Lowered]
 """A call of a method; the last argument is what it is called on."""
+
+
+class StateHandlers(Protocol):
+    """How state that probes share with Python is lowered; see `stateful`."""
+
+    def item(self, low: Lowering, node: ast.Subscript, state: State) -> Lowered:
+        """``state[key]``."""
+        ...
+
+    def contains(
+        self,
+        low: Lowering,
+        node: ast.expr,
+        state: State,
+        where: ast.expr,
+        key: tuple[ast.expr, Lowered],
+    ) -> Value:
+        """``key in state``."""
+        ...
+
+    def attribute(self, low: Lowering, node: ast.Attribute, base: Lowered) -> Lowered:
+        """``state.name``, or a field of a struct in a map."""
+        ...
+
+    def method(self, receiver: Lowered, name: str) -> MethodHandler | None:
+        """How a method of a state is called."""
+        ...
+
+    def assign(self, low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) -> bool:
+        """``state[key] = value``; False where the target is no state's."""
+        ...
+
+    def augment(self, low: Lowering, statement: ast.AugAssign) -> bool:
+        """``state[key] += value``; False where the target is no state's."""
+        ...
+
+    def delete(self, low: Lowering, target: ast.expr) -> bool:
+        """``del state[key]``; False where the target is no state's."""
+        ...
+
+    def construct(self, low: Lowering, node: ast.Call, cls: type[Struct]) -> Lowered:
+        """``SomeStruct(field=...)``."""
+        ...
+
+    def length(self, low: Lowering, node: ast.expr, state: State) -> Lowered:
+        """``len(state)``."""
+        ...
 
 
 class Rejected(Exception):  # noqa: N818  (control flow inside the front end, never shown)
@@ -192,6 +244,8 @@ class Lowering:
         held: Expressions that have been evaluated already, by the identity of their nodes.
         loops: The loops around this place, the innermost last.
         heads: Loops of the function so far, for `Function.loops`.
+        states: Gives the handlers of shared state, which few probes need.
+        rooms: Buffers that all accesses to maps share, by use and size.
     """
 
     def __init__(  # noqa: PLR0913  (the surroundings of a function; all are needed, none has a default)
@@ -240,6 +294,8 @@ class Lowering:
         self.held: dict[int, Lowered] = {}
         self.loops: list[LoopTarget] = []
         self.heads: list[Loop] = []
+        self.states: Callable[[], StateHandlers]
+        self.rooms: dict[tuple[str, int], Slot] = {}
 
     # ------------------------------------------------------------ findings
 
@@ -314,6 +370,9 @@ class Lowering:
 
     def method(self, receiver: Lowered, name: str) -> MethodHandler | None:
         """How to lower a method of a value (by its class here) or of a captured object (by its own)."""
+        held = receiver.value if isinstance(receiver, PyValue) else receiver
+        if isinstance(held, State | ItemValue):
+            return self.states().method(receiver, name)
         owner = type(receiver.value) if isinstance(receiver, PyValue) else type(receiver)
         for each in owner.__mro__:
             handler = self.methods.get((each, name))
@@ -480,6 +539,9 @@ _PLAIN: Mapping[type, str] = {
     BoolValue: "a bool",
     StrValue: "a string",
     TupleValue: "a tuple",
+    StructValue: "a struct",
+    ElementValue: "a struct in a map",
+    ItemValue: "a key of an aggregation, which probes can only add to",
 }
 
 _OUTSIDE = {

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscast.btf.lookup import Btf
-    from syscast.frontend.python.context import Handler
+    from syscast.frontend.python.context import Handler, StateHandlers
     from syscast.frontend.python.unit import Unit
     from syscast.frontend.python.values import Lowered
     from syscast.spec.meta import FieldMeta
@@ -453,6 +453,7 @@ def _attempt(
         )
         low.wide = wide
         low.returns = OfProbe()
+        low.states = _states
         low.builder.start("entry")
         return low
 
@@ -468,6 +469,12 @@ def _attempt(
         _function(first, job, ids[0], "entry", keeps),
         _function(last, job, ids[1], "exit", keeps),
     ], [first, last]
+
+
+def _states() -> StateHandlers:
+    from syscast.frontend.python.stateful import HANDLERS  # noqa: PLC0415  (few probes have state)
+
+    return HANDLERS
 
 
 def _guarded(low: Lowering, lower: Callable[[], None]) -> None:

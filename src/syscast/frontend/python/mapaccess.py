@@ -68,9 +68,7 @@ class Access:
         """End the block by whether a pointer is NULL."""
         low = self.low
         is_null = low.reg(BOOL)
-        low.add(
-            Compare(is_null, Predicate.EQ, pointer, Const(0, pointer.type), span=self._span)
-        )
+        low.add(Compare(is_null, Predicate.EQ, pointer, Const(0, pointer.type), span=self._span))
         low.add(Branch(is_null, null, other, span=self._span))
 
     def raise_at(self, label: str, exception: str) -> None:
@@ -107,7 +105,9 @@ class Access:
             return address
         found = low.reg(_MAP)
         low.add(
-            Helper(found, "map_lookup_elem", (address, self.number(Const(0, U32))), span=self._span)
+            Helper(
+                found, "map_lookup_elem", (address, self.number(Const(0, U32))), span=self._span
+            )
         )
         self.need(found, "FullError")
         return found
@@ -172,9 +172,7 @@ class Access:
         value = put_constant(low, self.node, initial)
         handle = self.handle
         low.add(
-            Helper(
-                None, "map_update_elem", (handle, key, value, Const(_NOEXIST, U64)), span=span
-            )
+            Helper(None, "map_update_elem", (handle, key, value, Const(_NOEXIST, U64)), span=span)
         )
         low.jump(again)
         low.builder.start(again)
@@ -193,9 +191,7 @@ class Access:
         outside = low.builder.label("index.out")
         for predicate, bound in ((Predicate.SGE, 0), (Predicate.SLT, self.state.plan.entries)):
             inside = low.reg(BOOL)
-            low.add(
-                ExactCompare(inside, predicate, value, Const(bound, I64), span=self._span)
-            )
+            low.add(ExactCompare(inside, predicate, value, Const(bound, I64), span=self._span))
             step = low.builder.label("index.in")
             low.add(Branch(inside, step, outside, span=self._span))
             low.builder.start(step)

@@ -15,7 +15,9 @@ from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.language import Current
 from syscast.frontend.python.values import (
     BoolValue,
+    ElementValue,
     IntValue,
+    ItemValue,
     Lowered,
     MethodValue,
     PlaceValue,
@@ -48,6 +50,7 @@ from syscast.ir.ops import (
     Current as CurrentOp,
 )
 from syscast.ir.types import BOOL, I64, U8, U64, Const, IntType, PtrType, Space, Value
+from syscast.state.state import State
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
@@ -128,6 +131,8 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
     """A value of an enclosing scope: constants, classes, functions and modules are known."""
     if isinstance(value, int | str | bytes | type | Current) or value is None or callable(value):
         return PyValue(value)
+    if isinstance(value, State):
+        return PyValue(value)
     if type(value).__name__ == "module" or _is_constant_sequence(value):
         return PyValue(value)
     if isinstance(value, range) or (
@@ -139,7 +144,7 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
     what = ast.unparse(node)
     hint = (
         "capture integers, strings, IntEnum members, tuples, sets or ranges of them, "
-        "or event classes"
+        "event classes, or state such as Counter() and Hash[K, V]()"
     )
     if isinstance(value, float):
         hint = "the kernel has no floating point; scale to integers"
@@ -165,6 +170,9 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
     """``a.b``: a member, an item of ``current``, or a name in a module or class."""
     assert isinstance(node, ast.Attribute)
     base = namespace(low, node.value) or low.expr(node.value)
+    held = base.value if isinstance(base, PyValue) else None
+    if isinstance(base, ElementValue | ItemValue) or isinstance(held, State):
+        return low.states().attribute(low, node, base)
     if low.method(base, node.attr) is not None and not _in_struct(low, base):
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
@@ -394,6 +402,9 @@ def address_of(low: Lowering, node: ast.expr, place: PlaceValue) -> Value:
 
 def subscript(low: Lowering, node: ast.Subscript, base: Lowered) -> Lowered:
     """``p[i]`` through a pointer, or ``a[i]`` of an array member."""
+    held = base.value if isinstance(base, PyValue) else None
+    if isinstance(held, State):
+        return low.states().item(low, node, held)
     if isinstance(base, PlaceValue):
         kind = low.btf.type(low.btf.resolve(base.type_id))
         if isinstance(kind, Array):

@@ -27,6 +27,7 @@ from syscast.ir.ops import (
     SlotStore,
 )
 from syscast.ir.types import BOOL, I64, U64, Const, Value
+from syscast.state.state import State
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Flow, Lowering
@@ -130,6 +131,8 @@ def _contains(low: Lowering, node: ast.Compare, left: _Side, right: _Side) -> Va
         nodes = getattr(right_node, "elts", None) or [right_node] * len(container.items)
         return _among(low, node, left, list(zip(nodes, container.items, strict=True)))
     held = container.value if isinstance(container, PyValue) else None
+    if isinstance(held, State):
+        return low.states().contains(low, node, held, right_node, left)
     if isinstance(held, range):
         return _in_constant_range(low, node, left, held)
     if isinstance(held, tuple | set | frozenset):

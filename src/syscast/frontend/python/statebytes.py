@@ -13,8 +13,8 @@ from syscast.frontend.python.values import (
     EventValue,
     IntValue,
     Lowered,
-    StrValue,
     StructValue,
+    StrValue,
     TupleValue,
 )
 from syscast.ir.ops import ByteSwap, Convert, CopyBytes, Fill, Load, SlotAddr, Store
@@ -61,9 +61,7 @@ def take_apart(
     ]
 
 
-def _fields(
-    low: Lowering, node: ast.expr, value: Lowered, shape: Shape, what: str
-) -> list[Value]:
+def _fields(low: Lowering, node: ast.expr, value: Lowered, shape: Shape, what: str) -> list[Value]:
     assert shape.cls is not None
     name = shape.cls.__name__
     if isinstance(value, StructValue) and value.cls is shape.cls:

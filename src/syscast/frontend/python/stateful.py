@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from syscast.events.fields import MISSING
 from syscast.frontend.python.aggregating import add
 from syscast.frontend.python.arithmetic import Join
 from syscast.frontend.python.eventing import fit, store
@@ -22,7 +23,6 @@ from syscast.frontend.python.statebytes import (
     take_apart,
 )
 from syscast.frontend.python.values import (
-    BoolValue,
     ElementValue,
     IntValue,
     ItemValue,
@@ -31,15 +31,26 @@ from syscast.frontend.python.values import (
     PyValue,
     StructValue,
 )
-from syscast.ir.ops import AtomicAdd, Binary, BinaryOp, Compare, CopyBytes, Predicate, Store
+from syscast.ir.ops import (
+    AtomicAdd,
+    Binary,
+    BinaryOp,
+    Compare,
+    Convert,
+    CopyBytes,
+    Predicate,
+    SlotLoad,
+    SlotStore,
+    Store,
+)
 from syscast.ir.ops import Branch as BranchOp
-from syscast.ir.types import BOOL, I64, U64, Const, IntType, Value
+from syscast.ir.types import BOOL, I64, Const, IntType, Value
 from syscast.state.cells import Cells
 from syscast.state.counter import Counter
 from syscast.state.maps import Array, Hash, Var
+from syscast.state.shape import shape_of
 from syscast.state.state import State
 from syscast.state.structs import struct_fields
-from syscast.events.fields import MISSING
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering, MethodHandler
@@ -87,7 +98,6 @@ def _default(state: State) -> bytes | None:
 
 def _found(access: Access, key: Value) -> Value:
     """Pointer to the value under a key; where it is missing, KeyError or the default."""
-    low = access.low
     default = _default(access.state)
     found = access.lookup(key)
     if default is None:
@@ -98,8 +108,6 @@ def _found(access: Access, key: Value) -> Value:
 
 def _either(access: Access, found: Value, default: bytes) -> Value:
     """Pointer to the value, or to the default's bytes where it is NULL."""
-    from syscast.ir.ops import Convert, SlotLoad, SlotStore
-
     low = access.low
     place = low.builder.slot("map place", found.type, 8)
     low.add(SlotStore(place, found))
@@ -146,15 +154,11 @@ def _contains(
 ) -> Value:
     """``k in m``."""
     if not isinstance(state, Hash):
-        raise low.rejection(
-            where, f"`in` asks a Hash for its keys, this is a {_name(state)}"
-        )
+        raise low.rejection(where, f"`in` asks a Hash for its keys, this is a {_name(state)}")
     access = Access(low, node, state, _hint(where))
     found = access.lookup(_key(access, key))
     there = low.reg(BOOL)
-    low.add(
-        Compare(there, Predicate.NE, found, Const(0, found.type), span=low.span(node))
-    )
+    low.add(Compare(there, Predicate.NE, found, Const(0, found.type), span=low.span(node)))
     return there
 
 
@@ -177,7 +181,11 @@ def _assign(low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) ->
         field = _field(low, target, base)
         made = store(low, value[0], field, value[1])
         if is_buffer(field):
-            low.add(CopyBytes(base.pointer, made, field.size, dst_offset=field.offset, span=low.span(target)))
+            low.add(
+                CopyBytes(
+                    base.pointer, made, field.size, dst_offset=field.offset, span=low.span(target)
+                )
+            )
         else:
             low.add(Store(base.pointer, made, field.offset, span=low.span(target)))
         return True
@@ -198,7 +206,11 @@ def _store(
     value: tuple[ast.expr, Lowered],
 ) -> None:
     shape = state.plan.value
-    where = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else getattr(node, "value", node)
+    where = (
+        node.func.value
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        else getattr(node, "value", node)
+    )
     access = Access(low, node, state, _hint(where))
     parts = take_apart(low, value[0], value[1], shape, "value")
     address = _key(access, key)
@@ -212,35 +224,53 @@ def _augment(low: Lowering, statement: ast.AugAssign) -> bool:
         return _augment_name(low, statement, target)
     base = low.expr(target.value)
     state = state_of(base)
-    if isinstance(target, ast.Subscript):
-        if state is None:
-            return False
+    if isinstance(base, ElementValue) and isinstance(target, ast.Attribute):
+        field = _field(low, target, base)
+        _check_sum(low, statement, field if field.kind == "int" else None)
+        _atomic(low, statement, base.pointer, field, low.integer(statement.value))
+    elif state is not None and isinstance(target, ast.Subscript):
         key = (target.slice, low.expr(target.slice))
         if isinstance(state, Cells):
             _need_keys(low, target, state)
             _count(low, statement, state, key, target.value)
-            return True
-        _check_sum(low, statement, state.plan.value.number)
-        amount = low.integer(statement.value)
-        access = Access(low, target, state, _hint(target.value))
-        pointer = _place(access, _key(access, key))
-        _atomic(low, statement, pointer, state.plan.value.fields[0], amount)
-        return True
-    if isinstance(base, ElementValue):
-        field = _field(low, target, base)
-        _check_sum(low, statement, field if field.kind == "int" else None)
-        _atomic(low, statement, base.pointer, field, low.integer(statement.value))
-        return True
-    if isinstance(state, Var) and target.attr == "value":
-        _check_sum(low, statement, state.plan.value.number)
-        amount = low.integer(statement.value)
-        access = Access(low, target, state, _hint(target.value))
-        pointer = _place(access, _key(access, (target, PyValue(0))))
-        _atomic(low, statement, pointer, state.plan.value.fields[0], amount)
-        return True
-    if isinstance(base, PyValue) and state is None:
+        else:
+            _augment_value(low, statement, state, target, key)
+    elif isinstance(state, Var) and isinstance(target, ast.Attribute) and target.attr == "value":
+        _augment_value(low, statement, state, target, (target, PyValue(0)))
+    else:
+        return _augment_held(low, statement, target, base)
+    return True
+
+
+def _augment_value(
+    low: Lowering,
+    statement: ast.AugAssign,
+    state: State,
+    target: ast.Subscript | ast.Attribute,
+    key: tuple[ast.expr, Lowered],
+) -> None:
+    """``m[k] += n``, ``a[i] += n``, ``var.value += n``."""
+    _check_sum(low, statement, state.plan.value.number)
+    amount = low.integer(statement.value)
+    access = Access(low, target, state, _hint(target.value))
+    pointer = _place(access, _key(access, key))
+    _atomic(low, statement, pointer, state.plan.value.fields[0], amount)
+
+
+def _augment_held(
+    low: Lowering,
+    statement: ast.AugAssign,
+    target: ast.Subscript | ast.Attribute,
+    base: Lowered,
+) -> bool:
+    """``module.counter += n``."""
+    if isinstance(base, PyValue) and isinstance(target, ast.Attribute):
         held: object = getattr(base.value, target.attr, None)
-        if isinstance(held, Counter):
+        if isinstance(held, State) and state_of(base) is None:
+            if not isinstance(held, Cells):
+                raise low.rejection(
+                    statement, f"`+=` does not add to a {_name(held)}", "give it a key or .value"
+                )
             _count(low, statement, held, None, target)
             return True
     return False
@@ -301,7 +331,9 @@ def _check_sum(low: Lowering, statement: ast.AugAssign, number: object) -> None:
         raise low.rejection(statement, f"{target} is not an integer that can be added to")
     if getattr(number, "size", 0) < _WORD:
         raise low.rejection(
-            statement, "an integer of 8 or 16 bits cannot be added to atomically", "declare it as u32 or u64"
+            statement,
+            "an integer of 8 or 16 bits cannot be added to atomically",
+            "declare it as u32 or u64",
         )
 
 
@@ -366,9 +398,7 @@ def _attribute(low: Lowering, node: ast.Attribute, base: Lowered) -> Lowered:
     assert state is not None
     if isinstance(state, Var) and node.attr == "value":
         access = Access(low, node, state, _hint(node.value))
-        return read_value(
-            low, node, state, _found(access, _key(access, (node, PyValue(0))))
-        )
+        return read_value(low, node, state, _found(access, _key(access, (node, PyValue(0)))))
     if _method(base, node.attr) is not None:
         return MethodValue(base, node.attr)
     known = [name for kind, names in _METHODS.items() if isinstance(state, kind) for name in names]
@@ -396,7 +426,9 @@ def _arguments(low: Lowering, node: ast.Call, least: int, most: int) -> list[ast
         raise low.rejection(keyword, f"{name}() takes no keyword '{keyword.arg}' in a probe")
     if not least <= len(node.args) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
-        raise low.rejection(node, f"{name}() takes {wanted} arguments, this gives {len(node.args)}")
+        raise low.rejection(
+            node, f"{name}() takes {wanted} arguments, this gives {len(node.args)}"
+        )
     return list(node.args)
 
 
@@ -539,8 +571,6 @@ def _method(receiver: Lowered, name: str) -> MethodHandler | None:
 
 def _construct(low: Lowering, node: ast.Call, cls: type[Struct]) -> Lowered:
     """``SomeStruct(a=..., b=...)``."""
-    from syscast.state.shape import shape_of
-
     shape = shape_of(cls, cls.__name__)
     if node.args:
         names = ", ".join(f"{field.name}=..." for field in shape.fields)
@@ -569,7 +599,7 @@ def _construct(low: Lowering, node: ast.Call, cls: type[Struct]) -> Lowered:
     return StructValue(cls, tuple((name, given[name]) for name in wanted))
 
 
-def _length(low: Lowering, node: ast.Call, state: State) -> Lowered:
+def _length(low: Lowering, node: ast.expr, state: State) -> Lowered:
     """``len(a)``: an array's is known when compiling."""
     if isinstance(state, Array):
         return PyValue(state.plan.entries)

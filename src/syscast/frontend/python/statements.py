@@ -77,6 +77,8 @@ def _annotated(low: Lowering, statement: ast.stmt) -> bool:
 
 def _augmented(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.AugAssign)
+    if low.states().augment(low, statement):
+        return True
     name = target_name(low, statement.target)
     load = ast.copy_location(ast.Name(name, ast.Load()), statement.target)
     before = low.expr(load)
@@ -128,6 +130,8 @@ def _delete(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.Delete)
     for target in statement.targets:
         if not isinstance(target, ast.Name):
+            if low.states().delete(low, target):
+                continue
             raise low.rejection(target, "del takes plain variables in a probe")
         low.expr(
             ast.copy_location(ast.Name(target.id, ast.Load()), target)

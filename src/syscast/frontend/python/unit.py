@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.diagnostics import Diagnostic
-from syscast.ir.ops import Emit
+from syscast.ir.ops import AtomicAdd, Emit, Helper, Store
 from syscast.ir.program import Function, Program
-from syscast.spec.meta import SchemaMeta, SiteMeta
+from syscast.ir.types import PtrType, Space
+from syscast.spec.meta import STANDARD_MAPS, SchemaMeta, SiteMeta, StateMeta, state_data
+from syscast.spec.objectspec import MapSpec
 
 if TYPE_CHECKING:
     from types import FunctionType
@@ -15,6 +19,11 @@ if TYPE_CHECKING:
     from syscast.diagnostics import Span
     from syscast.events.event import Event
     from syscast.frontend.python.source import FunctionSource, SourceText
+    from syscast.ir.ops import Op
+    from syscast.state.state import State
+
+_MAX_NAME = 12
+"""Characters of a map's name: the kernel keeps 15, and the maps inside it have a suffix."""
 
 
 class Unit:
@@ -32,6 +41,8 @@ class Unit:
         self._sites: dict[tuple[str, str, int, int], SiteMeta] = {}
         self._sources: dict[str, str] = {}
         self._programs = 0
+        self._states: dict[str, State] = {}
+        self._losing: dict[str, set[int]] = {}
 
     @property
     def classes(self) -> dict[int, type[Event]]:
@@ -50,6 +61,31 @@ class Unit:
             self._schemas.append(cls.schema(number))
             self._classes[cls] = number
         return self._schemas[number]
+
+    def class_of(self, schema: int) -> type[Event] | None:
+        """The declared class of a schema."""
+        return self.classes.get(schema)
+
+    @property
+    def states(self) -> dict[str, State]:
+        """Objects that probes share with Python, by the name of their map."""
+        return dict(self._states)
+
+    def state(self, state: State, hint: str) -> str:
+        """The name of a state's map; the same object has one map in the object."""
+        for name, held in self._states.items():
+            if held is state:
+                return name
+        plain = "".join(each if each.isascii() and each.isalnum() else "_" for each in hint)
+        name, number = plain[:_MAX_NAME] or "state", 2
+        while name in self._states or name in STANDARD_MAPS:
+            name, number = f"{plain[: _MAX_NAME - 3]}_{number}", number + 1
+        self._states[name] = state
+        return name
+
+    def may_lose(self, name: str, site: int) -> None:
+        """Say that a site counts updates of a state for which there was no room."""
+        self._losing.setdefault(name, set()).add(site)
 
     def add_schema(self, schema: SchemaMeta) -> None:
         """Add an inferred schema, made with the id `next_schema`."""
@@ -83,7 +119,7 @@ class Unit:
         sending = {
             function.probe
             for function in self._functions
-            if any(isinstance(op, Emit) for block in function.blocks for op in block.ops)
+            if any(_has_effect(op) for block in function.blocks for op in block.ops)
         }
         found: dict[str, Diagnostic] = {}
         for function in self._functions:
@@ -91,7 +127,7 @@ class Unit:
                 text = self._sources.get(function.span.file, "").splitlines()
                 line = text[function.span.line - 1] if function.span.line <= len(text) else ""
                 found[function.probe] = Diagnostic(
-                    f"probe '{function.probe}' never sends an event",
+                    f"probe '{function.probe}' never sends an event and changes no state",
                     function.span,
                     line,
                     "return SomeEvent(...), emit() one, or write `...` as its body to send its arguments",
@@ -105,6 +141,32 @@ class Unit:
             tuple(self._functions),
             schemas=tuple(self._schemas),
             sites=tuple(self._sites.values()),
+            maps=tuple(each for name, held in self._states.items() for each in _maps(name, held)),
+            states=tuple(
+                StateMeta(name, type(held).__name__, tuple(sorted(self._losing.get(name, ()))))
+                for name, held in self._states.items()
+            ),
             sources=dict(sorted(self._sources.items())),
             arch=arch,
         )
+
+
+def _maps(name: str, state: State) -> list[MapSpec]:
+    """The maps of a state: with its data, and what names them where they can be exchanged."""
+    plan = state.plan
+    data = MapSpec(name, plan.type, plan.key.size, plan.value.size, plan.entries)
+    if not plan.drained:
+        return [data]
+    inner = msgspec.structs.replace(data, name=state_data(name))
+    model = msgspec.structs.replace(data, name=f"{name}.inner")
+    outer = MapSpec(name, "array_of_maps", 4, 4, 1, inner=model, slots=((0, inner.name),))
+    return [inner, outer]
+
+
+def _has_effect(op: Op) -> bool:
+    """Whether an op is seen outside the probe: an event, or a change of a map."""
+    if isinstance(op, Helper):
+        return op.name in {"map_update_elem", "map_delete_elem"}
+    if isinstance(op, AtomicAdd | Store):
+        return isinstance(op.ptr.type, PtrType) and op.ptr.type.space is Space.MAP
+    return isinstance(op, Emit)
