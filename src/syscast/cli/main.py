@@ -30,6 +30,8 @@ COMPLETE = "_SYSCAST_COMPLETE"
 COMMANDS = {
     "listen": Entry("listen", "Show who starts to listen: address, port, backlog, container."),
     "trace": Entry("trace", "Show calls of kernel functions, syscalls and tracepoints."),
+    "count": Entry("count", "Count calls by function, command, or any other key."),
+    "hist": Entry("hist", "Draw histograms of durations, return values or arguments."),
     "run": Entry("run", "Run the probes of a Python file, or a BPF object."),
     "list": Entry("list", "List functions, tracepoints and syscalls with their signatures."),
     "show": Entry("show", "Show a target's arguments, or a struct, and how to attach to it."),

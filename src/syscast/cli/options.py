@@ -47,7 +47,7 @@ class Options(msgspec.Struct, frozen=True):
         )
 
 
-def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def read_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Turn ``10s``, ``500ms``, ``2m``, ``1h``, or plain seconds, into seconds."""
     if value is None:
         return None
@@ -107,7 +107,7 @@ def common_options() -> list[click.Option]:
         option(["--count"], type=click.IntRange(min=1), metavar="N", help="End after N events."),
         option(
             ["--duration"],
-            callback=_duration,
+            callback=read_duration,
             metavar="TIME",
             help="End after this time: 10s, 500ms, 2m, 1h.",
         ),

@@ -109,7 +109,7 @@ def stream(
             closed = True
         finally:
             output.close()
-        code = _command_code(session) if not (stopper.signal or closed or limits.over) else OK
+        code = command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
         ledger = session.stats()
         if limits.reached:
@@ -201,7 +201,7 @@ class _Losses:
             self._told = lost
 
 
-def _command_code(session: Session) -> int:
+def command_code(session: Session) -> int:
     """The exit code of the command if there is one and it ended by itself."""
     command = session.command
     code = command.poll() if command is not None else None
