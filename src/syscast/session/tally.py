@@ -21,6 +21,7 @@ from syscast.session.plan import Job
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from syscast.diagnostics import CompileError, Diagnostic
     from syscast.frontend.python.source import SourceText
     from syscast.frontend.python.tally import Tally
     from syscast.probes.kind import Role
@@ -230,7 +231,8 @@ class _Plans:
         if not number:
             raise TargetError(
                 f"pattern '{target}': attach: none of the {len(match.found)} that match will do "
-                f"({skipped[0].name}: {skipped[0].reason})"
+                f"({skipped[0].name}: {skipped[0].reason})",
+                [near for name in sorted(used) for near in near_words(name, ())],
             )
         self.targets += number
         self._chosen += [(choice, None) for choice in choices]
@@ -260,11 +262,18 @@ class _Plans:
     def key_types(self) -> list[FieldMeta]:
         """The types of the keys, wide enough for all targets."""
         from syscast.compiler.driver import key_types  # noqa: PLC0415  (the compiler's door)
+        from syscast.diagnostics import CompileError  # noqa: PLC0415
 
         merged: list[FieldMeta] = []
         for choice, tally in self.tallies(None):
             contexts = choice.kind.contexts(choice.target, role=choice.role)
-            found = key_types(contexts, tally, choice.types)
+            try:
+                found = key_types(contexts, tally, choice.types)
+            except CompileError as error:
+                names_ = [
+                    each.name for each in choice.target.arguments if each.name.isidentifier()
+                ]
+                raise _with_hints(error, names_) from None
             merged = (
                 [_wider(a, b) for a, b in zip(merged, found, strict=True)]
                 if merged
@@ -306,6 +315,37 @@ class _Plans:
 _LANGUAGE = frozenset(
     {"current", "now", "user_str", "kernel_str", "cast", "wrap64", "True", "False", "None"}
 )
+
+
+def near_words(text: str, arguments: Sequence[str]) -> list[str]:
+    """Names that may have been meant: arguments, and words that mean something here."""
+    from difflib import get_close_matches  # noqa: PLC0415  (only errors need it)
+
+    known = [*arguments, *sorted(CURRENT_WORDS | FUNCTION_WORDS | _AT_EXIT)]
+    return get_close_matches(text, known, 2)
+
+
+def _with_hints(error: CompileError, arguments: Sequence[str]) -> CompileError:
+    """Say of unknown names what was perhaps meant."""
+    from msgspec.structs import replace  # noqa: PLC0415  (only errors need it)
+
+    from syscast.diagnostics import CompileError as Error  # noqa: PLC0415
+
+    findings = []
+    for each in error.diagnostics:
+        word = _word_at(each)
+        near = near_words(word, arguments) if not each.hint and word.isidentifier() else []
+        hint = f"did you mean {' or '.join(near)}?" if near else each.hint
+        if not hint and word.isidentifier() and arguments:
+            hint = f"the arguments are {', '.join(arguments)}"
+        findings.append(replace(each, hint=hint))
+    return Error(findings)
+
+
+def _word_at(found: Diagnostic) -> str:
+    """The text that a finding is about."""
+    span = found.span
+    return found.source[span.column - 1 : span.end_column - 1] if span.end_column else ""
 
 
 def _choose(target: str, used: frozenset[str]) -> Choice:
