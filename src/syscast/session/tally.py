@@ -425,7 +425,7 @@ def _wider(one: FieldMeta, other: FieldMeta) -> FieldMeta:
 def _replaced(meta: FieldMeta, **changes: object) -> FieldMeta:
     from msgspec.structs import replace  # noqa: PLC0415  (one call)
 
-    return replace(meta, **changes)  # type: ignore[arg-type]  # as replace() itself has it
+    return replace(meta, **changes)
 
 
 def _state(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from syscast.state.histogram import LinearHist, Log2Hist
-
 from syscast.cli import tables
 from syscast.cli.tallying import left_out
 from syscast.link.many import Refused
+from syscast.state.histogram import LinearHist, Log2Hist
 
 ROWS = [(("cat", "tcp_ack"), 1200), (("python3", "tcp_v4_rcv"), 35), (("a\x1b[31m", "x"), 1)]
 LABELS = ("comm", "func")
@@ -14,10 +13,10 @@ LABELS = ("comm", "func")
 
 def test_counts_are_aligned_and_escaped():
     assert list(tables.count_lines(LABELS, ROWS, None)) == [
-        "COMM         FUNC        COUNT",
-        "cat          tcp_ack      1200",
-        "python3      tcp_v4_rcv     35",
-        "a\\x1b[31m    x               1",
+        "COMM       FUNC        COUNT",
+        "cat        tcp_ack      1200",
+        "python3    tcp_v4_rcv     35",
+        "a\\x1b[31m  x               1",
     ]
 
 

@@ -106,18 +106,21 @@ class Access:
         found = low.reg(_MAP)
         low.add(
             Helper(
-                found, "map_lookup_elem", (address, self.number(Const(0, U32))), span=self._span
+                found,
+                "map_lookup_elem",
+                (address, self.number(Const(0, U32), "map in use")),
+                span=self._span,
             )
         )
         self.need(found, "FullError")
         return found
 
-    def number(self, value: Value) -> Value:
-        """The address of a u32."""
+    def number(self, value: Value, room: str = "map index") -> Value:
+        """The address of a u32; the one behind another address needs a room of its own."""
         low = self.low
-        slot = low.rooms.get(("map index", 4))
+        slot = low.rooms.get((room, 4))
         if slot is None:
-            slot = low.rooms["map index", 4] = low.builder.slot("map index", U32, 4)
+            slot = low.rooms[room, 4] = low.builder.slot(room, U32, 4)
         low.add(SlotStore(slot, value, span=self._span))
         address = low.reg(_STACK)
         low.add(SlotAddr(address, slot))
