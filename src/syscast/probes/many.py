@@ -291,6 +291,16 @@ def _of_syscalls(
     return made, skipped
 
 
+def has_text(match: Match, used: frozenset[str]) -> bool:
+    """Whether an argument in use is a string, of one of several system calls."""
+    table = {each.name: each for each in syscall_table.every(registers.here().machine)}
+    return any(
+        argument.string and argument.name in used
+        for found in match.found
+        for argument in table[found.name].arguments
+    )
+
+
 def replace_found(match: Match, found: Sequence[Found]) -> Match:
     """The same match with other targets."""
     return type(match)(match.text, match.sort, match.kind, tuple(found), match.skipped)

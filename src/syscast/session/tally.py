@@ -224,8 +224,10 @@ class _Plans:
         if alone or (match.sort == "function" and len(match.found) <= _FEW):
             self._each(match)
             return
-        used = self._query.names() - FUNCTION_WORDS - CURRENT_WORDS - _LANGUAGE - {"duration"}
-        choices, skipped = many.choices(match, used, self._role, self._known)
+        used = _arguments(self._query.names()) - {"duration"}
+        late = self._late or (match.sort == "syscall" and many.has_text(match, used))
+        role: Role = "call" if late else "probe"
+        choices, skipped = many.choices(match, used, role, self._known)
         self.skipped += skipped
         number = len(match.found) - len(skipped)
         if not number:
@@ -237,25 +239,25 @@ class _Plans:
         self.targets += number
         self._chosen += [(choice, None) for choice in choices]
 
-    @property
-    def _role(self) -> Role:
-        return "call" if self._late else "probe"
-
     def _each(self, match: matching.Match) -> None:
         """A program for each; what cannot be attached to is left out."""
         failure: SyscastError | None = None
         before = self.targets
         for found in match.found:
             try:
-                self._single(match.target(found))
+                self._single(match.target(found), of_many=True)
             except (TargetError, KernelError) as error:
                 failure = error
                 self.skipped.append(Refused(found.name, str(error).rpartition(": ")[2]))
         if self.targets == before and failure is not None:
             raise failure
 
-    def _single(self, target: str) -> None:
-        choice = _choose(target, self._query.names())
+    def _single(self, target: str, *, of_many: bool = False) -> None:
+        used = self._query.names()
+        choice = _choose(target, used)
+        lacking = _arguments(used) - {each.name for each in choice.target.arguments}
+        if of_many and lacking - _AT_EXIT:
+            raise TargetError(f"{target}: attach: it has no argument '{min(lacking - _AT_EXIT)}'")
         self.targets += 1
         self._chosen.append((choice, self._known.number(choice.target.name)))
 
@@ -317,6 +319,11 @@ _LANGUAGE = frozenset(
 )
 
 
+def _arguments(used: frozenset[str]) -> frozenset[str]:
+    """The names that can only be arguments, or what the exit knows."""
+    return used - FUNCTION_WORDS - CURRENT_WORDS - _LANGUAGE
+
+
 def near_words(text: str, arguments: Sequence[str]) -> list[str]:
     """Names that may have been meant: arguments, and words that mean something here."""
     from difflib import get_close_matches  # noqa: PLC0415  (only errors need it)
@@ -354,6 +361,11 @@ def _choose(target: str, used: frozenset[str]) -> Choice:
     arguments = {each.name for each in choice.target.arguments}
     late = (used & _AT_EXIT) - arguments
     kind = choice.kind.name
+    if kind == "syscall" and choice.target.returns_at_all:
+        # A string at the entry may lie in a page that is not there yet; at the exit it is.
+        late |= {
+            each.name for each in choice.target.arguments if each.string and each.name in used
+        }
     if not late or (kind in {"fexit", "kretprobe"} and late == {"ret"} and not used & arguments):
         return choice
     if "tracepoint" in kind:
