@@ -32,7 +32,10 @@ CHECKS = (
     Check("ruff check", ("ruff", "check", "--quiet", ".", "dev")),
     Check("ruff format", ("ruff", "format", "--check", "--quiet", ".", "dev")),
     Check("mypy", ("mypy", "--no-error-summary")),
-    Check("mypy tools", ("mypy", "--no-error-summary", "tools/vmtest", "tools/devtool")),
+    Check(
+        "mypy tools",
+        ("mypy", "--no-error-summary", "tools/vmtest", "tools/devtool", "tools/differential"),
+    ),
     Check("import contracts", ("lint-imports",)),
     Check(
         "public types", ("pyright", "--verifytypes", "syscast", "--ignoreexternal"), timeout=600

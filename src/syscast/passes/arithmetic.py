@@ -76,6 +76,10 @@ def subtract(o: Operands) -> None:
     e = o.editor
     if not (small or large):
         o.give(BinaryOp.SUB, o.a, o.b)
+    elif o.signed and o.b_range[1] > _LIMIT:
+        # A u64 from a constant of 0 or below: a - b is too small where b is above a + 2 ** 63.
+        o.overflow_if(e.compare(Predicate.UGT, o.b, o.a_range[0] - o.range[0]))
+        o.give(BinaryOp.SUB, o.a, o.b)
     elif o.signed and o.b_constant is not None:
         _outside(o, o.range[0] + o.b_constant, o.range[1] + o.b_constant)
         o.give(BinaryOp.SUB, o.a, o.b)

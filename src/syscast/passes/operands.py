@@ -42,7 +42,9 @@ class Operands:
         self.b: Value = self._pattern(checked.b)
         # A shift's count has a type of its own.
         counts = checked.op in {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
-        known = (a_range,) if counts else (a_range, b_range)
+        # From a constant, -x and ~x give an I64 of a u64, too.
+        negates = checked.op is CheckedOp.SUB and isinstance(checked.a, Const)
+        known = (a_range,) if counts or negates else (a_range, b_range)
         if self.signed and not all(fits(each, I64_RANGE) for each in known):
             raise InternalError(f"checked {self.op.value}: a u64 operand with an i64 result")
         if not self.signed and all(each[0] < 0 for each in (a_range, b_range)):

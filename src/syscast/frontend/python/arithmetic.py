@@ -340,16 +340,19 @@ def boolean_operator(low: Lowering, node: ast.expr) -> Lowered:
     end = low.builder.label("or" if stop_when else "and")
     join = Join(low, node)
     flows: list[Flow] = []
-    for position, operand in enumerate(node.values):
+    for operand in node.values[:-1]:
         value = low.known(operand, low.expr(operand))
-        join.store(operand, value)
         flows.append(low.flow())
-        if position == len(node.values) - 1:
-            break
-        more = low.builder.label("more")
+        decides, more = low.builder.label("decides"), low.builder.label("more")
         truth = low.truth(operand, value)
-        low.branch(operand, truth, *((end, more) if stop_when else (more, end)))
+        low.branch(operand, truth, *((decides, more) if stop_when else (more, decides)))
+        # Only the operand that decides must fit the kind of all.
+        low.builder.start(decides)
+        join.store(operand, value)
+        low.jump(end)
         low.builder.start(more)
+    join.store(node.values[-1], low.known(node.values[-1], low.expr(node.values[-1])))
+    flows.append(low.flow())
     low.jump(end)
     low.builder.start(end)
     low.resume(*flows)

@@ -60,7 +60,7 @@ def construct(low: Lowering, node: ast.Call, cls: type[Event]) -> EventValue:
             node.args[0], "an event's fields are given by name", f"write {cls.__name__}({names})"
         )
     wanted = {field.name: field for field in schema.fields}
-    given: dict[str, Value] = {}
+    given: dict[str, tuple[ast.expr, Lowered]] = {}
     for keyword in node.keywords:
         if keyword.arg is None:
             raise low.rejection(
@@ -73,16 +73,23 @@ def construct(low: Lowering, node: ast.Call, cls: type[Event]) -> EventValue:
                 f"event {cls.__name__} has no field '{keyword.arg}'",
                 f"it has {', '.join(wanted)}",
             )
-        given[field.name] = store(low, keyword.value, field, low.expr(keyword.value))
+        given[field.name] = keyword.value, low.expr(keyword.value)
     for each in fields_of(cls):
         if each.name not in given and each.default is not MISSING:
-            given[each.name] = store(low, node, wanted[each.name], PyValue(each.default))
+            given[each.name] = node, PyValue(each.default)
     missing = [name for name in wanted if name not in given]
     if missing:
         raise low.rejection(
             node, f"event {cls.__name__} lacks {', '.join(missing)}", "give every field a value"
         )
-    return EventValue(schema.id, tuple((field.name, given[field.name]) for field in schema.fields))
+    # As in Python, all values are there before the first of them is made to fit its field.
+    stored = {
+        each.name: store(low, given[each.name][0], wanted[each.name], given[each.name][1])
+        for each in fields_of(cls)
+    }
+    return EventValue(
+        schema.id, tuple((field.name, stored[field.name]) for field in schema.fields)
+    )
 
 
 def send(low: Lowering, node: ast.AST, event: EventValue) -> None:

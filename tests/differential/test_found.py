@@ -1,0 +1,42 @@
+"""What `./dev differential` found once, made small: each was answered wrongly, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from differential.engine import Engine
+from differential.grammar import Probe
+from differential.inputs import Parameter
+
+pytestmark = [pytest.mark.kernel, pytest.mark.native]
+
+PARAMETERS = (Parameter("a", 64, signed=True), Parameter("b", 64, signed=False))
+MIN, MAX, TOP = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
+ENDS = [(a, b) for a in (MIN, -1, 0, 1, 5, MAX) for b in (0, 1, MAX, MAX + 1, MAX + 2, TOP)]
+
+FOUND = {
+    "a u64 could not be negated": "    return Wide(x=-b, y=b, z=0 + a)",
+    "a u64 could not be inverted": "    return Wide(x=~b, y=b, z=0 + a)",
+    "an operand of `and` had to fit although another decided": """\
+    x = a and b
+    return Lone(v=x & 1023)""",
+    "an operand of `or` had to fit although another decided": """\
+    x = b or a
+    return Lone(v=x & 1023)""",
+    "a field was fitted before the next was computed": """\
+    return Narrow(
+        a=a,
+        b=1 // a,
+        c=7,
+        d=True,
+        e=0)""",
+}
+
+
+@pytest.mark.parametrize("body", FOUND.values(), ids=FOUND.keys())
+def test_is_right_now(body: str) -> None:
+    probe = Probe(0, f"def probe(a, b):\n{body}\n", PARAMETERS)
+    with Engine() as engine:
+        tally = engine.run([(probe, ENDS)])
+    assert not tally.mismatches, str(tally.mismatches[0])
+    assert tally.cases == len(ENDS)

@@ -1,0 +1,475 @@
+"""Random probes as text. Each feature of the language is one small function in a table, so that one can be left out by name.
+
+`Writer` has what they need: random choices, the variables in scope with their sorts, and how deep they may still go. A probe is
+valid by construction as far as that is cheap; the few that the compiler rejects (a constant that cannot fit) are counted, not run.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from differential.inputs import Parameter
+from differential.palette import CLASSES, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+INT, WIDE, BOOL = "int", "wide", "bool"
+"""Sorts of expressions: I64, U64, truth values."""
+
+_TYPES = tuple(Parameter("", bits, signed) for bits in (8, 16, 32, 64) for signed in (True, False))
+_LITERALS = (0, 1, 2, 3, 5, 7, 8, 10, 13, 16, 31, 32, 63, 64, 100, 255, 256, 1000, 65535)
+_LARGE = (1 << 31, (1 << 32) - 1, 1 << 32, 1 << 62, (1 << 63) - 1, 3037000500)
+_HUGE = (1 << 63, (1 << 63) + 1, (1 << 64) - 1)
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+class Probe(NamedTuple):
+    """A generated probe.
+
+    Attributes:
+        number: What it was generated from, with the seed.
+        text: A module with the function ``probe``.
+        parameters: Of the function, one word of the context each.
+    """
+
+    number: int
+    text: str
+    parameters: tuple[Parameter, ...]
+
+
+class Feature(NamedTuple):
+    """One way to go on.
+
+    Attributes:
+        sort: Of the expression that it writes, or "" for a statement.
+        weight: How often it is taken, against the others of its sort.
+    """
+
+    name: str
+    sort: str
+    weight: int
+    write: Callable[[Writer, int], str]
+
+
+class Stuck(Exception):  # noqa: N818  (control flow: another feature is tried)
+    """A feature needs something that is not in scope."""
+
+
+class Writer:
+    """Writes one probe.
+
+    Attributes:
+        random: All choices come from here.
+        scope: Variables that have a value here, with their sorts.
+        lines: What is written so far.
+    """
+
+    def __init__(self, choose: random.Random, features: Sequence[Feature]) -> None:
+        self.random = choose
+        self.scope: dict[str, str] = {}
+        self.fixed: set[str] = set()
+        self.lines: list[str] = []
+        self.helpers: list[str] = []
+        self.indent = 1
+        self.loops = 0
+        self._names = 0
+        self._by_sort: dict[str, list[Feature]] = {}
+        for feature in features:
+            self._by_sort.setdefault(feature.sort, []).append(feature)
+
+    # ------------------------------------------------------------ choices
+
+    def choose(self, *options: str) -> str:
+        """One of several texts."""
+        return self.random.choice(options)
+
+    def chance(self, share: float) -> bool:
+        """Whether something with this probability happens."""
+        return self.random.random() < share
+
+    def fresh(self) -> str:
+        """A new name."""
+        self._names += 1
+        return f"v{self._names}"
+
+    def variable(self, *sorts: str, free: bool = False) -> str:
+        """A variable of one of the sorts; ``free``: one that may be assigned."""
+        found = [
+            name
+            for name, sort in self.scope.items()
+            if sort in sorts and not (free and name in self.fixed)
+        ]
+        if not found:
+            raise Stuck
+        return self.random.choice(found)
+
+    # ------------------------------------------------------------ writing
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        self.lines.append("    " * self.indent + text)
+
+    def expr(self, sort: str, depth: int) -> str:
+        """An expression of a sort."""
+        if depth <= 0:
+            return self.leaf(sort)
+        return self._one_of(self._by_sort[sort], depth)
+
+    def number(self, depth: int) -> str:
+        """An expression of any sort of number."""
+        return self.expr(WIDE if self.chance(0.2) else INT, depth)
+
+    def leaf(self, sort: str) -> str:
+        """A variable, or a literal."""
+        if sort != BOOL and self.chance(0.35):
+            return self.literal(sort)
+        try:
+            return self.variable(sort)
+        except Stuck:
+            if sort == BOOL:
+                return f"({self.variable(INT, WIDE)} {self.choose(*_COMPARISONS)} {self.literal(INT)})"
+            if sort == WIDE:
+                return f"({self.variable(INT)} | {self.random.choice(_HUGE)})"
+            return self.literal(sort)
+
+    def literal(self, sort: str) -> str:
+        """A number."""
+        if sort == WIDE:
+            return str(self.random.choice(_HUGE))
+        roll = self.random.random()
+        if roll < 0.15:
+            return str(self.random.choice(_LARGE))
+        number = self.random.choice(_LITERALS)
+        return f"-{number}" if roll < 0.3 else str(number)
+
+    def operand(self, sort: str, depth: int) -> str:
+        """An expression that is no literal, so that nothing is known when compiling."""
+        try:
+            return self.variable(sort) if depth <= 0 else self.expr(sort, depth)
+        except Stuck:
+            return self.leaf(sort)
+
+    def statement(self, depth: int) -> None:
+        """Write a statement."""
+        self._one_of(self._by_sort[""], depth)
+
+    def deeper(self, depth: int) -> None:
+        """Give up a compound statement where nothing deeper is wanted."""
+        if depth <= 0:
+            raise Stuck
+
+    def block(self, depth: int, count: int) -> None:
+        """Write an indented block; what it defines is forgotten behind it."""
+        self.indent += 1
+        before = dict(self.scope)
+        for _ in range(count):
+            self.statement(depth)
+        if not count:
+            self.line("pass")
+        self.scope = before
+        self.indent -= 1
+
+    def _one_of(self, features: list[Feature], depth: int) -> str:
+        weights = [each.weight for each in features]
+        for _ in range(20):
+            (feature,) = self.random.choices(features, weights)
+            kept = len(self.lines), dict(self.scope), self.indent, self.loops, set(self.fixed)
+            try:
+                return feature.write(self, depth)
+            except Stuck:
+                del self.lines[kept[0] :]
+                _, self.scope, self.indent, self.loops, self.fixed = kept
+        raise Stuck
+
+    def event(self, depth: int) -> str:
+        """An event written in place."""
+        name = self.random.choice(NUMBERS)
+        fields = []
+        for field in CLASSES[name].schema(0).fields:
+            sort = BOOL if field.kind == "bool" else WIDE if field.name == "y" else INT
+            value = self.operand(sort, self.random.randrange(max(depth, 0) + 1))
+            if field.kind == "int" and field.size < 8 and self.chance(0.85):
+                value = f"({value}) & {(1 << (field.size * 8 - field.signed)) - 1}"
+            elif value.lstrip("-").isdigit():
+                value = f"{value} + {self.variable(INT)}"
+            fields.append(f"{field.name}={value}")
+        if self.chance(0.2):
+            inner = ",\n".join("    " * (self.indent + 1) + each for each in fields)
+            return f"{name}(\n{inner},\n" + "    " * self.indent + ")"
+        return f"{name}({', '.join(fields)})"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _leaf(sort: str) -> Callable[[Writer, int], str]:
+    return lambda w, _: w.leaf(sort)
+
+
+def _parenthesised(w: Writer, left: str, op: str, right: str) -> str:
+    gap = "\n" + "    " * (w.indent + 2) if w.chance(0.04) else " "
+    return f"({left} {op}{gap}{right})"
+
+
+def _int_binary(w: Writer, depth: int) -> str:
+    op = w.choose("+", "-", "&", "|", "^", "//", "%", "+", "-", "&", "*")
+    return _parenthesised(w, w.operand(INT, depth - 1), op, w.expr(INT, depth - 2))
+
+
+def _int_reversed(w: Writer, depth: int) -> str:
+    op = w.choose("+", "-", "*", "//", "%", "&", "|", "^")
+    return _parenthesised(w, w.literal(INT), op, w.operand(INT, depth - 1))
+
+
+def _wide_binary(w: Writer, depth: int) -> str:
+    op = w.choose("+", "-", "&", "|", "^", "//", "%", "&", "*")
+    left, right = w.operand(WIDE, depth - 1), w.expr(w.choose(WIDE, INT), depth - 2)
+    if w.chance(0.3) and not right.lstrip("-").isdigit():
+        left, right = right, left
+    return _parenthesised(w, left, op, right)
+
+
+def _shift(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        roll = w.random.random()
+        if roll < 0.5:
+            count = str(w.random.choice((0, 1, 2, 5, 31, 32, 63, 64, 65)))
+        elif roll < 0.8:
+            count = f"({w.operand(INT, depth - 2)} & {w.random.choice((7, 63, 127))})"
+        else:
+            count = w.operand(w.choose(INT, INT, WIDE), depth - 2)
+        value = w.operand(sort, depth - 1)
+        if w.chance(0.4):
+            value = f"({value} & 15)" if w.chance(0.5) else f"({value} % 3)"
+        return _parenthesised(w, value, w.choose("<<", ">>", ">>"), count)
+
+    return write
+
+
+def _small(w: Writer, depth: int) -> str:
+    """Numbers that stay small, so that runs get on."""
+    roll = w.random.random()
+    inner = w.operand(INT, depth - 1)
+    if roll < 0.5:
+        return f"({inner} & {w.random.choice((1, 7, 15, 255, 1023))})"
+    if roll < 0.8:
+        return f"({inner} % {w.random.choice((2, 3, 7, 10, 100))})"
+    return f"({inner} >> {w.random.choice((8, 16, 32, 48, 60))})"
+
+
+def _unary(w: Writer, depth: int) -> str:
+    inner = w.operand(w.choose(INT, INT, INT, WIDE), depth - 1)
+    return f"({w.choose('-', '-', '~', '+' if inner in w.scope and w.scope[inner] == INT else '-')}{inner})"
+
+
+def _ternary(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        one, other = w.expr(sort, depth - 1), w.expr(sort, depth - 2)
+        if sort == WIDE and w.chance(0.4):
+            other = w.expr(INT, depth - 2)
+            if w.chance(0.5):
+                one, other = other, one
+        return f"({one} if {w.expr(BOOL, depth - 1)} else {other})"
+
+    return write
+
+
+def _logic(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        word = w.choose("and", "or")
+        parts = [w.operand(sort, depth - 1) for _ in range(w.random.choice((2, 2, 2, 3)))]
+        if sort == WIDE and w.chance(0.4):
+            parts[0] = w.operand(INT, depth - 1)
+        return "(" + f" {word} ".join(parts) + ")"
+
+    return write
+
+
+def _extreme(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        parts = [w.operand(sort, depth - 1)]
+        sorts = [w.choose(sort, INT) for _ in range(w.random.choice((1, 1, 2)))]
+        parts += [w.expr(each, depth - 2) for each in sorts]
+        w.random.shuffle(parts)
+        return f"{w.choose('min', 'max')}({', '.join(parts)})"
+
+    return write
+
+
+def _counted_bool(w: Writer, depth: int) -> str:
+    inner = w.expr(BOOL, depth - 1)
+    if w.chance(0.5):
+        return f"int({inner})"
+    return f"({w.operand(INT, depth - 2)} {w.choose('+', '-', '*', '^')} {inner})"
+
+
+def _wrap(w: Writer, depth: int) -> str:
+    if w.chance(0.2):
+        return f"wrap64({w.operand(INT, depth - 1)})"
+    op = w.choose("+", "-", "*", "&", "|", "^")
+    one, other = w.operand(w.choose(INT, WIDE), depth - 1), w.expr(w.choose(INT, WIDE), depth - 2)
+    return f"wrap64({one} {op} {other})"
+
+
+# ---------------------------------------------------------------- truth
+
+
+def _comparison(w: Writer, depth: int) -> str:
+    return f"({w.number(depth - 1)} {w.choose(*_COMPARISONS)} {w.operand(w.choose(INT, INT, WIDE), depth - 2)})"
+
+
+def _chained(w: Writer, depth: int) -> str:
+    text = w.operand(w.choose(INT, INT, WIDE), depth - 1)
+    for _ in range(w.random.choice((2, 2, 3))):
+        text += f" {w.choose(*_COMPARISONS)} {w.operand(w.choose(INT, INT, WIDE), depth - 2)}"
+    return f"({text})"
+
+
+def _not(w: Writer, depth: int) -> str:
+    return f"(not {w.operand(w.choose(BOOL, INT, WIDE), depth - 1)})"
+
+
+def _membership(w: Writer, depth: int) -> str:
+    choices = sorted({w.literal(INT) for _ in range(w.random.choice((1, 2, 3)))})
+    inside = ", ".join(choices) + ("," if len(choices) == 1 else "")
+    word = w.choose("in", "in", "not in")
+    return f"({w.operand(w.choose(INT, INT, WIDE), depth - 1)} {word} ({inside}))"
+
+
+def _bool_call(w: Writer, depth: int) -> str:
+    return f"bool({w.operand(w.choose(INT, WIDE, BOOL), depth - 1)})"
+
+
+# ---------------------------------------------------------------- statements
+
+
+def _assign(w: Writer, depth: int) -> str:
+    sort = w.random.choices((INT, WIDE, BOOL), (6, 3, 1))[0]
+    value = w.expr(sort, depth)
+    if sort != BOOL and value.lstrip("-").isdigit() and w.chance(0.7):
+        value = w.operand(sort, depth)
+    name = w.fresh()
+    w.line(f"{name} = {value}")
+    w.scope[name] = sort
+    return ""
+
+
+def _reassign(w: Writer, depth: int) -> str:
+    name = w.variable(INT, WIDE, BOOL, free=True)
+    sort = w.scope[name]
+    if sort == WIDE and w.chance(0.3):
+        sort = INT
+    w.line(f"{name} = {w.expr(sort, depth)}")
+    return ""
+
+
+def _augmented(w: Writer, depth: int) -> str:
+    name = w.variable(INT, WIDE, free=True)
+    sort = w.scope[name]
+    op = w.choose("+", "-", "&", "|", "^", "//", "%", "*", ">>", "<<")
+    if op in {"<<", ">>"}:
+        value = str(w.random.choice((0, 1, 2, 7, 31, 63, 64)))
+    else:
+        value = w.expr(w.choose(sort, INT), depth - 1)
+    w.line(f"{name} {op}= {value}")
+    return ""
+
+
+def _if(w: Writer, depth: int) -> str:
+    w.deeper(depth)
+    w.line(f"if {w.expr(w.choose(BOOL, BOOL, BOOL, INT), depth)}:")
+    w.block(depth - 1, w.random.choice((1, 1, 2)))
+    for _ in range(w.random.choice((0, 0, 0, 1))):
+        w.line(f"elif {w.expr(BOOL, depth - 1)}:")
+        w.block(depth - 1, w.random.choice((1, 2)))
+    if w.chance(0.6):
+        w.line("else:")
+        w.block(depth - 1, w.random.choice((1, 1, 2)))
+    return ""
+
+
+def _if_any_truth(w: Writer, depth: int) -> str:
+    """``and``/``or`` of all sorts, where only the truth counts."""
+    w.deeper(depth)
+    parts = [
+        w.operand(w.choose(INT, WIDE, BOOL), depth - 1) for _ in range(w.random.choice((2, 3)))
+    ]
+    word = w.choose(" and ", " or ")
+    w.line(f"if {word.join(parts)}:")
+    w.block(depth - 1, 1)
+    return ""
+
+
+def _emit(w: Writer, depth: int) -> str:
+    if w.loops and w.chance(0.7):
+        raise Stuck
+    w.line(f"emit({w.event(depth - 1)})")
+    return ""
+
+
+def _leave(w: Writer, depth: int) -> str:
+    if w.indent < 2:
+        raise Stuck
+    w.line(w.choose("return None", "return", f"return {w.event(max(depth - 1, 0))}"))
+    w.line("pass")  # what stands behind must be right all the same
+    return ""
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("int leaf", INT, 3, _leaf(INT)),
+    Feature("int binary", INT, 8, _int_binary),
+    Feature("int reversed", INT, 2, _int_reversed),
+    Feature("int shift", INT, 3, _shift(INT)),
+    Feature("small", INT, 7, _small),
+    Feature("unary", INT, 2, _unary),
+    Feature("int ternary", INT, 2, _ternary(INT)),
+    Feature("int logic", INT, 2, _logic(INT)),
+    Feature("int extreme", INT, 2, _extreme(INT)),
+    Feature("counted bool", INT, 1, _counted_bool),
+    Feature("wide leaf", WIDE, 3, _leaf(WIDE)),
+    Feature("wide binary", WIDE, 8, _wide_binary),
+    Feature("wide shift", WIDE, 3, _shift(WIDE)),
+    Feature("wide ternary", WIDE, 2, _ternary(WIDE)),
+    Feature("wide logic", WIDE, 2, _logic(WIDE)),
+    Feature("wide extreme", WIDE, 2, _extreme(WIDE)),
+    Feature("wrap64", WIDE, 3, _wrap),
+    Feature("comparison", BOOL, 8, _comparison),
+    Feature("chained comparison", BOOL, 3, _chained),
+    Feature("not", BOOL, 2, _not),
+    Feature("bool logic", BOOL, 3, _logic(BOOL)),
+    Feature("bool ternary", BOOL, 1, _ternary(BOOL)),
+    Feature("membership", BOOL, 2, _membership),
+    Feature("bool()", BOOL, 1, _bool_call),
+    Feature("assignment", "", 8, _assign),
+    Feature("reassignment", "", 4, _reassign),
+    Feature("augmented assignment", "", 4, _augmented),
+    Feature("if", "", 5, _if),
+    Feature("if of any truth", "", 2, _if_any_truth),
+    Feature("emit", "", 2, _emit),
+    Feature("return", "", 1, _leave),
+)
+"""Everything, in one table; a later feature of the language is a further row."""
+
+
+def generate(seed: int, number: int, features: Sequence[Feature] = FEATURES) -> Probe:
+    """The probe of a number under a seed: the same each time."""
+    choose = random.Random(f"{seed}/{number}")  # noqa: S311  (repeatable is the point)
+    writer = Writer(choose, features)
+    parameters = _parameters(choose)
+    for each in parameters:
+        writer.scope[each.name] = WIDE if each.bits == 64 and not each.signed else INT
+    for _ in range(choose.choice((1, 2, 3, 4, 5, 6))):
+        writer.statement(choose.choice((1, 2, 2, 3)))
+    writer.line(f"return {writer.event(2)}")
+    names = ", ".join(each.name for each in parameters)
+    text = "\n".join([*writer.helpers, f"def probe({names}):", *writer.lines, ""])
+    return Probe(number, text, parameters)
+
+
+def _parameters(choose: random.Random) -> tuple[Parameter, ...]:
+    types = [Parameter("", 64, signed=True), Parameter("", 64, signed=False)]
+    types += choose.choices(_TYPES, k=2)
+    choose.shuffle(types)
+    return tuple(each._replace(name=name) for name, each in zip("abcd", types, strict=True))
