@@ -305,12 +305,68 @@ def _counted_bool(w: Writer, depth: int) -> str:
     return f"({w.operand(INT, depth - 2)} {w.choose('+', '-', '*', '^')} {inner})"
 
 
-def _wrap(w: Writer, depth: int) -> str:
-    if w.chance(0.2):
-        return f"wrap64({w.operand(INT, depth - 1)})"
-    op = w.choose("+", "-", "*", "&", "|", "^")
-    one, other = w.operand(w.choose(INT, WIDE), depth - 1), w.expr(w.choose(INT, WIDE), depth - 2)
-    return f"wrap64({one} {op} {other})"
+def _modular(w: Writer, depth: int) -> str:
+    """What may stand inside ``wrap64``."""
+    roll = w.random.random()
+    if depth <= 0 or roll < 0.2:
+        return w.operand(w.choose(INT, WIDE), depth - 1)
+    if roll < 0.3:
+        return f"({w.choose('-', '~')}{_modular(w, depth - 1)})"
+    if roll < 0.4:
+        small = f"({w.operand(INT, 0)} & 31)"
+        count = w.choose("0", "3", "32", "63", "64", w.operand(INT, 0), small)
+        return f"({_modular(w, depth - 1)} << {count})"
+    op = w.choose("+", "-", "*", "*", "&", "|", "^")
+    return f"({_modular(w, depth - 1)} {op} {_modular(w, depth - 2)})"
+
+
+def _wrap64(w: Writer, depth: int) -> str:
+    return f"wrap64({_modular(w, depth)})"
+
+
+def _wrap32(w: Writer, depth: int) -> str:
+    return f"wrap32({_modular(w, depth)})"
+
+
+def _cast(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        inner = w.operand(w.choose(sort, INT, WIDE), depth - 1)
+        if inner.lstrip("-").isdigit():
+            raise Stuck
+        if sort == WIDE:
+            return f"u64({inner})"
+        bits = w.choose("8", "16", "32", "64")
+        name = w.choose("i", "u") + bits if bits != "64" else "i64"
+        if bits != "64" and w.chance(0.6):
+            inner = f"({inner} & {w.random.choice((127, 255, 65535))})"
+        return f"{name}({inner})"
+
+    return write
+
+
+def _absolute(w: Writer, depth: int) -> str:
+    return f"abs({w.operand(INT, depth - 1)})"
+
+
+def _power(w: Writer, depth: int) -> str:
+    base = f"({w.operand(INT, depth - 1)} & {w.choose('3', '15', '-1')})"
+    return f"({base} ** {w.choose('0', '1', '2', '3', '5')})"
+
+
+def _walrus(w: Writer, depth: int) -> str:
+    if depth < 2:
+        raise Stuck
+    return f"({w.fresh()} := {w.operand(INT, depth - 1)})"
+
+
+def _range_membership(w: Writer, depth: int) -> str:
+    ends = [w.expr(INT, depth - 2) for _ in range(w.random.choice((1, 2, 3)))]
+    if len(ends) == 3 and w.chance(0.7):
+        ends[2] = w.choose("1", "2", "3", "-1", "-2", "7")
+    if len(ends) == 3 and ends[2].lstrip("-") == "0":
+        raise Stuck
+    x = w.operand(w.choose(INT, INT, WIDE), depth - 1)
+    return f"({x} {w.choose('in', 'not in')} range({', '.join(ends)}))"
 
 
 # ---------------------------------------------------------------- truth
@@ -353,6 +409,60 @@ def _assign(w: Writer, depth: int) -> str:
     name = w.fresh()
     w.line(f"{name} = {value}")
     w.scope[name] = sort
+    return ""
+
+
+def _several(w: Writer, depth: int) -> str:
+    """``v1, v2 = a, b``, or two variables from one value."""
+    one, other = w.fresh(), w.fresh()
+    if w.chance(0.3):
+        w.line(f"{one} = {other} = {w.operand(INT, depth)}")
+    elif w.chance(0.2):
+        w.line(f"{one}, {other} = divmod({w.operand(INT, depth)}, {w.operand(INT, depth - 1)})")
+    elif w.chance(0.4):
+        first, second = w.variable(INT, free=True), w.variable(INT, free=True)
+        if first == second:
+            raise Stuck
+        w.line(f"{first}, {second} = {w.operand(INT, depth)}, {first}")
+        return ""
+    else:
+        w.line(f"{one}, {other} = {w.operand(INT, depth)}, {w.operand(INT, depth - 1)}")
+    w.scope[one] = w.scope[other] = INT
+    return ""
+
+
+def _kept(w: Writer, depth: int) -> str:
+    """A walrus whose variable is used behind it."""
+    w.deeper(depth)
+    name = w.fresh()
+    w.line(f"if ({name} := {w.operand(INT, depth)}) {w.choose(*_COMPARISONS)} {w.literal(INT)}:")
+    w.scope[name] = INT
+    w.block(depth - 1, 1)
+    return ""
+
+
+def _assert(w: Writer, depth: int) -> str:
+    if w.chance(0.6):
+        raise Stuck
+    note = w.choose("", "", ', "text"')
+    limit = f"{w.choose('!=', '<', '>=')} {w.choose('7', '100', '-9')}"
+    w.line(f"assert {w.operand(INT, depth - 1)} {limit}{note}")
+    return ""
+
+
+def _match(w: Writer, depth: int) -> str:
+    w.deeper(depth)
+    w.line(f"match {w.operand(w.choose(INT, INT, WIDE), depth)}:")
+    w.indent += 1
+    for _ in range(w.random.choice((1, 2, 3))):
+        options = sorted({w.literal(INT) for _ in range(w.random.choice((1, 1, 2)))})
+        guard = f" if {w.expr(BOOL, depth - 1)}" if w.chance(0.25) else ""
+        w.line(f"case {' | '.join(options)}{guard}:")
+        w.block(depth - 1, 1)
+    if w.chance(0.5):
+        w.line("case _:")
+        w.block(depth - 1, 1)
+    w.indent -= 1
     return ""
 
 
@@ -434,7 +544,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature("wide ternary", WIDE, 2, _ternary(WIDE)),
     Feature("wide logic", WIDE, 2, _logic(WIDE)),
     Feature("wide extreme", WIDE, 2, _extreme(WIDE)),
-    Feature("wrap64", WIDE, 3, _wrap),
+    Feature("wrap64", WIDE, 3, _wrap64),
+    Feature("wrap32", INT, 1, _wrap32),
+    Feature("cast", INT, 3, _cast(INT)),
+    Feature("u64()", WIDE, 1, _cast(WIDE)),
+    Feature("abs", INT, 1, _absolute),
+    Feature("power", INT, 1, _power),
+    Feature("walrus", INT, 1, _walrus),
+    Feature("membership in a range", BOOL, 2, _range_membership),
     Feature("comparison", BOOL, 8, _comparison),
     Feature("chained comparison", BOOL, 3, _chained),
     Feature("not", BOOL, 2, _not),
@@ -443,6 +560,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("membership", BOOL, 2, _membership),
     Feature("bool()", BOOL, 1, _bool_call),
     Feature("assignment", "", 8, _assign),
+    Feature("several targets", "", 2, _several),
+    Feature("walrus kept", "", 1, _kept),
+    Feature("assert", "", 1, _assert),
+    Feature("match", "", 1, _match),
     Feature("reassignment", "", 4, _reassign),
     Feature("augmented assignment", "", 4, _augmented),
     Feature("if", "", 5, _if),

@@ -38,6 +38,19 @@ class Machine(int):
     def __pos__(self) -> int:
         return self
 
+    def __abs__(self) -> int:
+        return type(self).fitted(abs(int(self)))
+
+    def __pow__(self, exponent: int, modulus: None = None) -> int:
+        del modulus
+        return type(self).fitted(int(self) ** int(exponent))
+
+    def __divmod__(self, other: int) -> tuple[int, int]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: int) -> tuple[int, int]:
+        return other // self, other % self
+
     def __lshift__(self, count: int) -> int:
         return _shifted_left(type(self), int(self), int(count))
 

@@ -27,8 +27,8 @@ class Kind(Enum):
 
 _SHIFTS = (ast.LShift, ast.RShift)
 _INTEGERS = frozenset({Kind.BOOL, Kind.I64, Kind.U64})
-CASTS = dict.fromkeys(("u8", "u16", "u32", "i8", "i16", "i32", "i64", "len"), Kind.I64)
-CASTS |= {"u64": Kind.U64, "wrap64": Kind.U64, "now": Kind.U64, "wrap32": Kind.I64}
+CASTS = dict.fromkeys(("u8", "u16", "u32", "i8", "i16", "i32", "i64", "len", "wrap32"), Kind.I64)
+CASTS |= {"u64": Kind.U64, "wrap64": Kind.U64, "now": Kind.U64}
 
 
 class Kinds:
@@ -79,7 +79,9 @@ class Kinds:
         if name == "bool":
             return Kind.BOOL
         if name in {"min", "max"}:
-            return joined(self._integer(self.of(each)) for each in node.args)
+            kinds = [self._integer(self.of(each)) for each in node.args]
+            # Of both kinds, the smaller one fits an i64 and the greater one a u64.
+            return Kind.I64 if name == "min" and Kind.I64 in kinds else joined(kinds)
         if name in {"int", "abs"} and node.args:
             return self._integer(self.of(node.args[0]))
         return CASTS.get(name, Kind.OTHER)
@@ -106,6 +108,8 @@ class Kinds:
                     assert isinstance(node.target, ast.Name)
                     load = ast.Name(node.target.id, ast.Load())
                     self._give(node.target.id, self.of(ast.BinOp(load, node.op, node.value)))
+                case ast.MatchAs(name=str(name)):
+                    self._give(name, Kind.I64)
                 case ast.For(target=ast.Name(id=name)):
                     self._give(name, self._counter(node.iter))
                 case _:
@@ -116,6 +120,9 @@ class Kinds:
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             for each, part in zip(target.elts, value.elts, strict=True):
                 self._assigned(each, part)
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Call):  # divmod
+            for each in target.elts:
+                self._assigned(each, ast.BinOp(value.args[0], ast.FloorDiv(), value.args[1]))
         elif isinstance(target, ast.Name):
             self._give(target.id, self.of(value))
 

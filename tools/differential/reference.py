@@ -12,7 +12,7 @@ import operator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
-from differential.integers import I64, U64, Machine
+from differential.integers import I64, U64, Machine, kind_of
 from differential.kinds import Kind, Kinds
 from syscast.events.event import Event
 from syscast.events.schema import FIRST_FIELD
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 
 _MASK = (1 << 64) - 1
 _STORE = {Kind.I64: "_i64", Kind.U64: "_u64"}
-_WRAPPED: dict[str, Callable[[int, int], int]] = {
-    "Add": operator.add,
-    "Sub": operator.sub,
-    "Mult": operator.mul,
-    "BitAnd": operator.and_,
-    "BitOr": operator.or_,
-    "BitXor": operator.xor,
-}
+_MODULAR = (ast.Add, ast.Sub, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift)
 
 
 class Raised(NamedTuple):
@@ -149,7 +142,8 @@ def _extreme(better: Callable[[int, int], bool]) -> Callable[[Unpack[tuple[int, 
     def chosen(*values: int) -> int:
         best = values[0] if isinstance(values[0], Machine) else _plain(values[0])
         for value in values[1:]:
-            wide = U64 in {type(best), type(value)} or int(value) > I64.high
+            kinds = {type(best), kind_of(value)}
+            wide = kinds == {U64} or (U64 in kinds and better is operator.gt)
             best = (U64 if wide else I64).fitted(int(value if better(value, best) else best))
         return best
 
@@ -160,8 +154,9 @@ def _plain(value: int) -> Machine:
     return (U64 if value > I64.high else I64).fitted(int(value))
 
 
-def _wrap(operation: str, left: int, right: int) -> U64:
-    return U64(_WRAPPED[operation](int(left), int(right)) & _MASK)
+def _shifted_left(value: int, count: int) -> int:
+    """``value << count`` where only 64 bits of it count."""
+    return 0 if count >= 64 else value << int(count)
 
 
 def _make(cls: type[Event], lines: Mapping[str, int], **values: object) -> Event:
@@ -181,10 +176,12 @@ _RUNTIME: dict[str, object] = {
     "_i64": _i64,
     "_u64": _u64,
     "_make": _make,
-    "_wrap": _wrap,
     "min": _extreme(operator.lt),
     "max": _extreme(operator.gt),
+    "_raw": int,
+    "_shl": _shifted_left,
     "wrap64": lambda value: U64(int(value) & _MASK),
+    "wrap32": lambda value: I64(int(value) & 0xFFFF_FFFF),
     "int": lambda value: value if isinstance(value, Machine) else _plain(int(value)),
 }
 
@@ -205,6 +202,9 @@ class _Instrument(ast.NodeTransformer):
         """``x = value``."""
         value = node.value
         targets = node.targets
+        if isinstance(targets[0], ast.Tuple) and isinstance(value, ast.Call):  # divmod
+            node.value = self._visited(value)
+            return node
         if isinstance(targets[0], ast.Tuple) and isinstance(value, ast.Tuple):
             pairs = zip(targets[0].elts, value.elts, strict=True)
             parts = [self._stored(target, part) for target, part in pairs]
@@ -319,17 +319,23 @@ class _Instrument(ast.NodeTransformer):
             return self._converted(Kind.I64, node, made)
         return made
 
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """``x in range(...)``: CPython walks through the range for any x that is not an int itself."""
+        self.generic_visit(node)
+        for index, each in enumerate(node.comparators):
+            if isinstance(each, ast.Call) and getattr(each.func, "id", "") == "range":
+                assert index == 0
+                node.left = _call("_raw", node.left, node.left)
+        return node
+
     # Calls.
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Calls of the language."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name == "wrap64" and isinstance(node.args[0], ast.BinOp):
-            inner = node.args[0]
-            operation = type(inner.op).__name__
-            if operation in _WRAPPED:
-                left, right = self._number(inner.left), self._number(inner.right)
-                return _call("_wrap", node, ast.Constant(operation), left, right)
+        if name in {"wrap32", "wrap64"}:
+            node.args = [self._modular(node.args[0])]
+            return node
         if name == "bool":
             node.args = [self._truth(each) for each in node.args]
             return node
@@ -344,6 +350,19 @@ class _Instrument(ast.NodeTransformer):
             ast.copy_location(node.func, node)
             ast.copy_location(lines, node)
         return node
+
+    def _modular(self, node: ast.expr) -> ast.expr:
+        """An expression inside ``wrap64``: computed with numbers without end, and cut there."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, _MODULAR):
+            left = self._modular(node.left)
+            if isinstance(node.op, ast.LShift):
+                return _call("_shl", node, left, self._number(node.right))
+            node.left, node.right = left, self._modular(node.right)
+            return node
+        if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
+            node.operand = self._modular(node.operand)
+            return node
+        return _call("_raw", node, self._visited(node))
 
     def _visited(self, node: ast.expr) -> ast.expr:
         made: object = self.visit(node)
