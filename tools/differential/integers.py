@@ -41,8 +41,8 @@ class Machine(int):
     def __abs__(self) -> int:
         return type(self).fitted(abs(int(self)))
 
-    def __pow__(self, exponent: int, modulus: None = None) -> int:
-        del modulus
+    def __pow__(self, exponent: int, modulus: int | None = None) -> int:  # type: ignore[override]
+        assert modulus is None
         return type(self).fitted(int(self) ** int(exponent))
 
     def __divmod__(self, other: int) -> tuple[int, int]:

@@ -23,6 +23,7 @@ class Kind(Enum):
     I64 = "i64"
     U64 = "u64"
     OTHER = "other"
+    UNKNOWN = "unknown"  # of a variable that no assignment looked at so far gives a kind
 
 
 _SHIFTS = (ast.LShift, ast.RShift)
@@ -56,7 +57,7 @@ class Kinds:
             case ast.UnaryOp():
                 return Kind.I64
             case ast.Name():
-                return self.variables.get(node.id, Kind.OTHER)
+                return self.variables.get(node.id, Kind.UNKNOWN)
             case ast.NamedExpr(target=ast.Name(id=name)):
                 return self.variables.get(name, self.of(node.value))
             case ast.BinOp():
@@ -136,13 +137,16 @@ class Kinds:
         return Kind.OTHER
 
     def _give(self, name: str, kind: Kind) -> None:
-        known = self.variables.get(name)
-        self.variables[name] = kind if known is None else joined((known, kind))
+        kind = joined((self.variables.get(name, Kind.UNKNOWN), kind))
+        if kind is not Kind.UNKNOWN:
+            self.variables[name] = kind
 
 
 def joined(kinds: Iterable[Kind]) -> Kind:
     """The kind of a value that is one of several."""
-    found = set(kinds)
+    found = set(kinds) - {Kind.UNKNOWN}
+    if not found:
+        return Kind.UNKNOWN
     if not found <= _INTEGERS:
         return Kind.OTHER
     if Kind.U64 in found:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from differential.integers import I64, U64, Machine, kind_of
-from differential.kinds import Kind, Kinds
+from differential.kinds import CASTS, Kind, Kinds
 from syscast.events.event import Event
 from syscast.events.schema import FIRST_FIELD
 
@@ -154,6 +154,19 @@ def _plain(value: int) -> Machine:
     return (U64 if value > I64.high else I64).fitted(int(value))
 
 
+def _cast(name: str) -> Callable[[int], Machine]:
+    """``u16`` and the like: the value if it fits."""
+    bits, signed = int(name[1:]), name[0] == "i"
+    low = -(1 << (bits - 1)) if signed else 0
+
+    def cast(value: int) -> Machine:
+        if not low <= value < low + (1 << bits):
+            raise OverflowError(f"{int(value)} does not fit {name}")
+        return (U64 if name == "u64" else I64)(value)
+
+    return cast
+
+
 def _shifted_left(value: int, count: int) -> int:
     """``value << count`` where only 64 bits of it count."""
     return 0 if count >= 64 else value << int(count)
@@ -178,6 +191,7 @@ _RUNTIME: dict[str, object] = {
     "_make": _make,
     "min": _extreme(operator.lt),
     "max": _extreme(operator.gt),
+    **{name: _cast(name) for name in CASTS if name[1:].isdigit()},
     "_raw": int,
     "_shl": _shifted_left,
     "wrap64": lambda value: U64(int(value) & _MASK),
