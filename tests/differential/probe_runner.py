@@ -18,6 +18,7 @@ from syscast.kernel.bpfprogs import prog_test_run
 from syscast.session.accounts import ledger_of
 from syscast.session.filters import Filters
 from syscast.session.part import Part
+from syscast.session.plan import Plan
 from syscast.spec.read import read_object
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from syscast.codegen.child import Child
     from syscast.events.event import Event
+    from syscast.state.state import State
 
 CONTEXT = ProgramContext(
     "raw_tracepoint",
@@ -47,9 +49,11 @@ class Runner:
     ) -> None:
         types = source.kernel()
         requests = [Request(name, (CONTEXT,), function) for name, function in probes.items()]
-        program, classes = lower(requests, types, arch="")
-        elf = build_object(program, types, child=child)
-        self.part = Part.load(read_object(elf, "probes"), classes, Filters(), None)
+        states: dict[str, State] = {}
+        program, classes = lower(requests, types, arch="", states=states)
+        spec = read_object(build_object(program, types, child=child), "probes")
+        plan = Plan(spec, (), classes, cached=False, kinds={}, states=states)
+        self.part = Part.load(plan, Filters(), None)
         self._files = {each.probe: each.name for each in self.part.meta.programs}
         self._known = self._raised()
 
