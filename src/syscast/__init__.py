@@ -42,8 +42,10 @@ if TYPE_CHECKING:
         u32,
         u64,
     )
+    from syscast.frontend.python.kernelenums import enum
     from syscast.frontend.python.language import (
         cast,
+        container_of,
         current,
         emit,
         kernel_str,
@@ -89,7 +91,8 @@ _FROM = {
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
     "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
-    "syscast.frontend.python.language": "cast current emit kernel_str now user_str wrap32 wrap64",
+    "syscast.frontend.python.kernelenums": "enum",
+    "syscast.frontend.python.language": "cast container_of current emit kernel_str now user_str wrap32 wrap64",
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
@@ -148,8 +151,10 @@ __all__ = [
     "attach",
     "call",
     "cast",
+    "container_of",
     "current",
     "emit",
+    "enum",
     "fentry",
     "fexit",
     "function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, TypeVar
 
 from syscast.btf import index, parse
@@ -210,6 +211,29 @@ class Btf:
         """Yield the ids of all named types of this class, its own only."""
         for number, _ in self._named(KINDS[kind]):
             yield self.start_id + number
+
+    def with_enumerator(self, name: str) -> Iterator[int]:
+        """Yield the ids of enums, named or not, that have an enumerator of this name.
+
+        Looks for the name's offset in the types' bytes, since the index knows types only.
+        """
+        header = self._header
+        strings = self._blob.read(header.string_offset, header.string_size)
+        found = strings.find(b"\0" + name.encode() + b"\0")
+        if found >= 0:
+            section = self._blob.read(header.type_offset, header.type_size)
+            offsets = self._ask(lambda made: made.offsets())
+            wanted = (found + 1 + self._strings_start).to_bytes(4, "little")
+            place = section.find(wanted)
+            while place >= 0:
+                if place % 4 == 0:
+                    type_id = self.start_id + bisect_right(offsets, place) - 1
+                    held = self.type(type_id)
+                    if isinstance(held, Enum) and any(each.name == name for each in held.values):
+                        yield type_id
+                place = section.find(wanted, place + 1)
+        if self.base:
+            yield from self.base.with_enumerator(name)
 
     def near(self, name: str, kind: Kind, n: int = 3) -> list[str]:
         """Return up to ``n`` names of this class that read like ``name``, best first."""

@@ -92,3 +92,52 @@ def length_of_number(sock, backlog):
 
 def text_method_unknown(sock, backlog):
     return Small(value=current.comm.upper())
+
+
+def cast_to_number(sock, backlog):
+    return Small(value=sc.cast("unsigned int", sock))
+
+
+def cast_to_pointers(sock, backlog):
+    return Small(value=sc.cast("struct sock **", sock)[0].sk_protocol)
+
+
+def container_of_other_member(sock, backlog):
+    return Small(value=sc.container_of(sock.sk, "struct socket", "state").type)
+
+
+def container_of_no_member(sock, backlog):
+    return Small(value=sc.container_of(sock.sk, "struct socket", "skk").type)
+
+
+def container_of_bits(sock, backlog):
+    return Small(value=sc.container_of(sock.file, "struct sock", "sk_bits").sk_protocol)
+
+
+def enumerator_unknown(sock, backlog):
+    if sock.state == sc.enum("socket_state").SS_CONECTED:
+        return None
+
+
+def enum_unknown(sock, backlog):
+    if sock.state == sc.enum("socket_stat").SS_BOUND:
+        return None
+
+
+def enum_of_variable(sock, backlog):
+    if sock.state == sc.enum(backlog).SS_FREE:
+        return None
+
+
+def pointers_of_two_types(sock, backlog):
+    either = sock.sk if backlog else sock.file
+    return Small(value=either.sk_protocol)
+
+
+def none_first(sock, backlog):
+    either = None if backlog else sock.sk
+    return Small(value=either.sk_protocol)
+
+
+def text_or_number(sock, backlog):
+    return Name(name=current.comm or backlog)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
 from syscast.frontend.python.arguments import python_int, python_text, raw_text
+from syscast.frontend.python.capacities import capacity, fill, text_in
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
 from syscast.frontend.python.strings import is_text, same, text_of
@@ -28,6 +29,7 @@ from syscast.ir.ops import (
     CheckedConvert,
     CheckedOp,
     Compare,
+    Convert,
     ExactCompare,
     Predicate,
     SlotLoad,
@@ -393,6 +395,11 @@ class Join:
     def store(self, node: ast.expr, value: Lowered) -> None:
         """Keep the value of one branch."""
         low = self._low
+        if is_text(low, value) or python_text(value) is not None:
+            self._store_text(node, text_of(low, node, value))
+            return
+        if isinstance(value, PyValue) and value.value is None and self._slot is not None:
+            value = self._null(value)
         if isinstance(self._shape, BoolValue) and isinstance(value, IntValue):
             raise low.rejection(
                 node, "the branches are a bool and an integer", "make both integers: int(...)"
@@ -401,13 +408,18 @@ class Join:
             value = low.integer(node, value)
         if self._slot is None:
             if not isinstance(value, BoolValue | IntValue | PtrValue):
-                raise low.rejection(node, f"{low.describe(value)} cannot be chosen between here")
+                none = isinstance(value, PyValue) and value.value is None
+                raise low.rejection(
+                    node,
+                    f"{low.describe(value)} cannot be chosen between here",
+                    "put the pointer's branch first" if none else "",
+                )
             self._slot = low.builder.slot(
                 "join", value.value.type, 1 if isinstance(value, BoolValue) else 8
             )
         self._shape = self._shape or value
-        if not isinstance(value, BoolValue | IntValue | PtrValue) or type(value) is not type(
-            self._shape
+        if not isinstance(value, BoolValue | IntValue | PtrValue) or not _same_shape(
+            value, self._shape
         ):
             raise low.rejection(
                 node,
@@ -420,12 +432,37 @@ class Join:
             if stored.type == U64:
                 low.wide.add(self._key)
             stored = as_kind(low, node, stored, self._slot.type == U64)
+        elif stored.type != self._slot.type and isinstance(self._slot.type, PtrType):
+            viewed = low.reg(self._slot.type)
+            low.add(Convert(viewed, stored, span=low.span(node)))
+            stored = viewed
         low.add(SlotStore(self._slot, stored, span=low.span(node)))
+
+    def _null(self, value: Lowered) -> Lowered:
+        shape = self._shape
+        if isinstance(shape, PtrValue):
+            null = Const(0, shape.value.type)
+            return PtrValue(null, shape.pointee, shape.space, shape.array, shape.text)
+        return value
+
+    def _store_text(self, node: ast.expr, value: StrValue) -> None:
+        low = self._low
+        if self._slot is None:
+            size = capacity(low, self._key, value.size)
+            self._slot = low.builder.slot("join", None, size)
+        self._shape = self._shape or value
+        if not isinstance(self._shape, StrValue):
+            raise low.rejection(
+                node, f"this branch is a string, the other {low.describe(self._shape)}"
+            )
+        fill(low, node, self._key, self._slot, value)
 
     def load(self) -> Lowered:
         """The value where the branches meet."""
         low, slot, shape = self._low, self._slot, self._shape
         assert slot is not None
+        if isinstance(shape, StrValue):
+            return text_in(low, slot)
         assert slot.type is not None
         value = low.reg(slot.type)
         low.add(SlotLoad(value, slot, span=low.span(self._node)))
@@ -434,6 +471,12 @@ class Join:
         if isinstance(shape, PtrValue):
             return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
         return IntValue(value, U64 if value.type == U64 else I64, known=self._range)
+
+
+def _same_shape(a: Lowered, b: Lowered | None) -> bool:
+    if isinstance(a, PtrValue) and isinstance(b, PtrValue):
+        return (a.pointee, a.space) == (b.pointee, b.space)
+    return type(a) is type(b)
 
 
 def as_kind(low: Lowering, node: ast.expr, value: Value, wide: bool) -> Reg | Const:  # noqa: FBT001

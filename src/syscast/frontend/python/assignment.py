@@ -6,7 +6,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.frontend.python.arithmetic import as_kind
+from syscast.frontend.python.capacities import capacity, fill
 from syscast.frontend.python.context import Local
+from syscast.frontend.python.strings import text_of
 from syscast.frontend.python.values import (
     BoolValue,
     ElementValue,
@@ -22,8 +24,8 @@ from syscast.frontend.python.values import (
     StrValue,
     TupleValue,
 )
-from syscast.ir.ops import Convert, CopyBytes, SlotAddr, SlotStore
-from syscast.ir.types import U64, PtrType, Space, Value
+from syscast.ir.ops import Convert, CopyBytes, SlotStore
+from syscast.ir.types import U64, PtrType, Value
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
     """Give a local a value."""
     value = low.known(node, value)
+    if isinstance(value, PyValue) and isinstance(value.value, str):
+        value = text_of(low, node, value)
     if isinstance(value, EventValue):
         raise low.rejection(
             node, "an event cannot be kept in a variable", "return it or emit() it in place"
@@ -57,17 +61,17 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
 
 def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> None:
     local = low.locals.get(name)
+    key = low.prefix + name
     if local is None:
-        slot = low.builder.slot(name, None, value.size, kept=name in low.kept)
-        local = low.locals[name] = Local(slot, value)
-    if not isinstance(local.shape, StrValue) or local.shape.size != value.size:
+        size = capacity(low, key, value.size)
+        slot = low.builder.slot(name, None, size, kept=name in low.kept)
+        local = low.locals[name] = Local(slot, StrValue(value.address, size))
+    if not isinstance(local.shape, StrValue):
         raise low.rejection(
             node,
             f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
         )
-    address = low.reg(PtrType(Space.STACK))
-    low.add(SlotAddr(address, local.slot))
-    low.add(CopyBytes(address, value.address, value.size, span=low.span(node)))
+    fill(low, node, key, local.slot, value)
 
 
 def _scalar(value: IntValue | BoolValue | PtrValue | PlaceValue) -> Value:

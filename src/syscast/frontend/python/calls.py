@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from syscast.btf.types import Struct as BtfStruct
 from syscast.events.event import Event
-from syscast.frontend.python import language, strings
+from syscast.frontend.python import casts, enums, kernelenums, language, strings
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
 from syscast.frontend.python.functions import callee_of, inline
@@ -131,42 +129,6 @@ def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -
     raise low.rejection(node, f"a pointer to characters is needed, this is {low.describe(value)}")
 
 
-def _is_enum(named: Lowered) -> bool:
-    return (
-        isinstance(named, PyValue)
-        and isinstance(named.value, type)
-        and issubclass(named.value, IntEnum)
-    )
-
-
-def _cast(low: Lowering, node: ast.Call) -> Lowered:
-    type_node, pointer_node = arguments(low, node, 2, 2)
-    named = low.expr(type_node)
-    if _is_enum(named):
-        return low.integer(pointer_node)
-    if not isinstance(named, PyValue) or not isinstance(named.value, str):
-        raise low.rejection(type_node, "the type must be a constant string, such as 'struct sock'")
-    words = str(named.value).replace("*", " ").split()
-    name = words[-1] if words else ""
-    found = low.btf.find(name, BtfStruct)
-    if found is None:
-        near = low.btf.near(name, BtfStruct)
-        raise low.rejection(
-            type_node,
-            f"no such struct: '{name}'",
-            f"did you mean {', '.join(near)}?" if near else "",
-        )
-    value = low.known(pointer_node, low.expr(pointer_node))
-    if isinstance(value, PlaceValue):
-        value = PtrValue(address_of(low, pointer_node, value), value.type_id, value.space)
-    if not isinstance(value, PtrValue | IntValue):
-        raise low.rejection(pointer_node, f"a pointer is needed, this is {low.describe(value)}")
-    space = value.space if isinstance(value, PtrValue) else Space.KERNEL
-    result = low.reg(PtrType(space, found))
-    low.add(Convert(result, value.value, span=low.span(node)))
-    return PtrValue(result, found, space)
-
-
 def _bool(low: Lowering, node: ast.Call) -> Lowered:
     (inner,) = arguments(low, node, 1, 1)
     return BoolValue(low.truth(inner))
@@ -182,6 +144,8 @@ NAMES: dict[str, object] = {
     "user_str": language.user_str,
     "kernel_str": language.kernel_str,
     "cast": language.cast,
+    "container_of": language.container_of,
+    "enum": kernelenums.enum,
     "wrap32": language.wrap32,
     "wrap64": language.wrap64,
     "abs": abs,
@@ -199,7 +163,9 @@ CALLS: dict[int, CallHandler] = {
     id(language.emit): _emit_elsewhere,
     id(language.user_str): _read_string(Space.USER),
     id(language.kernel_str): _read_string(Space.KERNEL),
-    id(language.cast): _cast,
+    id(language.cast): casts.cast,
+    id(language.container_of): casts.container_of,
+    id(kernelenums.enum): enums.enum,
     id(language.wrap32): wrap(32),
     id(language.wrap64): wrap(64),
     id(abs): absolute,

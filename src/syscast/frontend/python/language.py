@@ -152,6 +152,18 @@ def cast(type_name: object, pointer: object) -> object:
     return pointer
 
 
+def container_of(pointer: object, type_name: str, member: str) -> Any:  # type: ignore[explicit-any]  # noqa: ANN401
+    """The struct around a member, as the kernel's macro of that name.
+
+    Args:
+        pointer: To the member: a kernel pointer, or the member itself.
+        type_name: ``struct NAME``.
+        member: Its name in that struct; ``a.b`` for one inside a member.
+    """
+    del pointer, type_name, member
+    raise _only_in_probe("container_of()")
+
+
 def wrap32(value: int) -> int:
     """A whole expression modulo 2**32: see `wrap64`."""
     return value & _U32

@@ -12,6 +12,8 @@ from syscast.btf.render import type_name
 from syscast.btf.types import Array, Enum, Fwd, Int, Ptr, Struct, Typedef
 from syscast.btf.types import Const as ConstType
 from syscast.frontend.python.context import Rejected
+from syscast.frontend.python.enums import enumerator
+from syscast.frontend.python.kernelenums import KernelEnum
 from syscast.frontend.python.language import Current
 from syscast.frontend.python.values import (
     BoolValue,
@@ -28,6 +30,8 @@ from syscast.frontend.python.values import (
 )
 from syscast.ir.intervals import of_type
 from syscast.ir.ops import (
+    Binary,
+    BinaryOp,
     Branch,
     ByteSwap,
     Checked,
@@ -43,6 +47,7 @@ from syscast.ir.ops import (
     Predicate,
     Raise,
     ScalarLoad,
+    Select,
     SlotAddr,
     SlotLoad,
 )
@@ -129,16 +134,13 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
 
 def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
     """A value of an enclosing scope: constants, classes, functions and modules are known."""
-    if isinstance(value, int | str | bytes | type | Current) or value is None or callable(value):
+    if value is None or isinstance(value, int | str | bytes | type | Current | KernelEnum):
+        return PyValue(value)
+    if callable(value):
         return PyValue(value)
     if isinstance(value, State):
         return PyValue(value)
     if type(value).__name__ == "module" or _is_constant_sequence(value):
-        return PyValue(value)
-    if isinstance(value, range) or (
-        isinstance(value, tuple | set | frozenset)
-        and all(isinstance(each, int | str | bytes) or each is None for each in value)
-    ):
         return PyValue(value)
     kind = type(value).__name__
     what = ast.unparse(node)
@@ -158,7 +160,7 @@ def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
 
 
 def _is_constant_sequence(value: object) -> bool:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | set | frozenset):
         return all(
             each is None or isinstance(each, int | str | bytes) or _is_constant_sequence(each)
             for each in value
@@ -176,14 +178,7 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
     if low.method(base, node.attr) is not None and not _in_struct(low, base):
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
-        if isinstance(base.value, Current):
-            return _current(low, node)
-        try:
-            return captured(low, node, held_by(low, node, base.value))
-        except AttributeError:
-            raise low.rejection(
-                node, f"{low.describe(base)} has no attribute '{node.attr}'"
-            ) from None
+        return _attribute_of_object(low, node, base)
     if isinstance(base, PlaceValue):
         return _member(low, node, base)
     if isinstance(base, PtrValue):
@@ -196,7 +191,24 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
         root = low.btf.resolve(base.pointee)
         place = PlaceValue(base.value, base.space, root, (), 0, root, "")
         return _member(low, node, place)
+    if isinstance(base, StrValue):
+        raise low.rejection(
+            node,
+            f"a string has no '{node.attr}' in a probe",
+            "it has startswith and endswith; comparisons, slices, `in` and len() work too",
+        )
     raise low.rejection(node, f"{low.describe(base)} has no members")
+
+
+def _attribute_of_object(low: Lowering, node: ast.Attribute, base: PyValue) -> Lowered:
+    if isinstance(base.value, Current):
+        return _current(low, node)
+    if isinstance(base.value, KernelEnum):
+        return enumerator(low, node, base.value)
+    try:
+        return captured(low, node, held_by(low, node, base.value))
+    except AttributeError:
+        raise low.rejection(node, f"{low.describe(base)} has no attribute '{node.attr}'") from None
 
 
 def namespace(low: Lowering, node: ast.expr) -> PyValue | None:
@@ -418,6 +430,8 @@ def _element(low: Lowering, node: ast.Subscript, base: PlaceValue, array: Array)
     known = low.known(node.slice, low.expr(node.slice))
     if isinstance(known, IntValue) and isinstance(known.value, Const):
         index = known.value.value
+        if -array.count <= index < 0:
+            index += array.count
         if index < 0 or (array.count and index >= array.count):
             raise low.rejection(
                 node.slice, f"index {index} is outside the array of {array.count} elements"
@@ -443,6 +457,7 @@ def _through(
 ) -> Lowered:
     index = low.integer(node.slice)
     if count:
+        index = _from_end(low, node, index, count)
         inside, outside = low.builder.label("index"), low.builder.label("index.out")
         for predicate, bound in ((Predicate.SGE, 0), (Predicate.SLT, count)):
             cond = low.reg(BOOL)
@@ -467,6 +482,18 @@ def _through(
     return dereference(low, node, address, space, element)
 
 
+def _from_end(low: Lowering, node: ast.Subscript, index: IntValue, count: int) -> IntValue:
+    """A negative index counts from an array's end, as in Python."""
+    if index.interval[0] >= 0:
+        return index
+    span = low.span(node)
+    below, moved, position = low.reg(BOOL), low.reg(I64), low.reg(I64)
+    low.add(ExactCompare(below, Predicate.SLT, index.value, Const(0, I64), span=span))
+    low.add(Binary(moved, BinaryOp.ADD, index.value, Const(count, I64), span=span))
+    low.add(Select(position, below, moved, index.value, span=span))
+    return IntValue(position, I64)
+
+
 def dereference(
     low: Lowering, node: ast.expr, address: Value, space: Space, type_id: int
 ) -> Lowered:
@@ -479,7 +506,7 @@ def dereference(
     if isinstance(kind, Ptr):
         pointer = low.reg(PtrType(space, kind.type_id))
         low.add(ScalarLoad(pointer, address, site, span=low.span(node)))
-        return PtrValue(pointer, kind.type_id, space)
+        return PtrValue(pointer, kind.type_id, space, text=_is_text(low, kind.type_id))
     natural = int_type(low, node, resolved)
     assert natural is not None
     loaded = low.reg(natural)

@@ -89,19 +89,24 @@ def text_of(
     """The string that a value holds, in a buffer; at most ``capacity`` bytes of a pointer's."""
     if isinstance(value, StrValue):
         return value
+    raw = python_text(value)
+    if raw is not None:
+        found = as_text(low, node, value, max(2, len(raw) + 1))
+        assert found is not None
+        return found
     if isinstance(value, PlaceValue):
         array = char_array(low, value.type_id)
         if array is not None:
             capacity = array.count + 1 if array.count else capacity
     elif isinstance(value, PtrValue) and value.array:
         capacity = value.array + 1
-    found = as_text(low, node, value, capacity) if is_text(low, value) else None
-    if found is None:
+    read = as_text(low, node, value, capacity) if is_text(low, value) else None
+    if read is None:
         hint = ""
         if isinstance(value, PtrValue):
             hint = "read it with kernel_str(pointer) or user_str(pointer)"
         raise low.rejection(node, f"a string is needed here, this is {low.describe(value)}", hint)
-    return found
+    return read
 
 
 def _truth(low: Lowering, node: ast.expr, value: Lowered) -> Value | None:
@@ -139,7 +144,8 @@ def length(low: Lowering, node: ast.Call) -> Lowered:
     if isinstance(value, TupleValue):
         return PyValue(len(value.items))
     if is_text(low, value):
-        return IntValue(length_of(low, node, text_of(low, inner, value)), I64)
+        text = text_of(low, inner, value)
+        return IntValue(length_of(low, node, text), I64, known=(0, text.size - 1))
     if isinstance(value, PlaceValue):
         kind = low.btf.type(low.btf.resolve(value.type_id))
         if isinstance(kind, Array) and kind.count:
