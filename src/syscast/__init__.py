@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FullError,
         InternalError,
         KernelError,
+        LimitError,
         LostEventsWarning,
         NotSupportedError,
         PermissionDeniedError,
@@ -44,11 +45,14 @@ if TYPE_CHECKING:
     )
     from syscast.frontend.python.kernelenums import enum
     from syscast.frontend.python.language import (
+        bounded,
         cast,
         container_of,
         current,
         emit,
+        hlist_entries,
         kernel_str,
+        list_entries,
         now,
         user_str,
         wrap32,
@@ -85,14 +89,18 @@ if TYPE_CHECKING:
 _FROM = {
     "syscast.diagnostics": "CompileError Diagnostic Span",
     "syscast.errors": (
-        "FormatError FullError InternalError KernelError LostEventsWarning NotSupportedError "
+        "FormatError FullError InternalError KernelError LimitError LostEventsWarning "
+        "NotSupportedError "
         "PermissionDeniedError SyscastError TargetError UsageError VerifierError"
     ),
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
     "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
     "syscast.frontend.python.kernelenums": "enum",
-    "syscast.frontend.python.language": "cast container_of current emit kernel_str now user_str wrap32 wrap64",
+    "syscast.frontend.python.language": (
+        "bounded cast container_of current emit hlist_entries kernel_str list_entries now user_str "
+        "wrap32 wrap64"
+    ),
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
@@ -122,6 +130,7 @@ __all__ = [
     "IPv6",
     "InternalError",
     "KernelError",
+    "LimitError",
     "LinearHist",
     "Log2Hist",
     "LostEventsWarning",
@@ -149,6 +158,7 @@ __all__ = [
     "VerifierError",
     "__version__",
     "attach",
+    "bounded",
     "call",
     "cast",
     "container_of",
@@ -158,6 +168,7 @@ __all__ = [
     "fentry",
     "fexit",
     "function",
+    "hlist_entries",
     "i8",
     "i16",
     "i32",
@@ -165,6 +176,7 @@ __all__ = [
     "kernel_str",
     "kprobe",
     "kretprobe",
+    "list_entries",
     "now",
     "raw_tracepoint",
     "run_object",

@@ -100,6 +100,13 @@ class FullError(SyscastError):
     """A map of probes has no room for another key; in a probe it ends that run and is counted."""
 
 
+class LimitError(SyscastError):
+    """A loop went on past the limit that was stated for it.
+
+    In a probe it ends the run and is counted at the loop's line; plain Python raises it.
+    """
+
+
 class LostEventsWarning(UserWarning):
     """Events were lost; the session's ledger says where."""
 

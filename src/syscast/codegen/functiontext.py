@@ -91,6 +91,9 @@ class FunctionText:
             case ops.Masked():
                 hidden = self._temp(f'call i64 asm "", "=r,0"(i64 {self._wide(op.a)})')
                 self._make(op, f"and i64 {hidden}, {op.mask}")
+            case ops.Opaque():
+                type_ = _type(op.a.type)
+                self._make(op, f'call {type_} asm "", "=r,0"({type_} {_value(op.a)})')
             case _:
                 return False
         return True

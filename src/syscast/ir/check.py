@@ -31,7 +31,7 @@ class Layer(Enum):
 
 PRIMITIVES = frozenset(
     {
-        *(ops.Binary, ops.Compare, ops.Convert, ops.ByteSwap, ops.Select),
+        *(ops.Binary, ops.Compare, ops.Convert, ops.ByteSwap, ops.Select, ops.Opaque),
         *(ops.SlotLoad, ops.SlotStore, ops.SlotAddr, ops.Load, ops.Store, ops.Offset),
         *(ops.AtomicAdd, ops.Fill, ops.CopyBytes, ops.BytesEqual, ops.FieldAddr),
         *(ops.SameText, ops.Masked),

@@ -105,6 +105,16 @@ class Select(Op, frozen=True):
     b: Value
 
 
+class Opaque(Op, frozen=True):
+    """Primitive. ``result = a``, which LLVM does not see: it cannot conclude anything from a.
+
+    A loop's counter goes through it, so that the test which bounds the loop stays as it is written.
+    """
+
+    result: Reg
+    a: Value
+
+
 # ---------------------------------------------------------------- arithmetic, Python's
 
 

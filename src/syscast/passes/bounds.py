@@ -153,6 +153,8 @@ class Bounds:
                 found = a if fits(a, whole) else whole
             case ops.Binary():
                 found = wrapped(op.op, self._of(op.a, state), self._of(op.b, state), whole)
+            case ops.Opaque():
+                found = self._of(op.a, state)
             case ops.Select():
                 found = join(self._of(op.a, state), self._of(op.b, state))
             case ops.SlotLoad() if op.slot.id not in self._escaped:

@@ -147,8 +147,8 @@ def with_statement(sock, backlog):
         pass
 
 
-def for_loop(sock, backlog):
-    for i in range(3):
+def for_over_name(sock, backlog):
+    for i in sock.type:
         pass
 
 
@@ -288,7 +288,7 @@ def several_errors(sock, backlog):
     a = sock.skk
     b = 1.5
     c = a + b
-    for i in range(3):
+    for i in range(backlog):
         pass
     return Listen(addr=c, port=now())
 

@@ -61,9 +61,18 @@ def small_kernel() -> Btf:
             ),
         )
     )
-    file = b.add(
-        Struct("file", 16, (Member("private_data", void_p, 0), Member("f_path", char_p, 64)))
+    link = b.reserve()
+    link_p = b.add(Ptr(link))
+    b.define(
+        link, Struct("list_head", 16, (Member("next", link_p, 0), Member("prev", link_p, 64)))
     )
+    b.add(Struct("entry", 24, (Member("number", u32, 0), Member("link", link, 64))))
+    members = (
+        Member("private_data", void_p, 0),
+        Member("f_path", char_p, 64),
+        Member("entries", link, 128),
+    )
+    file = b.add(Struct("file", 32, members))
     state = b.add(Enum("socket_state", 4, (EnumValue("SS_FREE", 0), EnumValue("SS_CONNECTED", 3))))
     socket = b.add(
         Struct(

@@ -219,6 +219,9 @@ def compare_values(
                 node, "`is` compares pointers with None or with each other", "use `==`"
             )
         return boolean(_PYTHON[predicate](a, b))
+    texts = [python_text(side) for _, side in (left, right)]
+    if None not in texts and predicate in {Predicate.EQ, Predicate.NE}:
+        return boolean((texts[0] == texts[1]) == (predicate is Predicate.EQ))
     left, right = (
         (left[0], _read_for(low, left, right[1])),
         (right[0], _read_for(low, right, left[1])),

@@ -41,6 +41,9 @@ MAX_STR = 4096
 """PATH_MAX, and what the per-CPU scratch room is planned for."""
 
 _HINTS = {
+    "bounded": "it bounds a loop: for ... in bounded(range(n), limit=64), while bounded(..., limit=64)",
+    "list_entries": "it stands in a loop: for entry in list_entries(...)",
+    "hlist_entries": "it stands in a loop: for entry in hlist_entries(...)",
     "print": "send an event: emit(...)",
     "open": "a probe has no files; send an event: emit(...)",
     "str": "read text with user_str(pointer) or kernel_str(pointer)",

@@ -14,9 +14,10 @@ from syscast.ir.intervals import narrowed
 from syscast.ir.ops import Predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from syscast.frontend.python.context import Flow, Lowering
+    from syscast.frontend.python.values import Lowered
 
 _PREDICATES: Mapping[type[ast.cmpop], Predicate] = {
     ast.Eq: Predicate.EQ,
@@ -40,8 +41,8 @@ def branch_on(low: Lowering, node: ast.expr, then: str, other: str) -> tuple[Flo
         case ast.UnaryOp(op=ast.Not()):
             false, true = branch_on(low, node.operand, other, then)
             return true, false
-        case ast.Compare(ops=[op], comparators=[right]) if type(op) in _PREDICATES:
-            return _comparison(low, node, right, _PREDICATES[type(op)], (then, other))
+        case ast.Compare() if all(type(op) in _PREDICATES for op in node.ops):
+            return _chain(low, node, then, other)
         case _:
             low.branch(node, low.truth(node), then, other)
             return low.flow(), low.flow()
@@ -65,11 +66,32 @@ def _several(low: Lowering, node: ast.BoolOp, then: str, other: str) -> tuple[Fl
     return (met, false) if stops else (true, met)
 
 
+def _chain(low: Lowering, node: ast.Compare, then: str, other: str) -> tuple[Flow, Flow]:
+    """``a < b < c``: each operand is evaluated once, and none after the answer is known."""
+    sides = [node.left, *node.comparators]
+    values = [low.expr(node.left)]
+    decided: list[Flow] = []
+    for position, op in enumerate(node.ops):
+        values.append(low.expr(sides[position + 1]))
+        last = position == len(node.ops) - 1
+        one = ast.copy_location(ast.Compare(sides[position], [op], [sides[position + 1]]), node)
+        target = then if last else low.builder.label("compare")
+        true, false = _comparison(low, one, values[position:], (target, other))
+        decided.append(false)
+        if not last:
+            low.builder.start(target)
+        low.resume(true)
+    true = low.flow()
+    low.resume(*decided)
+    return true, low.flow()
+
+
 def _comparison(
-    low: Lowering, node: ast.Compare, right: ast.expr, predicate: Predicate, ends: tuple[str, str]
+    low: Lowering, node: ast.Compare, values: Sequence[Lowered], ends: tuple[str, str]
 ) -> tuple[Flow, Flow]:
-    sides = (node.left, right)
-    values = [low.expr(side) for side in sides]
+    """One comparison of values that were lowered already."""
+    sides = (node.left, node.comparators[0])
+    predicate = _PREDICATES[type(node.ops[0])]
     low.held |= {id(side): value for side, value in zip(sides, values, strict=True)}
     try:
         truth = low.truth(node)

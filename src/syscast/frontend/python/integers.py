@@ -131,7 +131,10 @@ def absolute(low: Lowering, node: ast.Call) -> Lowered:
     low.builder.start(end)
     result = low.reg(I64)
     low.add(SlotLoad(result, answer, span=span))
-    return IntValue(result, I64)
+    lowest, highest = number.interval
+    least = 0 if lowest <= 0 <= highest else min(abs(lowest), abs(highest))
+    most = max(abs(lowest), abs(highest))
+    return IntValue(result, I64, known=meet((least, most), of_type(I64)))
 
 
 def extreme(predicate: Predicate) -> CallHandler:

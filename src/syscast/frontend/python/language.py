@@ -10,9 +10,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, TypeVar, overload
 
-from syscast.errors import UsageError
+from syscast.errors import LimitError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from syscast.events.event import Event
@@ -176,3 +177,55 @@ def wrap64(value: int) -> int:
     stands inside, such as a call or ``//``, is computed exactly first.
     """
     return value & _U64
+
+
+@overload
+def bounded(what: bool, limit: int) -> bool: ...  # noqa: FBT001 - a loop's condition
+
+
+@overload
+def bounded(what: Iterable[_T], limit: int) -> Iterator[_T]: ...
+
+
+def bounded(what: Iterable[_T] | bool, limit: int) -> Iterator[_T] | bool:  # noqa: FBT001
+    """State how often a loop goes round at most.
+
+    ``for i in bounded(range(n), limit=64)``, ``while bounded(n > 0, limit=64)``. A loop that would go on past it ends the run with a counted `LimitError`. Called from plain
+    Python, a condition is given back as it is, whose rounds nobody counts.
+
+    Args:
+        what: What a ``for`` goes over, or the condition of a ``while``.
+        limit: Rounds at most; a constant.
+    """
+    return what if isinstance(what, bool) else _at_most(what, limit)
+
+
+def _at_most(items: Iterable[_T], limit: int) -> Iterator[_T]:
+    for number, item in enumerate(items):
+        if number >= limit:
+            raise LimitError(f"loop: went past its limit of {limit} rounds")
+        yield item
+
+
+def list_entries(head: object, type_name: str, member: str, limit: int) -> Iterator[object]:
+    """Go over the structs of a linked list.
+
+    ``for task in list_entries(head, "struct task_struct", "tasks", limit=64)``
+
+    Args:
+        head: The list's ``struct list_head``, a place or a pointer to it. It is no entry itself.
+        type_name: ``struct NAME`` of the entries.
+        member: The ``struct list_head`` in each entry that links it.
+        limit: Entries at most; a longer list ends the run with a counted `LimitError`.
+
+    Yields:
+        A kernel pointer to each entry.
+    """
+    del head, type_name, member, limit
+    raise _only_in_probe("list_entries()")
+
+
+def hlist_entries(head: object, type_name: str, member: str, limit: int) -> Iterator[object]:
+    """As `list_entries`, over a ``struct hlist_head`` whose entries are linked by ``struct hlist_node``."""
+    del head, type_name, member, limit
+    raise _only_in_probe("hlist_entries()")

@@ -10,8 +10,10 @@ from syscast.frontend.python.arithmetic import combine
 from syscast.frontend.python.assignment import assign, assign_to, target_name
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.context import Rejected
+from syscast.frontend.python.loops import for_loop, leave, while_loop
 from syscast.frontend.python.patterns import match
 from syscast.frontend.python.returns import Sent, Unused
+from syscast.frontend.python.storing import stored_names
 from syscast.frontend.python.values import PyValue
 from syscast.ir.ops import Finish, Raise
 
@@ -41,7 +43,7 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
         except Rejected as rejected:
             if rejected.diagnostic is not None:
                 low.diagnostics.append(rejected.diagnostic)
-            low.poisoned |= _targets(statement)
+            low.poisoned |= stored_names([statement])
             continues = True
             if low.builder.terminated:
                 low.builder.start(low.builder.label("rejected"))
@@ -49,14 +51,6 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
             low.add(Finish(span=low.span(statement)))
         goes_on = goes_on and continues
     return goes_on
-
-
-def _targets(statement: ast.stmt) -> set[str]:
-    return {
-        node.id
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
 
 
 def _assign(low: Lowering, statement: ast.stmt) -> bool:
@@ -146,6 +140,16 @@ def _match(low: Lowering, statement: ast.stmt) -> bool:
     return match(low, statement, run)
 
 
+def _for(low: Lowering, statement: ast.stmt) -> bool:
+    assert isinstance(statement, ast.For)
+    return for_loop(low, statement, run)
+
+
+def _while(low: Lowering, statement: ast.stmt) -> bool:
+    assert isinstance(statement, ast.While)
+    return while_loop(low, statement, run)
+
+
 def _return(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.Return)
     _finish(low, statement, statement.value)
@@ -222,8 +226,6 @@ _OUTSIDE = {
         "an exception ends this run of the probe and is counted",
     ),
     "With": ("with is not part of the probe language", ""),
-    "For": ("for is not part of the probe language", ""),
-    "While": ("while is not part of the probe language", ""),
     "FunctionDef": (
         "a function inside a probe is not part of the probe language",
         "define it outside",
@@ -244,6 +246,10 @@ _STATEMENTS: dict[type[ast.stmt], Callable[[Lowering, ast.stmt], bool]] = {
     ast.Assert: _assert,
     ast.Delete: _delete,
     ast.Match: _match,
+    ast.For: _for,
+    ast.While: _while,
+    ast.Break: leave,
+    ast.Continue: leave,
     ast.Return: _return,
     ast.Expr: _expression,
     ast.Pass: _pass,
