@@ -21,7 +21,7 @@ class Wide(sc.Event):
 
 
 class Text(sc.Event):
-    text: sc.Str[16] if hasattr(sc, "Str") else str
+    text: str
 
 
 class Two(sc.Event):

@@ -29,6 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     follow: bool = False
     output: str | None = None
     verbose: bool = False
+    explain: bool = False
     fail_on_loss: bool = False
     command: tuple[str, ...] = ()
 
@@ -114,6 +115,11 @@ def common_options() -> list[click.Option]:
         option(["--json"], is_flag=True, help="One JSON object per line."),
         option(["-o", "--output"], metavar="FILE", help="Write events to FILE."),
         option(["--fail-on-loss"], is_flag=True, help="Exit with 3 if events were lost."),
+        option(
+            ["--explain"],
+            is_flag=True,
+            help="Say where each filter runs, in the kernel or in Python, and why.",
+        ),
         option(["-v", "--verbose"], is_flag=True, help="Say how the probes are attached."),
     ]
 

@@ -96,6 +96,9 @@ def stream(
         if options.verbose:
             for line in session.describe():
                 say(line)
+        if options.explain:
+            for line in session.explain():
+                say(line)
         output = sink()
         limits = _Limits(options, accept)
         try:

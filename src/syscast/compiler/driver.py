@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
-from types import FunctionType, MappingProxyType
+from types import FunctionType, MappingProxyType, MethodType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from syscast._version import __version__
 from syscast.btf.record import Record
 from syscast.diagnostics import CompileError
-from syscast.errors import FormatError
+from syscast.errors import FormatError, UsageError
 from syscast.frontend.python import language
 from syscast.frontend.python.lower import lower_expressions, lower_probe, lower_tally
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Diagnostic
     from syscast.events.event import Event
+    from syscast.events.where import Where
     from syscast.ir.program import Function, Program, ProgramContext
     from syscast.spec.meta import FieldMeta
     from syscast.state.state import State
@@ -50,12 +51,14 @@ class Request(Record):
     Attributes:
         probe: The name that events carry.
         contexts: One program's surroundings, or entry's and exit's.
-        body: A Python function, `Expressions`, or a `Tally`.
+        body: A Python function or a method of an object, `Expressions`, or a `Tally`.
+        where: Filters that its events must pass; told where they cannot run in the kernel.
     """
 
     probe: str
     contexts: tuple[ProgramContext, ...]
     body: object
+    where: Where | None = None
 
 
 def lower(
@@ -106,13 +109,27 @@ def _lower_one(unit: Unit, btf: Btf, request: Request) -> None:
             fields=request.body.fields,
             condition=request.body.condition,
             outer=_scope(),
+            where=request.where,
         )
     elif isinstance(request.body, Tally):
         scope = _scope({STATE: request.body.state})
         lower_tally(unit, btf, request.contexts, request.probe, request.body, scope)
     else:
-        assert isinstance(request.body, FunctionType)
-        lower_probe(unit, btf, read_function(request.body), request.contexts, request.probe)
+        source = _source(request)
+        lower_probe(unit, btf, source, request.contexts, request.probe, where=request.where)
+
+
+def _source(request: Request) -> FunctionSource:
+    body = request.body
+    function: object = body.__func__ if isinstance(body, MethodType) else body
+    if not isinstance(function, FunctionType):
+        raise UsageError(
+            f"probe '{request.probe}': compile: {function!r:.60} is no function written in Python"
+        )
+    source = read_function(function)
+    if isinstance(body, MethodType):
+        source.instance = (body.__self__,)
+    return source
 
 
 def key_types(

@@ -7,7 +7,7 @@ For each probe::
     tried     = committed + dropped        (dropped: the ring was full)
     committed = read + discarded + left in the ring
     read      = decoded + decode errors
-    decoded   = delivered + shed
+    decoded   = delivered + shed + sifted  (sifted: held back by a filter that Python runs)
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
         discarded: Records given up after they were reserved.
         read: Records taken from the ring.
         decode_errors: Records that could not be decoded.
+        sifted: Events that a filter in Python held back; they are among ``filtered`` or ``raised``.
         delivered: Events handed to the reader or the sinks.
         gaps: Sequence numbers that never came; the witness for dropped and discarded.
     """
@@ -56,6 +57,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     discarded: int = 0
     read: int = 0
     decode_errors: int = 0
+    sifted: int = 0
     delivered: int = 0
     gaps: int = 0
 
@@ -82,7 +84,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shed(self) -> int:
         """Events decoded and not delivered."""
-        return self.decoded - self.delivered
+        return self.decoded - self.sifted - self.delivered
 
     @property
     def lost(self) -> int:
@@ -214,6 +216,7 @@ def _sum(probe: str, rows: Iterable[LedgerRow]) -> LedgerRow:
         discarded=add("discarded"),
         read=add("read"),
         decode_errors=add("decode_errors"),
+        sifted=add("sifted"),
         delivered=add("delivered"),
         gaps=add("gaps"),
     )

@@ -180,6 +180,18 @@ class Decoder:
         self._count(len(starts), found)
         return found
 
+    def peek(self, record: Buffer) -> tuple[RawRecord, Event] | None:
+        """Decode one record without counting it; None if it is damaged."""
+        layout = self._layouts.get(record[SCHEMA_AT] | record[SCHEMA_AT + 1] << 8)
+        if layout is None or not 0 <= len(record) - layout.size < _TAIL:
+            return None
+        raw = layout.unpack(record, 0)
+        return raw, make_events([raw], self.classes, self._origin)[0]
+
+    def set_aside(self, records: list[RawRecord]) -> None:
+        """Count records that were decoded and go no further."""
+        self._count(len(records), records)
+
     def batch(self, block: Buffer) -> Batch:
         """Decode a block of whole ring records into numpy arrays."""
         from syscast.events.batch import ArrayLayouts, Batch  # noqa: PLC0415 - numpy costs 100 ms

@@ -41,6 +41,9 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     tried = {cpu: row[LEDGER.index("tried")] for cpu, row in enumerate(by_cpu)}
     sequence = part.decoder.sequence
     received = sequence.received(program.id)
+    sifted, raised = _sifted(part, program)
+    counted["filtered"] += sifted - raised
+    counted["raised"] += raised
     waiting = min(pending[program.probe], received)
     pending[program.probe] -= waiting
     missing = sequence.missing(program.id, tried) if part.detached else sequence.gaps(program.id)
@@ -49,10 +52,19 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
         role=program.role,
         missed=_missed(part, program),
         read=received - waiting,  # what nobody has taken yet may still be taken
-        delivered=received - waiting,
+        sifted=sifted,
+        delivered=received - waiting - sifted,
         gaps=missing,
         **counted,
     )
+
+
+def _sifted(part: Part, program: ProgramMeta) -> tuple[int, int]:
+    """Events that filters in Python held back, and how many of those because they raised."""
+    if part.sieve is None:
+        return 0, 0
+    raised = sum(count for (number, _), count in part.sieve.raised.items() if number == program.id)
+    return part.sieve.held[program.id], raised
 
 
 def _counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
@@ -69,10 +81,12 @@ def _missed(part: Part, program: ProgramMeta) -> int | None:
 
 
 def _sites(part: Part) -> list[RaisedSite]:
+    found = []
+    if part.sieve is not None:
+        found += [RaisedSite(site, count) for (_, site), count in part.sieve.raised.items()]
     raised = part.loaded.maps.get(RAISED_MAP)
     if raised is None:
-        return []
-    found = []
+        return found
     for site in part.meta.sites:
         values = raised.lookup_cpus(site.id) or ()
         count = sum(unpack("<Q", value)[0] for value in values)

@@ -14,8 +14,9 @@ from syscast.session.plan import Attachable, Plan, plan
 from syscast.session.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from syscast.events.event import Event
     from syscast.kernel.spawn import StoppedCommand
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
@@ -30,15 +31,19 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
     cgroup: str | None = None,
     netns: int | str | None = None,
     follow: bool = False,
+    where: Callable[[Event], object] | None = None,
     command: Sequence[str] | None = None,
     ring_size: int | None = None,
 ) -> Session:
     """Compile probes, load them, attach them, and give the session that reads their events.
 
     All filters apply inside the kernel, to the task that runs the probe; what is given must all hold.
+    ``where`` is a function of the event, such as ``lambda e: e.port < 1024``: it becomes part of the
+    probe where it can, else Python runs it on each event; `Session.explain` says which, and why.
 
     Args:
-        probes: Functions decorated with ``@syscast.function``, ``@syscast.call`` and so on.
+        probes: Functions decorated with ``@syscast.function``, ``@syscast.call`` and so on, or
+            lists of them.
         pid: Process (thread group) id.
         tid: Thread id.
         comm: Command name, at most 15 bytes.
@@ -46,6 +51,7 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
         cgroup: Path of a cgroup v2 directory; tasks in it and below it pass.
         netns: Network namespace: inode number, name of ip-netns(8), or path.
         follow: With ``pid``: also every descendant born from then on.
+        where: A function of an event; only events for which it is true are sent.
         command: Start this command, stopped, and let it run once everything is attached; only it
             and its descendants are reported. The session ends when they have.
         ring_size: Bytes of the ring, rounded up to a power of two of pages.
@@ -59,17 +65,37 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
         UsageError: Filters that do not go together, or a command that does not exist.
     """
     filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
-    jobs = [_job_of(probe) for probe in probes]
+    jobs = [_job_of(probe, where) for probe in _flat(probes)]
     return open_session(jobs, filters, command=command, ring_size=ring_size)
 
 
-def _job_of(probe: object) -> Job:
+def _flat(probes: Sequence[object]) -> list[object]:
+    found: list[object] = []
+    for probe in probes:
+        found += _flat(probe) if isinstance(probe, list | tuple) else [probe]
+    return found
+
+
+def _job_of(probe: object, where: Callable[[Event], object] | None) -> Job:
     if isinstance(probe, Attachable):
-        return probe.job()
+        return _filtered(probe.job(), where)
     what = getattr(probe, "__name__", repr(probe))
     raise UsageError(
         f"probe '{what}': attach: it is not a probe (put @sc.function, @sc.call, ... on it)"
     )
+
+
+def _filtered(job: Job, where: Callable[[Event], object] | None) -> Job:
+    """The job with one more filter, if there is one."""
+    if where is None:
+        return job
+    if not callable(where):
+        raise UsageError(f"filter 'where': set: {where!r:.60} is no function of an event")
+    from syscast.events.where import Where  # noqa: PLC0415  (only with this filter)
+    from syscast.session.plan import Job  # noqa: PLC0415
+
+    functions = (*(job.where.functions if job.where is not None else ()), where)
+    return Job(job.target, job.role, job.body, job.name, job.choice, Where(functions))
 
 
 def open_session(
@@ -83,7 +109,23 @@ def open_session(
     filters = filters or Filters()
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
-    return _open(plan(jobs, follow=follow), filters, command, ring_size)
+    plans = plan(jobs, follow=follow)
+    session = _open(plans, filters, command, ring_size)
+    session.explained = _explained(jobs, filters)
+    return session
+
+
+def _explained(jobs: Sequence[Job], filters: Filters) -> list[str]:
+    """Where each filter runs, and why."""
+    lines = [f"filter '{name}': in the kernel" for name in filters.given()]
+    for job in jobs:
+        name = job.name or job.target
+        if getattr(job.body, "condition", None) is not None:
+            lines.append(f"filter 'if' of probe '{name}': in the kernel")
+        if job.where is not None:
+            why = f"in Python: {job.where.refused}" if job.where.refused else "in the kernel"
+            lines.append(f"filter 'where' of probe '{name}': {why}")
+    return lines
 
 
 def run_object(
@@ -136,7 +178,7 @@ def run_object(
         each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
-    made = Plan(spec, (), {}, cached=False, kinds={}, states={})
+    made = Plan(spec, (), {}, cached=False, kinds={}, states={}, sifted={})
     return _open([made], filters or Filters(), command, ring_size)
 
 
@@ -199,6 +241,7 @@ def _open(
         parts = []
         for each in plans:
             part = Part.load(each, filters, ring_size)
+            part.sift_by(each.sifted)
             parts.append(part)
             undo.callback(part.close)
         for part in parts:

@@ -60,6 +60,11 @@ class Filters(msgspec.Struct, frozen=True):
         if self.follow and self.pid is None:
             raise UsageError("filter 'follow': set: no pid is given (follow what?)")
 
+    def given(self) -> list[str]:
+        """The names of the filters that are on."""
+        fields = self.__struct_fields__
+        return [name for name in fields if getattr(self, name) not in {None, False}]
+
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields (see `syscast.spec.meta`).
 

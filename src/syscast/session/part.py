@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
+    from syscast.events.where import Where
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
     from syscast.probes.kind import Kind
     from syscast.session.filters import Filters
     from syscast.session.plan import Plan
+    from syscast.session.sieve import Sieve
     from syscast.session.states import SharedStates
     from syscast.spec.meta import ObjectMeta
 
@@ -39,6 +41,9 @@ _BLOCK = 1 << 18
 PIECE = 1 << 16
 """As many where the objects are used before the next ones are made: these stay in the CPU's cache
 and in memory that Python has at hand, which makes them twice as fast."""
+
+_SIFTED = 1 << 23
+"""Bytes that filters in Python may hold back before others have their turn."""
 
 _NO_KINDS: Mapping[str, Kind] = {}
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
@@ -51,6 +56,7 @@ class Part:
     Attributes:
         taken: Bytes read from the ring.
         reader: Reads the ring; None where no program sends an event.
+        sieve: Filters that Python runs; None where there are none.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Part:
         self.detached: bool = False
         self.taken: int = 0
         self.decoder: Decoder = _decoder(meta, classes)
+        self.sieve: Sieve | None = None
         self.reader: Reader | None = None
         if EVENTS_MAP in loaded.maps:
             self.reader = open_reader(
@@ -157,12 +164,25 @@ class Part:
         data = self._take(BLOCK_SIZE)
         return self.decoder.batch(data) if data else None
 
+    def sift_by(self, refused: Mapping[int, Where]) -> None:
+        """Run these filters, by program id, on whatever is read from now on."""
+        if refused:
+            from syscast.session.sieve import Sieve  # noqa: PLC0415  (rare)
+
+            self.sieve = Sieve(refused, self.decoder)
+
     def _take(self, most: int) -> bytes:
         if self.reader is None:
             return b""
-        data = self.reader.read_block(most).data
-        self.taken += len(data)
-        return data
+        end = self.taken + _SIFTED
+        while True:
+            data = self.reader.read_block(most).data
+            self.taken += len(data)
+            if self.sieve is None or not data:
+                return data
+            left = self.sieve.sift(data)
+            if left or self.taken >= end:
+                return left
 
     def follows_somebody(self) -> bool:
         """Whether a followed process still lives (a zombie does not)."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.events.event import Event
+    from syscast.events.where import Where
     from syscast.ir.program import Function, Program
     from syscast.probes.kind import Kind, Role
     from syscast.probes.registry import Choice
@@ -29,6 +30,7 @@ class Job(Record):
         body: A Python function, or `syscast.compiler.driver.Expressions`.
         name: What events say they come from; the target by default.
         choice: How to attach, where it was chosen already.
+        where: Filters that its events must pass.
     """
 
     target: str
@@ -36,6 +38,7 @@ class Job(Record):
     body: object
     name: str = ""
     choice: Choice | None = None
+    where: Where | None = None
 
 
 @runtime_checkable
@@ -55,6 +58,7 @@ class Plan(Record):
         classes: Declared event classes by schema id.
         kinds: By a probe's name, the kinds that know more than the program's spec tells.
         states: Objects that the probes share with Python, by the name of their map.
+        sifted: Program id to the filters that Python has to run.
     """
 
     spec: ObjectSpec
@@ -63,6 +67,7 @@ class Plan(Record):
     cached: bool
     kinds: dict[str, Kind]
     states: dict[str, State]
+    sifted: dict[int, Where]
 
 
 def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
@@ -105,6 +110,7 @@ def lower(
             _name(job, choice),
             choice.kind.contexts(choice.target, role=choice.role),
             job.body,
+            job.where,
         )
         for job, choice in group
     ]
@@ -130,8 +136,15 @@ def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
     program, classes = lower(group, follow=follow, states=states)
     spec, cached = compile_program(program, types, identity(types))
     own = {_name(job, choice): choice.kind for job, choice in group if job.choice is not None}
+    refused = {
+        _name(job, choice): job.where
+        for job, choice in group
+        if job.where is not None and job.where.refused
+    }
+    programs = spec.meta.programs if spec.meta is not None else ()
+    sifted = {each.id: refused[each.probe] for each in programs if each.probe in refused}
     choices = tuple(choice for _, choice in group)
-    return Plan(spec, choices, classes, cached, own, states)
+    return Plan(spec, choices, classes, cached, own, states, sifted)
 
 
 def _name(job: Job, choice: Choice) -> str:

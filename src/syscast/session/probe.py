@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import CodeType
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar, overload
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypedDict, TypeVar, overload
 
 from syscast.errors import UsageError
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from syscast.events.event import Event
+    from syscast.probes.kind import Role
     from syscast.session.plan import Job
     from syscast.session.session import Session
 
@@ -25,7 +26,7 @@ R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E", bound="Event")
 
 
-class AttachOptions(TypedDict, total=False):
+class AttachOptions(TypedDict, Generic[E], total=False):
     """The arguments of `Probe.attach`; `syscast.attach` says what each is."""
 
     pid: int | None
@@ -35,6 +36,7 @@ class AttachOptions(TypedDict, total=False):
     cgroup: str | None
     netns: int | str | None
     follow: bool
+    where: Callable[[E], object] | None
     command: list[str] | None
     ring_size: int | None
 
@@ -48,11 +50,19 @@ class Probe(Generic[P, R_co]):
         function: The Python function.
         kind: The probe kind's name; ``function`` and ``call`` take the best one available.
         target: The kernel function, tracepoint or syscall.
+        where: A function of its events; only those for which it is true are sent.
         name: What events say they come from: the target.
     """
 
-    def __init__(self, function: Callable[P, R_co], kind: str, target: str) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        kind: str,
+        target: str,
+        where: Callable[[Event], object] | None = None,
+    ) -> None:
         self.function = function
+        self.where = where
         self.kind = kind
         self.target = target
         self.__doc__ = function.__doc__
@@ -66,6 +76,13 @@ class Probe(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the Python function."""
         return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object | None, owner: type) -> Self:
+        """In a class: the probe as it is; of an object: the probe of that object, as its method."""
+        if instance is None or not isinstance(self.function, FunctionType):
+            return self
+        bound: Callable[P, R_co] = MethodType(self.function, instance)
+        return type(self)(bound, self.kind, self.target, self.where)
 
     @property
     def __probed__(self) -> Callable[P, R_co]:
@@ -81,21 +98,29 @@ class Probe(Generic[P, R_co]):
 
         target = self.target if self.kind in _BEST else f"{self.kind}:{self.target}"
         paired = self.kind in _PAIRED or _is_generator(self.function)
-        return Job(target, "call" if paired else "probe", self.function, self.name)
+        where = None
+        if self.where is not None:
+            from syscast.events.where import Where  # noqa: PLC0415  (only with filters)
+
+            where = Where((self.where,))
+        role: Role = "call" if paired else "probe"
+        return Job(target, role, self.function, self.name, where=where)
 
     # Any: what the kernel function returns is sent into the generator; its type does not matter.
     @overload
     def attach(  # type: ignore[explicit-any]
-        self: Probe[P, Generator[None, Any, E | None]], **options: Unpack[AttachOptions]
+        self: Probe[P, Generator[None, Any, E | None]], **options: Unpack[AttachOptions[E]]
     ) -> Session[E]: ...
 
     @overload
-    def attach(self: Probe[P, None], **options: Unpack[AttachOptions]) -> Session[Event]: ...
+    def attach(
+        self: Probe[P, None], **options: Unpack[AttachOptions[Event]]
+    ) -> Session[Event]: ...
 
     @overload
-    def attach(self: Probe[P, E | None], **options: Unpack[AttachOptions]) -> Session[E]: ...
+    def attach(self: Probe[P, E | None], **options: Unpack[AttachOptions[E]]) -> Session[E]: ...
 
-    def attach(self, **options: Unpack[AttachOptions]) -> Session[Event]:
+    def attach(self, **options: Unpack[AttachOptions[Any]]) -> Session[Event]:
         """Compile, load and attach; see `syscast.attach` for the arguments and errors."""
         from syscast.session.attach import attach  # noqa: PLC0415  (declaring a probe loads nothing)
 
@@ -109,7 +134,7 @@ def _is_generator(function: object) -> bool:
 
 
 class _Decorator:
-    """``@kind``, ``@kind()`` and ``@kind("target")``."""
+    """``@kind``, ``@kind()`` and ``@kind("target")``, also with a filter: ``where=lambda e: ...``."""
 
     def __init__(self, kind: str, doc: str) -> None:
         self._kind = kind
@@ -119,27 +144,38 @@ class _Decorator:
     def __call__(self, target: Callable[P, R_co], /) -> Probe[P, R_co]: ...
 
     @overload
-    def __call__(self, target: str = "", /) -> Callable[[Callable[P, R_co]], Probe[P, R_co]]: ...
+    def __call__(
+        self, target: str = "", /, *, where: Callable[[Event], object] | None = None
+    ) -> Callable[[Callable[P, R_co]], Probe[P, R_co]]: ...
 
     def __call__(
-        self, target: Callable[P, R_co] | str = "", /
+        self,
+        target: Callable[P, R_co] | str = "",
+        /,
+        *,
+        where: Callable[[Event], object] | None = None,
     ) -> Probe[P, R_co] | Callable[[Callable[P, R_co]], Probe[P, R_co]]:
         if callable(target):
             return self._probe(target, "")
         name = target
 
         def bind(function: Callable[P, R_co]) -> Probe[P, R_co]:
-            return self._probe(function, name)
+            return self._probe(function, name, where)
 
         return bind
 
-    def _probe(self, function: Callable[P, R_co], target: str) -> Probe[P, R_co]:
+    def _probe(
+        self,
+        function: Callable[P, R_co],
+        target: str,
+        where: Callable[[Event], object] | None = None,
+    ) -> Probe[P, R_co]:
         own = getattr(function, "__name__", "")
         if not target and not own.isidentifier():
             raise UsageError(
                 f'probe: declare: a {type(function).__name__} has no name (@sc.{self._kind}("target"))'
             )
-        return Probe(function, self._kind, target or own)
+        return Probe(function, self._kind, target or own, where)
 
 
 kprobe: _Decorator = _Decorator(

@@ -72,6 +72,7 @@ class Session(Generic[E_co]):
         self._told: Callable[[], object] | None = None
         self._next_clock_check = 0.0
         self._final: Ledger | None = None
+        self.explained: list[str] = []
         for part in self._parts:
             if part.reader is not None:
                 self._poller.add(part.reader.fd, part)
@@ -324,6 +325,10 @@ class Session(Generic[E_co]):
             for link in part.links.values():
                 found += getattr(link, "refused", ())
         return list(dict.fromkeys(found))
+
+    def explain(self) -> list[str]:
+        """Where each filter runs, in the kernel or in Python, and why; a line for each."""
+        return list(self.explained)
 
     def stats(self) -> Ledger:
         """The ledger: what became of every run of every probe (see `syscast.events.ledger`)."""

@@ -20,6 +20,7 @@ from syscast.frontend.python.values import (
     PlaceValue,
     PtrValue,
     PyValue,
+    RecordValue,
     StructValue,
     StrValue,
     TupleValue,
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
 
 
+_NOT_KEPT = (
+    PyValue | TupleValue | MethodValue | StructValue | ElementValue | ItemValue | RecordValue
+)
+
+
 def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
     """Give a local a value."""
     value = low.known(node, value)
@@ -40,9 +46,7 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
         raise low.rejection(
             node, "an event cannot be kept in a variable", "return it or emit() it in place"
         )
-    if isinstance(
-        value, PyValue | TupleValue | MethodValue | StructValue | ElementValue | ItemValue
-    ):
+    if isinstance(value, _NOT_KEPT):
         raise low.rejection(
             node,
             f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",

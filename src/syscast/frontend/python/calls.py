@@ -55,7 +55,7 @@ def _instead(name: str, value: object) -> str:
     if _HINTS.get(name):
         return _HINTS[name]
     module = getattr(value, "__module__", None) or "builtins"
-    if module != "builtins" and not module.startswith("syscast"):
+    if module != "builtins" and module.partition(".")[0] != "syscast":
         return (
             "a probe makes no Python objects; make it outside and use its attributes"
             if isinstance(value, type)

@@ -16,12 +16,14 @@ import msgspec
 from syscast.frontend.python.values import (
     BoolValue,
     ElementValue,
+    EventValue,
     IntValue,
     ItemValue,
     Lowered,
     MethodValue,
     PtrValue,
     PyValue,
+    RecordValue,
     StructValue,
     StrValue,
     TupleValue,
@@ -177,6 +179,18 @@ class Returns(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """The filters that an event must pass before it is sent; see `admission`."""
+
+    def admit(self, low: Lowering, node: ast.AST, event: EventValue) -> str:
+        """Lower the filters; gives the label behind the event."""
+        ...
+
+    def field(self, low: Lowering, node: ast.Attribute, record: RecordValue) -> Lowered | None:
+        """A field of the event that a filter asks for; None for a value of the envelope."""
+        ...
+
+
 class Sink:
     """Says that the values of the call at a node are wanted by somebody else than the expression."""
 
@@ -230,6 +244,7 @@ class Lowering:
         probe: The probe's function; None for expressions of a command line.
         stack: The calls that lead to it, outermost first.
         inlined: How many calls were lowered in place so far.
+        gate: What events must pass; None where there are no filters.
         sink: Who takes the value of the call that is lowered next, where not the expression itself.
         assigned: Those that have a value on every path to here.
         wide: Variables (and joins) that some path gives a U64, so that all must.
@@ -275,6 +290,7 @@ class Lowering:
         self.stack: tuple[Frame, ...] = ()
         self.inlined = 0
         self.sink: Sink | None = None
+        self.gate: Gate | None = None
         self.handlers = handlers
         self.calls = calls
         self.methods = methods

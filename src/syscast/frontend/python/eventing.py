@@ -95,7 +95,11 @@ def construct(low: Lowering, node: ast.Call, cls: type[Event]) -> EventValue:
 def send(low: Lowering, node: ast.AST, event: EventValue) -> None:
     """Emit a lowered event."""
     fields = tuple(FieldInit(name, value) for name, value in event.fields)
+    refused = low.gate.admit(low, node, event) if low.gate is not None else ""
     low.add(Emit(event.schema, fields, span=low.span(node)))
+    if refused:
+        low.jump(refused)
+        low.builder.start(refused)
 
 
 def store(low: Lowering, node: ast.expr, field: FieldMeta, value: Lowered) -> Value:

@@ -25,7 +25,7 @@ from syscast.frontend.python.statements import run
 from syscast.frontend.python.values import IntValue, Lowered, PyValue
 
 if TYPE_CHECKING:
-    from syscast.frontend.python.context import Lowering, Returns
+    from syscast.frontend.python.context import Lowering, Returns, Sink
 
 MAX_CALLS = 10_000
 """Calls lowered in place in one probe; where functions call functions twice, they multiply."""
@@ -81,7 +81,24 @@ def inline(low: Lowering, node: ast.Call, callee: Callee) -> Lowered:
     sink = low.sink
     source = _source(low, node, callee.function)
     _check_chain(low, node, source)
-    given = _bound(low, node, callee, source)
+    return _inlined(low, node, source, _bound(low, node, callee, source), sink)
+
+
+def inline_with(low: Lowering, node: ast.Call, callee: Callee, argument: Lowered) -> Lowered:
+    """`inline`, with one more argument that no expression gives; the call itself has none."""
+    source = _source(low, node, callee.function)
+    _check_chain(low, node, source)
+    given = _bound(low, node, callee, source, argument)
+    return _inlined(low, node, source, given, None)
+
+
+def _inlined(
+    low: Lowering,
+    node: ast.Call,
+    source: FunctionSource,
+    given: dict[str, Lowered],
+    sink: Sink | None,
+) -> Lowered:
     low.inlined += 1
     if sink is not None and sink.node is node:
         sink.taken = True
@@ -205,13 +222,18 @@ def _check_chain(low: Lowering, node: ast.Call, source: FunctionSource) -> None:
 
 
 def _bound(
-    low: Lowering, node: ast.Call, callee: Callee, source: FunctionSource
+    low: Lowering,
+    node: ast.Call,
+    callee: Callee,
+    source: FunctionSource,
+    *more: Lowered,
 ) -> dict[str, Lowered]:
     """The arguments by parameter, evaluated in the order written, then defaults."""
     positional: list[tuple[ast.AST, Lowered]] = [(node, PyValue(each)) for each in callee.first]
     keywords: dict[str, tuple[ast.AST, Lowered]] = {
         label: (node, PyValue(each)) for label, each in callee.keywords
     }
+    positional += [(node, each) for each in more]
     for argument in node.args:
         if isinstance(argument, ast.Starred):
             raise low.rejection(argument, "`*` is not part of the probe language")

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.diagnostics import CompileError, Diagnostic
+from syscast.events.where import Where
 from syscast.frontend.python import tally
+from syscast.frontend.python.admission import Admission, Unfilterable
 from syscast.frontend.python.arithmetic import (
     binary,
     boolean_operator,
@@ -43,6 +45,7 @@ from syscast.frontend.python.parameters import (
     begin,
     match_parameters,
     source_of,
+    without_owner,
 )
 from syscast.frontend.python.returns import OfProbe
 from syscast.frontend.python.source import FunctionSource, SourceText, assigned_names
@@ -106,6 +109,7 @@ class Job(msgspec.Struct, frozen=True):
         before: Lowers what a generator does before its yield; None for other probes.
         resumes: The name that takes the value of ``yield``, "" for none.
         uses: Names that the body reads; None means all parameters.
+        where: Filters that events must pass.
     """
 
     probe: str
@@ -118,12 +122,27 @@ class Job(msgspec.Struct, frozen=True):
     before: Callable[[Lowering], bool] | None = None
     resumes: str = ""
     uses: frozenset[str] | None = None
+    where: Where | None = None
 
 
 def lower_probe(
-    unit: Unit, btf: Btf, source: FunctionSource, contexts: tuple[ProgramContext, ...], probe: str
+    unit: Unit,
+    btf: Btf,
+    source: FunctionSource,
+    contexts: tuple[ProgramContext, ...],
+    probe: str,
+    *,
+    where: Where | None = None,
 ) -> None:
     """Lower a probe's function and add what comes of it to the unit.
+
+    Args:
+        unit: The object that the probe becomes part of.
+        btf: Types of the kernel compiled against.
+        source: The function.
+        contexts: One, or entry and exit.
+        probe: The probe's name.
+        where: Filters that events must pass.
 
     Raises:
         CompileError: With every independent finding.
@@ -132,7 +151,7 @@ def lower_probe(
     function = source.node
 
     def parameters(low: Lowering) -> list[Parameter]:
-        return match_parameters(low, function, contexts)
+        return match_parameters(low, without_owner(low, function, source.instance), contexts)
 
     body: Sequence[ast.stmt] = function.body
     before: Callable[[Lowering], bool] | None = None
@@ -164,6 +183,7 @@ def lower_probe(
         before,
         resumes,
         None if _is_empty(rest) else frozenset(_loaded(rest)),
+        where,
     )
     _lower(unit, btf, job)
 
@@ -254,6 +274,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
     fields: Sequence[tuple[str, ast.expr, SourceText]],
     condition: tuple[ast.expr, SourceText] | None,
     outer: FunctionSource | None = None,
+    where: Where | None = None,
 ) -> None:
     """Lower a probe that sends the values of expressions, in fields inferred from their types.
 
@@ -267,6 +288,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
         fields: Name, expression and text of each field.
         condition: Expression that must be true for an event to be sent.
         outer: Names that expressions may use beside the target's arguments.
+        where: Filters that events must pass.
     """
     arguments = contexts[0].arguments
     last = contexts[-1]
@@ -301,7 +323,7 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
     for each in [*texts, text]:
         unit.source(each)
     node = ast.Name("", lineno=1, col_offset=0)
-    _lower(unit, btf, Job(probe, contexts, text, node, parameters, body, outer))
+    _lower(unit, btf, Job(probe, contexts, text, node, parameters, body, outer, where=where))
 
 
 def lower_tally(
@@ -418,7 +440,13 @@ def _lower(unit: Unit, btf: Btf, job: Job) -> None:
     ids = [first_id, *(unit.program_id() for _ in job.contexts[1:])]
     while True:
         known = set(wide)
-        functions, lows = _attempt(unit, btf, job, wide, ids)
+        try:
+            functions, lows = _attempt(unit, btf, job, wide, ids)
+        except Unfilterable as refused:
+            assert job.where is not None
+            job.where.refused = str(refused)
+            job = msgspec.structs.replace(job, where=None)
+            continue
         diagnostics = [finding for low in lows for finding in low.diagnostics]
         if diagnostics:
             unique = {
@@ -454,6 +482,7 @@ def _attempt(
         low.wide = wide
         low.returns = OfProbe()
         low.states = _states
+        low.gate = None if job.where is None else Admission(job.where)
         low.builder.start("entry")
         return low
 

@@ -25,6 +25,7 @@ from syscast.frontend.python.values import (
     PlaceValue,
     PtrValue,
     PyValue,
+    RecordValue,
     StrValue,
     TupleValue,
 )
@@ -179,8 +180,16 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
         return _attribute_of_object(low, node, base)
+    if isinstance(base, RecordValue):
+        assert low.gate is not None
+        found = low.gate.field(low, node, base)
+        return _current(low, node) if found is None else found
+    return _member(low, node, _place_of(low, node, base))
+
+
+def _place_of(low: Lowering, node: ast.Attribute, base: Lowered) -> PlaceValue:
     if isinstance(base, PlaceValue):
-        return _member(low, node, base)
+        return base
     if isinstance(base, PtrValue):
         if not base.pointee:
             raise low.rejection(
@@ -189,8 +198,7 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
                 'say what it is: cast("struct NAME", pointer)',
             )
         root = low.btf.resolve(base.pointee)
-        place = PlaceValue(base.value, base.space, root, (), 0, root, "")
-        return _member(low, node, place)
+        return PlaceValue(base.value, base.space, root, (), 0, root, "")
     if isinstance(base, StrValue):
         raise low.rejection(
             node,

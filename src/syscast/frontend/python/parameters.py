@@ -9,7 +9,7 @@ import msgspec
 
 from syscast.btf.types import Ptr, Struct
 from syscast.frontend.python.members import from_natural
-from syscast.frontend.python.values import IntValue, Lowered, PtrValue
+from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue
 from syscast.ir.ops import Argument
 from syscast.ir.program import ArgFrom
 from syscast.ir.types import IntType, PtrType, Space
@@ -91,6 +91,29 @@ def match_parameters(
             )
         matched.append(Parameter(arg.arg, special, arg, arg.annotation))
     return matched
+
+
+def without_owner(
+    low: Lowering, function: ast.FunctionDef, owner: tuple[object, ...]
+) -> ast.FunctionDef:
+    """A method's definition without its first parameter, which is bound to the object."""
+    if not owner:
+        return function
+    spec = function.args
+    places = [*spec.posonlyargs, *spec.args]
+    if not places:
+        raise low.rejection(
+            function,
+            "a method of an object has the object as its first parameter",
+            f"def {function.name}(self, ...), or put @staticmethod over the probe's decorator",
+        )
+    low.bound[places[0].arg] = PyValue(owner[0])
+    only, rest = spec.posonlyargs[1:], spec.args if spec.posonlyargs else spec.args[1:]
+    left = ast.arguments(
+        only, rest, spec.vararg, spec.kwonlyargs, spec.kw_defaults, spec.kwarg, spec.defaults
+    )
+    made = ast.FunctionDef(function.name, left, function.body, [])
+    return ast.copy_location(made, function)
 
 
 def _special(

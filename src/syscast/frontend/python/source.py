@@ -63,6 +63,7 @@ class FunctionSource:
         text: The file it stands in.
         code: What Python made of it; None for what is no Python function.
         owner: The class whose body it stands in, "" for none.
+        instance: Of a method of an object: that object.
         assigned: The names that it assigns anywhere, and that are its locals throughout.
     """
 
@@ -82,6 +83,7 @@ class FunctionSource:
         path = code.co_qualname.split(".")[:-1] if code is not None else []
         self.owner: str = path[-1] if path and path[-1] != "<locals>" else ""
         self.assigned: frozenset[str] = assigned_names(node.body)
+        self.instance: tuple[object, ...] = ()
         self._names = names
         self._module = module
 

@@ -62,6 +62,10 @@ class Unit:
             self._classes[cls] = number
         return self._schemas[number]
 
+    def schema(self, number: int) -> SchemaMeta:
+        """The schema of an id."""
+        return self._schemas[number]
+
     def class_of(self, schema: int) -> type[Event] | None:
         """The declared class of a schema."""
         return self.classes.get(schema)

@@ -6,6 +6,7 @@ import msgspec
 
 from syscast.ir.intervals import Interval, of_type
 from syscast.ir.types import BOOL, I64, U64, Const, IntType, Space, Value
+from syscast.spec.meta import SchemaMeta
 
 
 class IntValue(msgspec.Struct, frozen=True):
@@ -140,6 +141,13 @@ class MethodValue(msgspec.Struct, frozen=True):
     name: str
 
 
+class RecordValue(msgspec.Struct, frozen=True):
+    """An event that is complete but not sent yet, as a filter sees it."""
+
+    event: EventValue
+    schema: SchemaMeta
+
+
 Lowered = (
     IntValue
     | BoolValue
@@ -150,6 +158,7 @@ Lowered = (
     | EventValue
     | TupleValue
     | MethodValue
+    | RecordValue
     | StructValue
     | ElementValue
     | ItemValue
