@@ -72,7 +72,7 @@ IN_KERNEL = {
     "method": Range(3, 1000).holds,
     "partial": functools.partial(lambda limit, e: e.who > limit, 5000),
     "process": lambda e: e.pid == os_pid and e.tid == os_pid,
-    "comm": lambda e: e.comm not in {"", "nobody"},
+    "comm": lambda e: e.comm != "nobody",
     "first of a pair": (lambda e: e.low == 1, lambda e: e.low == 2)[0],
     "second of a pair": (lambda e: e.low == 1, lambda e: e.low == 2)[1],
     "always": lambda e: e.low >= 0,
