@@ -178,7 +178,7 @@ def run_object(
         each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
-    made = Plan(spec, (), {}, cached=False, kinds={}, states={}, sifted={})
+    made = Plan(spec, (), {}, cached=False, kinds={}, states={})
     return _open([made], filters or Filters(), command, ring_size)
 
 

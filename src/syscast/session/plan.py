@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from syscast.btf.record import Record
@@ -67,7 +68,7 @@ class Plan(Record):
     cached: bool
     kinds: dict[str, Kind]
     states: dict[str, State]
-    sifted: dict[int, Where]
+    sifted: Mapping[int, Where] = MappingProxyType({})
 
 
 def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
