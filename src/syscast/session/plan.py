@@ -10,7 +10,7 @@ from syscast.errors import UsageError
 from syscast.probes import registers, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.events.event import Event
