@@ -75,7 +75,7 @@ def calls(first, second=0):
 
 def counts(done, *labels):
     (found,) = done.objects
-    return {tuple(row[label] for label in labels): row["count"] for row in found["counts"]}
+    return {tuple(row["by"][label] for label in labels): row["count"] for row in found["counts"]}
 
 
 # ---------------------------------------------------------------- system calls, on every kernel
@@ -152,7 +152,7 @@ def test_a_histogram_holds_every_call(syscast):
     done = syscast("hist", "syscall:getpriority", "duration", "by", "comm", "--json", *calls(50))
     (found,) = done.objects
     (hist,) = found["histograms"]
-    assert hist["comm"].startswith("python")
+    assert hist["by"]["comm"].startswith("python")
     assert hist["count"] == sum(bucket["count"] for bucket in hist["buckets"]) == 50
     assert all(bucket["low"] > 0 for bucket in hist["buckets"])
 
@@ -161,7 +161,7 @@ def test_a_histogram_holds_every_call(syscast):
 def test_a_histogram_of_many_by_function(syscast):
     done = syscast("hist", "syscall:*priority*", "ret", "by", "func", "--json", *calls(6, 2))
     (found,) = done.objects
-    assert {each["func"]: each["buckets"] for each in found["histograms"]} == {
+    assert {each["by"]["func"]: each["buckets"] for each in found["histograms"]} == {
         "getpriority": [{"low": None, "high": 0, "count": 6}],
         "sched_get_priority_max": [{"low": 64, "high": 128, "count": 2}],
     }
@@ -334,7 +334,7 @@ def test_durations_of_many_functions(syscast):
     needs_functions()
     done = syscast("hist", "inet_*", "duration", "by", "func", "--json", *listens(6))
     (found,) = done.objects
-    by_name = {each["func"]: each for each in found["histograms"]}
+    by_name = {each["by"]["func"]: each for each in found["histograms"]}
     assert by_name["inet_listen"]["count"] == 6
     assert by_name["inet_bind"]["count"] == 6
     for each in by_name.values():
@@ -346,5 +346,5 @@ def test_return_values_of_one_function(syscast):
     done = syscast("hist", "inet_listen", "ret", "--json", *listens(4))
     (found,) = done.objects
     assert found["histograms"] == [
-        {"count": 4, "buckets": [{"low": 0, "high": 1, "count": 4}]},
+        {"by": {}, "count": 4, "buckets": [{"low": 0, "high": 1, "count": 4}]},
     ]

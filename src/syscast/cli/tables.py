@@ -79,7 +79,7 @@ def count_json(labels: Sequence[str], rows: Counts, top: int | None) -> Mapping[
     """One object: ``counts``, and with ``top`` the sum of the ``others``."""
     shown = rows[:top]
     made: dict[str, object] = {
-        "counts": [{**_named(labels, key), "count": count} for key, count in shown]
+        "counts": [{"by": _named(labels, key), "count": count} for key, count in shown]
     }
     if top is not None:
         made["others"] = sum(count for _, count in rows[len(shown) :])
@@ -95,7 +95,7 @@ def hist_json(
         "value": value,
         "histograms": [
             {
-                **_named(labels, key),
+                "by": _named(labels, key),
                 "count": found.count,
                 "buckets": [
                     {"low": low, "high": high, "count": count}

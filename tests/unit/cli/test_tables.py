@@ -27,7 +27,7 @@ def test_the_rest_is_summed_up():
         "(2 more, 36 together)",
     ]
     assert tables.count_json(LABELS, ROWS, 1) == {
-        "counts": [{"comm": "cat", "func": "tcp_ack", "count": 1200}],
+        "counts": [{"by": {"comm": "cat", "func": "tcp_ack"}, "count": 1200}],
         "others": 36,
     }
 
@@ -64,7 +64,7 @@ def test_histograms_as_json_have_open_bounds():
     assert found["value"] == "ret"
     assert found["others"] == 0
     (hist,) = found["histograms"]
-    assert (hist["comm"], hist["count"]) == ("cat", 5)
+    assert (hist["by"], hist["count"]) == ({"comm": "cat"}, 5)
     assert hist["buckets"][0] == {"low": None, "high": 0, "count": 1}
     assert {"low": 2, "high": 4, "count": 2} in hist["buckets"]
 
