@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from syscast.cli import completing, tables, tallying
-from syscast.cli.options import Options, TracingCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from syscast.cli.options import Options
     from syscast.session.tally import Tallying
 
 _HELP = """Count calls of kernel functions, syscalls and tracepoints, inside the kernel.
@@ -36,7 +36,7 @@ syscast count tcp_sendmsg by sk.skc_dport as port, comm
 
 @click.command(
     "count",
-    cls=TracingCommand,
+    cls=tallying.TallyingCommand,
     params=[
         click.Argument(
             ["words"],

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from syscast.cli import completing, tables, tallying
-from syscast.cli.options import Options, TracingCommand
 from syscast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from syscast.cli.options import Options
     from syscast.session.tally import Linear, Tallying
 
 _HELP = """Draw histograms of a value of kernel functions, syscalls or tracepoints.
@@ -50,7 +50,7 @@ def _linear(ctx: click.Context, param: click.Parameter, value: str | None) -> Li
 
 @click.command(
     "hist",
-    cls=TracingCommand,
+    cls=tallying.TallyingCommand,
     params=[
         click.Argument(
             ["words"],

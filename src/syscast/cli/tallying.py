@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from syscast.cli import completing
 from syscast.cli.messages import say
-from syscast.cli.options import read_duration
+from syscast.cli.options import TracingCommand, read_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ def own_options() -> list[click.Parameter]:
             multiple=True,
             metavar="TARGET",
             help="A target or pattern; repeatable.",
+            shell_complete=completing.targets,
         ),
         click.Option(
             ["--if", "condition"], metavar="EXPR", help="Only calls for which this is true."
@@ -54,6 +56,24 @@ def own_options() -> list[click.Parameter]:
             help="Room for so many keys in the kernel.",
         ),
     ]
+
+
+_OTHER_HELP = {
+    "count": "With --every: end after N tables.",
+    "json": "One JSON object for each table.",
+    "output": "Write tables to FILE.",
+    "fail_on_loss": "Exit with 3 if counts were lost.",
+}
+
+
+class TallyingCommand(TracingCommand):
+    """A command that counts: the common options mean tables instead of events."""
+
+    def __init__(self, name: str | None, **attributes: object) -> None:
+        super().__init__(name, **attributes)
+        for each in self.params:
+            if isinstance(each, click.Option):
+                each.help = _OTHER_HELP.get(each.name or "", each.help)
 
 
 class View(Protocol):
@@ -137,7 +157,8 @@ class _Writer:
         self._every = every
         self._since = time.monotonic()
         self._first = True
-        self.live: bool = output.terminal and not options.json and every is None
+        plain = not options.json and options.output is None and every is None
+        self.live: bool = output.terminal and plain
 
     def write(self, running: Tallying) -> None:
         """Show what came since the last time."""
