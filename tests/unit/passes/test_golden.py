@@ -10,7 +10,7 @@ from syscast.ir import ops
 from syscast.ir.check import Layer, check
 from syscast.ir.ops import CheckedOp, CurrentItem, Predicate
 from syscast.ir.printer import program_text
-from syscast.ir.program import ArgFrom, ArgumentSource, Guard
+from syscast.ir.program import FUNCTION, ArgFrom, ArgumentSource, Guard
 from syscast.ir.types import BOOL, I32, I64, U16, U32, U64, Const, PtrType, Space
 from syscast.spec.meta import FieldMeta, SchemaMeta
 
@@ -172,6 +172,24 @@ def test_context(kernel):
     s.finish()
     context = raw(arguments=arguments, guards=(Guard(number, 257), Guard(compat, 0, 2)))
     verify("context", kernel, program(s.function(context)))
+
+
+def test_context_of_many_targets(kernel):
+    """A number given at the attachment, and guards for one of several numbers or none of them."""
+    number = ArgumentSource("number", offset=8, size=4)
+    place = ArgumentSource(FUNCTION, where=ArgFrom.COOKIE, member="ip", offset=128)
+    guards = (
+        Guard(number, 0, others=(2, 257)),
+        Guard(number, 0, 0xFFFF, others=(60, 231), absent=True),
+    )
+    s = Sketch(kernel)
+    s.argument(0, U64)
+    s.finish()
+    context = raw(arguments=(place, number), guards=guards)
+    check(program(s.function(context)))
+    after = RUN["context"](program(s.function(context)), kernel.btf)
+    check(after)
+    golden("context/many.txt", program_text(after))
 
 
 def test_reads(kernel):
