@@ -29,6 +29,7 @@ _FUNCTION_KINDS = frozenset({"kprobe", "kretprobe", "fentry", "fexit", names.FUN
 _WILD = frozenset("*?[")
 _COLD = re.compile(r"\.cold\b")
 _NEAR = 2
+_NARROW = 0x100
 _COMMON = 3
 """Names that must begin alike before a pattern of them is offered."""
 
@@ -152,8 +153,20 @@ def _expression(part: str) -> str:
         return r"[^\s\0]"
     if len(part) == 1:
         return re.escape(part)
-    inner = re.sub(r"([^\w-])", r"\\\1", part[1:-1].removeprefix("!"))
+    inner = _RANGES.sub(_range, part[1:-1].removeprefix("!"))
     return f"[^{inner}\\s\\0]" if part.startswith("[!") else f"[{inner}]"
+
+
+_RANGES = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+
+
+def _range(found: re.Match[str]) -> str:
+    """A range or a character inside brackets; the two ends may be anything."""
+    return "-".join(
+        f"\\x{ord(each):02x}" if ord(each) < _NARROW else re.escape(each)
+        for each in found.groups()
+        if each is not None
+    )
 
 
 # ---------------------------------------------------------------- functions
