@@ -8,6 +8,7 @@ per task and call. A generator is cut at its yield; a plain function runs at the
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ from syscast.frontend.python.parameters import (
     source_of,
     without_owner,
 )
+from syscast.frontend.python.promises import broken_promises
 from syscast.frontend.python.returns import OfProbe
 from syscast.frontend.python.source import FunctionSource, SourceText, assigned_names
 from syscast.frontend.python.statements import run
@@ -72,7 +74,7 @@ from syscast.ir.program import ArgFrom, Function, ProgramContext
 from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Slot, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.frontend.python.context import Handler, StateHandlers
@@ -170,6 +172,7 @@ def lower_probe(
 
     def lower_body(low: Lowering) -> bool:
         low.stored = stored
+        low.diagnostics += broken_promises(source)
         return _send_inferred(low, probe, (), None) if _is_empty(rest) else run(low, rest)
 
     job = Job(
@@ -518,11 +521,35 @@ def _guarded(low: Lowering, lower: Callable[[], None]) -> None:
 
 
 def _simple(low: Lowering, job: Job) -> None:
-    for parameter in job.parameters(low):
-        value = begin(low, parameter, source_of(low.context, parameter.index))
-        _assign_parameter(low, parameter, value)
+    for parameter in _matched(low, job):
+        with _named(low, parameter.name):
+            value = begin(low, parameter, source_of(low.context, parameter.index))
+            _assign_parameter(low, parameter, value)
     if job.body(low):
         low.add(Finish(span=low.span(job.node)))
+
+
+def _matched(low: Lowering, job: Job) -> Sequence[Parameter]:
+    """The parameters; none where one is wrong, and the body is still looked at."""
+    try:
+        return job.parameters(low)
+    except Rejected as rejected:
+        if rejected.diagnostic is None or not isinstance(job.node, ast.FunctionDef):
+            raise
+        low.diagnostics.append(rejected.diagnostic)
+        low.poisoned |= {node.arg for node in ast.walk(job.node.args) if isinstance(node, ast.arg)}
+        return ()
+
+
+@contextlib.contextmanager
+def _named(low: Lowering, name: str) -> Iterator[None]:
+    """Report what is wrong with one parameter, and say nothing more where it is used."""
+    try:
+        yield
+    except Rejected as rejected:
+        if rejected.diagnostic is not None:
+            low.diagnostics.append(rejected.diagnostic)
+        low.poisoned.add(name)
 
 
 def _assign_parameter(low: Lowering, parameter: Parameter, value: Lowered) -> None:
@@ -532,7 +559,7 @@ def _assign_parameter(low: Lowering, parameter: Parameter, value: Lowered) -> No
 
 def _entry(low: Lowering, job: Job) -> None:
     """The entry program: parameters, what stands before the yield, then keep what is needed."""
-    parameters = job.parameters(low)
+    parameters = _matched(low, job)
     needed = job.uses if job.uses is not None else frozenset(each.name for each in parameters)
     if job.before is not None:
         needed -= {job.resumes}
@@ -548,11 +575,12 @@ def _entry(low: Lowering, job: Job) -> None:
                 IntValue(start, U64),
             )
         elif parameter.index != RETURN and (job.before is not None or parameter.name in needed):
-            value = begin(low, parameter, source_of(low.context, parameter.index))
-            if isinstance(value, PtrValue) and value.text:
-                _keep_text(low, parameter, value)
-            else:
-                _assign_parameter(low, parameter, value)
+            with _named(low, parameter.name):
+                value = begin(low, parameter, source_of(low.context, parameter.index))
+                if isinstance(value, PtrValue) and value.text:
+                    _keep_text(low, parameter, value)
+                else:
+                    _assign_parameter(low, parameter, value)
     if job.before is None or job.before(low):
         low.add(Suspend(span=low.span(job.node)))
 
@@ -592,11 +620,11 @@ def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
             if label in entry.assigned:
                 low.assigned.add(label)
     low.poisoned = set(entry.poisoned)
-    for parameter in job.parameters(low):
+    for parameter in _matched(low, job):
         if parameter.index == RETURN:
-            _assign_parameter(
-                low, parameter, begin(low, parameter, source_of(low.context, RETURN))
-            )
+            with _named(low, parameter.name):
+                value = begin(low, parameter, source_of(low.context, RETURN))
+                _assign_parameter(low, parameter, value)
         elif parameter.index == DURATION:
             _assign_parameter(low, parameter, _duration(low, parameter))
         elif _text_names(parameter)[1] in low.locals:

@@ -27,8 +27,9 @@ class SourceText(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, file: str, text: str) -> SourceText:
-        """Split a text into lines."""
-        return cls(file, text, tuple(text.splitlines()))
+        """Split a text into lines, where Python does: a form feed or a U+2028 ends none."""
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return cls(file, text, tuple(lines if lines[-1] else lines[:-1]))
 
     def line(self, number: int) -> str:
         """The text of one line, counted from 1; empty outside the file."""
