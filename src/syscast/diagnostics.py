@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_WIDEST = 120
+"""Characters of a source line that are shown; of longer ones, those around the place."""
+_AROUND = 40
+_CUT = "..."
+
+
 class Span(msgspec.Struct, frozen=True):
     """A range of source text; lines count from 1, columns from 1 in characters."""
 
@@ -51,20 +57,49 @@ def render(diagnostic: Diagnostic, *, severity: str = "error") -> str:
     """Draw one diagnostic as text, several lines without a final newline."""
     span = diagnostic.span
     lines = [f"{span}: {severity}: {diagnostic.message}"]
-    text = diagnostic.source.rstrip("\n").expandtabs(1)
-    if text.strip():
-        gutter = f"{span.line:5d} | "
-        lines.append(gutter + text)
+    text = diagnostic.source.rstrip().expandtabs(1)
+    if text:
         on_one_line = span.end_line in {0, span.line}
-        end = span.end_column if on_one_line and span.end_column else len(text) + 1
-        width = max(1, min(end, len(text) + 1) - span.column)
-        lines.append(
-            " " * (len(gutter) - 2) + "| " + " " * (span.column - 1) + "^" + "~" * (width - 1)
-        )
+        end = span.end_column - 1 if on_one_line and span.end_column else len(text)
+        start = span.column - 1
+        before, marked, after = _window(text, start, max(end, start + 1))
+        gutter = f"{span.line:5d} | "
+        lines.append(gutter + before + marked + after)
+        caret = " " * _columns(before) + "^" + "~" * (_columns(marked) - 1)
+        lines.append(" " * (len(gutter) - 2) + "| " + caret)
     if diagnostic.hint:
         lines.append(f"      = hint: {diagnostic.hint}")
     lines.extend(f"      = note: {note}" for note in diagnostic.notes)
     return "\n".join(lines)
+
+
+def _window(text: str, start: int, end: int) -> tuple[str, str, str]:
+    """A line in three parts, the middle one marked; of a long line, what stands around the mark."""
+    end = min(end, max(len(text), start + 1))
+    first, last = 0, len(text)
+    if last > _WIDEST:
+        first = max(0, min(start - _AROUND, len(text) - _WIDEST))
+        last = min(len(text), first + _WIDEST)
+        end = min(end, last)
+    before = (_CUT if first else "") + text[first:start]
+    after = text[end:last] + (_CUT if last < len(text) else "")
+    return before, text[start:end], after
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: East Asian characters take two columns, accents none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # noqa: PLC0415  (1 MB, for the few messages that need it)
+
+    return sum(
+        2
+        if unicodedata.east_asian_width(char) in {"W", "F"}
+        else 0
+        if unicodedata.category(char) in {"Mn", "Me", "Cf"}
+        else 1
+        for char in text
+    )
 
 
 class CompileError(SyscastError):

@@ -56,7 +56,7 @@ def rejected(btf, function, role="probe"):
 
 @pytest.mark.parametrize("name", PROBES)
 def test_golden(btf, name):
-    role = "call" if name in {"yield_in_if", "yield_value", "two_yields"} else "probe"
+    role = "call" if inspect.isgeneratorfunction(PROBES[name]) else "probe"
     text = str(rejected(btf, PROBES[name], role)).replace(str(HERE) + os.sep, "") + "\n"
     golden = GOLDEN / f"{name}.err"
     if os.environ.get("SYSCAST_UPDATE_GOLDEN"):
@@ -89,3 +89,36 @@ def test_a_function_without_source_is_refused():
     exec("def probe(sock, backlog): return None", namespace)
     with pytest.raises(CompileError, match="source text cannot be read"):
         read_function(namespace["probe"])
+
+
+def test_there_are_many():
+    assert len(PROBES) >= 80
+
+
+def test_crlf_lines_are_shown_without_their_ends(btf, tmp_path):
+    path = tmp_path / "crlf.py"
+    path.write_bytes(
+        b"import syscast as sc\r\n\r\n\r\ndef probe(sock, backlog):\r\n    return backlgo\r\n"
+    )
+    spec = importlib.util.spec_from_file_location("syscast_test_crlf", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = str(rejected(btf, module.probe))
+    assert "\r" not in text
+    assert text.splitlines()[0].endswith("crlf.py:5:12: error: no such name: 'backlgo'")
+    assert text.splitlines()[1:3] == ["    5 |     return backlgo", "      |            ^~~~~~~"]
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_every_message_stands_in_its_form(btf, name):
+    """Lower case, no full stop, a place in the file, a caret inside the line."""
+    role = "call" if inspect.isgeneratorfunction(PROBES[name]) else "probe"
+    for finding in rejected(btf, PROBES[name], role).diagnostics:
+        assert not finding.message.endswith(".")
+        assert (
+            finding.message[:1].islower()
+            or not finding.message.split()[0].istitle()
+            or finding.message.startswith("None ")
+        )
+        assert finding.source.strip()
+        assert 1 <= finding.span.column <= len(finding.source)

@@ -15,7 +15,11 @@ def arguments(low: Lowering, node: ast.Call, least: int, most: int) -> list[ast.
     """The positional arguments of a call; anything else is rejected."""
     name = ast.unparse(node.func)
     for keyword in node.keywords:
-        raise low.rejection(keyword, f"{name}() takes no keyword '{keyword.arg}' in a probe")
+        raise low.rejection(
+            keyword,
+            f"{name}() takes no keyword '{keyword.arg}' in a probe",
+            "give its arguments by position",
+        )
     for argument in node.args:
         if isinstance(argument, ast.Starred):
             raise low.rejection(argument, "`*` is not part of the probe language")

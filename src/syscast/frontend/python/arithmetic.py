@@ -163,7 +163,11 @@ def _fold(low: Lowering, node: ast.AST, op: ast.operator, a: int, b: int) -> int
             raise low.rejection(node, *_REFUSED[type(op)])
         if isinstance(op, ast.Pow):
             if b < 0:
-                raise low.rejection(node, "a negative power is a float, and the kernel has none")
+                raise low.rejection(
+                    node,
+                    "a negative power is a float, and the kernel has none",
+                    "divide: a // b**n",
+                )
             if a.bit_length() * b > _MAX_FOLD_BITS:
                 raise low.rejection(node, "this constant does not fit 64 bits")
             return int(a**b)
@@ -276,7 +280,11 @@ def _compare_pointers(
     right: tuple[ast.expr, Lowered],
 ) -> Lowered:
     if predicate not in {Predicate.EQ, Predicate.NE}:
-        raise low.rejection(node, "pointers can be compared for equality only")
+        raise low.rejection(
+            node,
+            "pointers can be compared for equality only",
+            "use `==`, `!=` or `is`; a number is compared by its member: sk.skc_num",
+        )
     values: list[Value] = []
     for side_node, side in (left, right):
         if isinstance(side, PtrValue):
@@ -284,7 +292,11 @@ def _compare_pointers(
         elif isinstance(side, PyValue) and side.value in {None, 0}:
             values.append(Const(0, PtrType(_pointer(left, right).space)))
         else:
-            raise low.rejection(side_node, "a pointer can be compared with a pointer or None only")
+            raise low.rejection(
+                side_node,
+                "a pointer can be compared with a pointer or None only",
+                "read a member to compare numbers",
+            )
     result = low.reg(BOOL)
     low.add(Compare(result, predicate, values[0], values[1], span=low.span(node)))
     return BoolValue(result)

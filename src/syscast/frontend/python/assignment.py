@@ -50,6 +50,7 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
         raise low.rejection(
             node,
             f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",
+            "keep a number, a pointer or a string in it; a struct is kept by a pointer to it",
         )
     if isinstance(value, StrValue):
         _assign_text(low, node, name, value)
@@ -74,6 +75,7 @@ def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> N
         raise low.rejection(
             node,
             f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
+            "use two variables",
         )
     fill(low, node, key, local.slot, value)
 
@@ -143,7 +145,11 @@ def target_name(low: Lowering, node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute | ast.Subscript):
-        raise low.rejection(node, "a probe cannot write to kernel memory")
+        raise low.rejection(
+            node,
+            "a probe cannot write to kernel memory",
+            "a probe looks on; keep what you compute in a variable of its own",
+        )
     raise low.rejection(
         node, "only a plain variable can be assigned here", "write one assignment per variable"
     )

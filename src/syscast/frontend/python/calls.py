@@ -86,7 +86,11 @@ def call(low: Lowering, node: ast.expr) -> Lowered:
             return inline(low, node, callee)
         name = getattr(value, "__name__", ast.unparse(node.func))
         raise low.rejection(node.func, f"a probe cannot call {name}()", _instead(name, value))
-    raise low.rejection(node.func, f"{low.describe(function)} cannot be called")
+    raise low.rejection(
+        node.func,
+        f"{low.describe(function)} cannot be called",
+        "a probe can call functions written in Python, and those of syscast",
+    )
 
 
 def _now(low: Lowering, node: ast.Call) -> Lowered:
@@ -103,10 +107,18 @@ def _read_string(space: Space) -> CallHandler:
         if rest:
             known = low.expr(rest[0])
             if not isinstance(known, PyValue) or not isinstance(known.value, int):
-                raise low.rejection(rest[0], "the capacity must be a constant")
+                raise low.rejection(
+                    rest[0],
+                    "the capacity must be a constant",
+                    "write a number of bytes: user_str(pointer, 256)",
+                )
             size = int(known.value)
         if not 1 < size <= MAX_STR:
-            raise low.rejection(rest[0], f"the capacity must be 2 to {MAX_STR} bytes")
+            raise low.rejection(
+                rest[0],
+                f"the capacity must be 2 to {MAX_STR} bytes",
+                "a path fits 256 bytes most often; PATH_MAX is 4096",
+            )
         source = low.known(pointer_node, low.expr(pointer_node))
         if isinstance(source, StrValue):
             return source  # a syscall's string argument, read already
@@ -125,11 +137,19 @@ def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -
         )
     if isinstance(value, PtrValue | IntValue):
         if isinstance(value, PtrValue) and value.pointee and not is_char(low, value.pointee):
-            raise low.rejection(node, f"{low.describe(value)} is not a pointer to characters")
+            raise low.rejection(
+                node,
+                f"{low.describe(value)} is not a pointer to characters",
+                "name the member that points to text, or say what it is: cast(...)",
+            )
         result = low.reg(PtrType(space))
         low.add(Convert(result, value.value, span=low.span(node)))
         return result
-    raise low.rejection(node, f"a pointer to characters is needed, this is {low.describe(value)}")
+    raise low.rejection(
+        node,
+        f"a pointer to characters is needed, this is {low.describe(value)}",
+        "give it the `char *` itself, such as filename",
+    )
 
 
 def _bool(low: Lowering, node: ast.Call) -> Lowered:

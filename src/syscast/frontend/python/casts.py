@@ -63,14 +63,22 @@ def _pointer(low: Lowering, node: ast.expr) -> PtrValue | IntValue:
     if isinstance(value, PlaceValue):
         value = PtrValue(address_of(low, node, value), value.type_id, value.space)
     if not isinstance(value, PtrValue | IntValue):
-        raise low.rejection(node, f"a pointer is needed, this is {low.describe(value)}")
+        raise low.rejection(
+            node,
+            f"a pointer is needed, this is {low.describe(value)}",
+            "cast() takes a pointer, or a number that is an address",
+        )
     return value
 
 
 def _pointee(low: Lowering, node: ast.expr, named: Lowered) -> int:
     """The BTF id of what the result points to."""
     if not isinstance(named, PyValue) or not isinstance(named.value, str):
-        raise low.rejection(node, "the type must be a constant string, such as 'struct sock'")
+        raise low.rejection(
+            node,
+            "the type must be a constant string, such as 'struct sock'",
+            'cast("struct NAME", pointer), or a name imported from syscast.kernel',
+        )
     text = str(named.value)
     stars = text.count("*")
     words = text.replace("*", " ").split()

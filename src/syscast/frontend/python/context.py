@@ -7,12 +7,14 @@ Handlers live in modules of their own and never import each other: they reach on
 from __future__ import annotations
 
 import ast
+import contextlib
 import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from syscast.frontend.python.outside import instead
 from syscast.frontend.python.values import (
     BoolValue,
     ElementValue,
@@ -47,6 +49,7 @@ from syscast.ir.types import BOOL, I64, U64, Const, IntType, PtrType, Reg, Slot,
 from syscast.state.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType
 
     from syscast.btf.lookup import Btf
@@ -380,9 +383,21 @@ class Lowering:
         if handler is None:
             name = type(node).__name__
             raise self.rejection(
-                node, _OUTSIDE.get(name, f"{name} is not part of the probe language")
+                node,
+                _OUTSIDE.get(name, f"{name} is not part of the probe language"),
+                instead(node),
             )
         return handler(self, node)
+
+    @contextlib.contextmanager
+    def apart(self, failed: set[str], name: str) -> Iterator[None]:
+        """Report what is wrong with one of several parts, note its name, and go on to the next."""
+        try:
+            yield
+        except Rejected as rejected:
+            failed.add(name)
+            if rejected.diagnostic is not None:
+                self.diagnostics.append(rejected.diagnostic)
 
     def method(self, receiver: Lowered, name: str) -> MethodHandler | None:
         """How to lower a method of a value (by its class here) or of a captured object (by its own)."""

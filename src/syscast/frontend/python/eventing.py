@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from syscast.btf.types import Array, Enum, Struct
 from syscast.events.event import fields_of
 from syscast.events.fields import MISSING
+from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.members import address_of, is_char
 from syscast.frontend.python.values import (
     BoolValue,
@@ -60,36 +61,71 @@ def construct(low: Lowering, node: ast.Call, cls: type[Event]) -> EventValue:
             node.args[0], "an event's fields are given by name", f"write {cls.__name__}({names})"
         )
     wanted = {field.name: field for field in schema.fields}
-    given: dict[str, tuple[ast.expr, Lowered]] = {}
-    for keyword in node.keywords:
-        if keyword.arg is None:
-            raise low.rejection(
-                keyword.value, "`**` is not part of the probe language", "name each field"
-            )
-        field = wanted.get(keyword.arg)
-        if field is None:
-            raise low.rejection(
-                keyword,
-                f"event {cls.__name__} has no field '{keyword.arg}'",
-                f"it has {', '.join(wanted)}",
-            )
-        given[field.name] = keyword.value, low.expr(keyword.value)
+    given, failed = _given(low, node, cls, wanted)
     for each in fields_of(cls):
         if each.name not in given and each.default is not MISSING:
             given[each.name] = node, PyValue(each.default)
-    missing = [name for name in wanted if name not in given]
+    missing = [name for name in wanted if name not in given and name not in failed]
     if missing:
         raise low.rejection(
-            node, f"event {cls.__name__} lacks {', '.join(missing)}", "give every field a value"
+            node,
+            f"event {cls.__name__} lacks {', '.join(missing)}",
+            f"add {', '.join(f'{name}=...' for name in missing)}, or give the field a default in the class",
         )
     # As in Python, all values are there before the first of them is made to fit its field.
-    stored = {
-        each.name: store(low, given[each.name][0], wanted[each.name], given[each.name][1])
-        for each in fields_of(cls)
-    }
+    stored: dict[str, Value] = {}
+    for each in fields_of(cls):
+        if each.name in given:
+            with low.apart(failed, each.name):
+                stored[each.name] = store(
+                    low, given[each.name][0], wanted[each.name], given[each.name][1]
+                )
+    if failed:
+        raise Rejected(None)
     return EventValue(
         schema.id, tuple((field.name, stored[field.name]) for field in schema.fields)
     )
+
+
+def _given(
+    low: Lowering, node: ast.Call, cls: type[Event], wanted: dict[str, FieldMeta]
+) -> tuple[dict[str, tuple[ast.expr, Lowered]], set[str]]:
+    """The values by field, and the fields whose values were rejected, each for itself."""
+    given: dict[str, tuple[ast.expr, Lowered]] = {}
+    failed: set[str] = set()
+    for keyword in node.keywords:
+        with low.apart(failed, keyword.arg or ""):
+            field = _field(low, keyword, cls, wanted)
+            given[field.name] = keyword.value, low.expr(keyword.value)
+    if failed - wanted.keys():
+        raise Rejected(None)
+    return given, failed
+
+
+def _field(
+    low: Lowering, keyword: ast.keyword, cls: type[Event], wanted: dict[str, FieldMeta]
+) -> FieldMeta:
+    """The field that a keyword names."""
+    if keyword.arg is None:
+        raise low.rejection(
+            keyword.value, "`**` is not part of the probe language", "name each field"
+        )
+    field = wanted.get(keyword.arg)
+    if field is None:
+        raise low.rejection(
+            keyword,
+            f"event {cls.__name__} has no field '{keyword.arg}'",
+            _which_field(keyword.arg, wanted),
+        )
+    return field
+
+
+def _which_field(name: str, wanted: Iterable[str]) -> str:
+    from syscast.btf.near import nearest  # noqa: PLC0415  (only messages need it)
+
+    near = nearest(name, wanted, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}it has {', '.join(wanted)}"
 
 
 def send(low: Lowering, node: ast.AST, event: EventValue) -> None:
@@ -124,7 +160,9 @@ def fit(low: Lowering, node: ast.expr, number: Value, type_: IntType, name: str)
         low_end = -(1 << (type_.bits - 1)) if type_.signed else 0
         if not low_end <= number.value < low_end + (1 << type_.bits):
             raise low.rejection(
-                node, f"{number.value} does not fit field '{name}' of type {type_}"
+                node,
+                f"{number.value} does not fit field '{name}' of type {type_}",
+                "declare a wider field, such as u32 or i64",
             )
         return Const(number.value, type_)
     result = low.reg(type_)
@@ -221,16 +259,24 @@ def _store_bytes(low: Lowering, node: ast.expr, field: FieldMeta, value: Lowered
     if isinstance(value, PyValue) and isinstance(value.value, bytes):
         if len(value.value) > field.size:
             raise low.rejection(
-                node, f"{len(value.value)} bytes do not fit field '{field.name}' of {field.size}"
+                node,
+                f"{len(value.value)} bytes do not fit field '{field.name}' of {field.size}",
+                f"declare it as Annotated[bytes, {len(value.value)}]",
             )
         _literal(low, node, address, value.value, field.size)
         return address
     if not isinstance(value, PlaceValue | PtrValue):
-        raise low.rejection(node, f"field '{field.name}' is bytes, this is {low.describe(value)}")
+        raise low.rejection(
+            node,
+            f"field '{field.name}' is bytes, this is {low.describe(value)}",
+            "give it an array of bytes, or declare the field as what it is",
+        )
     if isinstance(value, PlaceValue) and low.btf.size_of(value.type_id) < field.size:
         have = low.btf.size_of(value.type_id)
         raise low.rejection(
-            node, f"field '{field.name}' has {field.size} bytes, {low.describe(value)} only {have}"
+            node,
+            f"field '{field.name}' has {field.size} bytes, {low.describe(value)} only {have}",
+            f"declare it as Annotated[bytes, {have}]",
         )
     read_bytes(low, node, address, field.size, value)
     return address
@@ -267,7 +313,9 @@ def as_text(low: Lowering, node: ast.expr, value: Lowered, size: int) -> StrValu
         )
         if len(raw) >= size or b"\0" in raw:
             raise low.rejection(
-                node, f"{len(raw)} bytes and the NUL do not fit the field's {size}"
+                node,
+                f"{len(raw)} bytes and the NUL do not fit the field's {size}",
+                f"declare it as Annotated[str, {len(raw) + 1}]",
             )
         _, address = low.buffer("text", size)
         _literal(low, node, address, raw, size)

@@ -164,7 +164,11 @@ def _candidates(low: Lowering, node: ast.Call, name: str) -> list[tuple[ast.expr
     (only,) = lowered
     if isinstance(only, PyValue) and isinstance(only.value, tuple | frozenset | set | range):
         if len(only.value) > _MAX_VALUES and not isinstance(only.value, range):
-            raise low.rejection(nodes[0], f"{name}() takes at most {_MAX_VALUES} values here")
+            raise low.rejection(
+                nodes[0],
+                f"{name}() takes at most {_MAX_VALUES} values here",
+                "keep the constants in a tuple, and test with `in`",
+            )
         ends = only.value if not isinstance(only.value, range) else _ends(only.value)
         only = TupleValue(tuple(PyValue(each) for each in sorted(ends)))
     if not isinstance(only, TupleValue):

@@ -8,7 +8,6 @@ per task and call. A generator is cut at its yield; a plain function runs at the
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -74,7 +73,7 @@ from syscast.ir.program import ArgFrom, Function, ProgramContext
 from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Slot, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.frontend.python.context import Handler, StateHandlers
@@ -522,7 +521,7 @@ def _guarded(low: Lowering, lower: Callable[[], None]) -> None:
 
 def _simple(low: Lowering, job: Job) -> None:
     for parameter in _matched(low, job):
-        with _named(low, parameter.name):
+        with low.apart(low.poisoned, parameter.name):
             value = begin(low, parameter, source_of(low.context, parameter.index))
             _assign_parameter(low, parameter, value)
     if job.body(low):
@@ -539,17 +538,6 @@ def _matched(low: Lowering, job: Job) -> Sequence[Parameter]:
         low.diagnostics.append(rejected.diagnostic)
         low.poisoned |= {node.arg for node in ast.walk(job.node.args) if isinstance(node, ast.arg)}
         return ()
-
-
-@contextlib.contextmanager
-def _named(low: Lowering, name: str) -> Iterator[None]:
-    """Report what is wrong with one parameter, and say nothing more where it is used."""
-    try:
-        yield
-    except Rejected as rejected:
-        if rejected.diagnostic is not None:
-            low.diagnostics.append(rejected.diagnostic)
-        low.poisoned.add(name)
 
 
 def _assign_parameter(low: Lowering, parameter: Parameter, value: Lowered) -> None:
@@ -575,7 +563,7 @@ def _entry(low: Lowering, job: Job) -> None:
                 IntValue(start, U64),
             )
         elif parameter.index != RETURN and (job.before is not None or parameter.name in needed):
-            with _named(low, parameter.name):
+            with low.apart(low.poisoned, parameter.name):
                 value = begin(low, parameter, source_of(low.context, parameter.index))
                 if isinstance(value, PtrValue) and value.text:
                     _keep_text(low, parameter, value)
@@ -622,7 +610,7 @@ def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
     low.poisoned = set(entry.poisoned)
     for parameter in _matched(low, job):
         if parameter.index == RETURN:
-            with _named(low, parameter.name):
+            with low.apart(low.poisoned, parameter.name):
                 value = begin(low, parameter, source_of(low.context, RETURN))
                 _assign_parameter(low, parameter, value)
         elif parameter.index == DURATION:

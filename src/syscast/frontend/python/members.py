@@ -205,7 +205,21 @@ def _place_of(low: Lowering, node: ast.Attribute, base: Lowered) -> PlaceValue:
             f"a string has no '{node.attr}' in a probe",
             "it has startswith and endswith; comparisons, slices, `in` and len() work too",
         )
-    raise low.rejection(node, f"{low.describe(base)} has no members")
+    raise _without_members(low, node, base)
+
+
+def _without_members(low: Lowering, node: ast.Attribute, base: Lowered) -> Rejected:
+    what = f"'{ast.unparse(node.value)}' is {low.describe(base)}, which has no"
+    if isinstance(base, IntValue | BoolValue):
+        return low.rejection(
+            node,
+            f"{what} members",
+            "use the number as it is; if it is an address, cast() makes a pointer of it",
+        )
+    known = sorted(name for owner, name in low.methods if owner is type(base))
+    return low.rejection(
+        node, f"{what} '.{node.attr}' in a probe", f"it has {', '.join(known)}" if known else ""
+    )
 
 
 def _attribute_of_object(low: Lowering, node: ast.Attribute, base: PyValue) -> Lowered:
@@ -365,13 +379,21 @@ def int_type(low: Lowering, node: ast.expr, type_id: int) -> IntType | None:
     kind = low.btf.type(low.btf.resolve(type_id))
     if isinstance(kind, Int):
         if kind.size > U64.bits // 8:
-            raise low.rejection(node, f"{type_name(low.btf, type_id)} is wider than 64 bits")
+            raise low.rejection(
+                node,
+                f"{type_name(low.btf, type_id)} is wider than 64 bits",
+                "a probe computes with 64 bits; read its halves",
+            )
         return IntType(kind.size * 8, signed=kind.signed)
     if isinstance(kind, Enum):
         return IntType(kind.size * 8, signed=kind.signed)
     if isinstance(kind, Struct | Array):
         return None
-    raise low.rejection(node, f"a value of type {type_name(low.btf, type_id)} cannot be read")
+    raise low.rejection(
+        node,
+        f"a value of type {type_name(low.btf, type_id)} cannot be read",
+        "syscast show lists what it holds",
+    )
 
 
 def is_char(low: Lowering, type_id: int) -> bool:
@@ -431,7 +453,9 @@ def subscript(low: Lowering, node: ast.Subscript, base: Lowered) -> Lowered:
             return _element(low, node, base, kind)
     if isinstance(base, PtrValue) and base.pointee:
         return _through(low, node, base.value, base.space, base.pointee)
-    raise low.rejection(node, f"{low.describe(base)} has no elements")
+    raise low.rejection(
+        node, f"{low.describe(base)} has no elements", "arrays and pointers have: a[i]"
+    )
 
 
 def _element(low: Lowering, node: ast.Subscript, base: PlaceValue, array: Array) -> Lowered:
@@ -442,7 +466,9 @@ def _element(low: Lowering, node: ast.Subscript, base: PlaceValue, array: Array)
             index += array.count
         if index < 0 or (array.count and index >= array.count):
             raise low.rejection(
-                node.slice, f"index {index} is outside the array of {array.count} elements"
+                node.slice,
+                f"index {index} is outside the array of {array.count} elements",
+                f"the last one is [{array.count - 1}]",
             )
         size = low.btf.size_of(array.element_id)
         element = PlaceValue(
@@ -570,4 +596,6 @@ def _near_names(low: Lowering, wanted: str) -> str:
     import difflib  # noqa: PLC0415  (only messages need it)
 
     near = difflib.get_close_matches(wanted, low.locals, 3)
-    return f"did you mean {', '.join(near)}?" if near else ""
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    return "a probe sees its parameters, its own variables, and names of the scopes around it"

@@ -68,7 +68,11 @@ def compare(low: Lowering, node: ast.expr) -> Lowered:
         low.branch(node, truth, more, end)
         low.builder.start(more)
         if right is None:
-            raise low.rejection(right_node, "a range cannot be compared further")
+            raise low.rejection(
+                right_node,
+                "a range cannot be compared further",
+                "use `and` between two comparisons",
+            )
         left = (right_node, right)
     low.jump(end)
     low.builder.start(end)

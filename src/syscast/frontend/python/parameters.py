@@ -52,9 +52,17 @@ def match_parameters(
     spec = function.args
     for extra, what in ((spec.vararg, "*"), (spec.kwarg, "**")):
         if extra is not None:
-            raise low.rejection(extra, f"`{what}{extra.arg}` is not part of the probe language")
+            raise low.rejection(
+                extra,
+                f"`{what}{extra.arg}` is not part of the probe language",
+                "name each argument of the target",
+            )
     for default in [*spec.defaults, *(each for each in spec.kw_defaults if each is not None)]:
-        raise low.rejection(default, "a probe's parameters have no defaults")
+        raise low.rejection(
+            default,
+            "a probe's parameters have no defaults",
+            "leave the default out: the kernel gives every argument",
+        )
     arguments = contexts[0].arguments
     known = {argument.name: index for index, argument in enumerate(arguments)}
     matched: list[Parameter] = []

@@ -152,7 +152,9 @@ def _singleton(
         low.builder.start(hit)
         return
     if not isinstance(value, PtrValue):
-        raise low.rejection(pattern, f"{low.describe(value)} is never None")
+        raise low.rejection(
+            pattern, f"{low.describe(value)} is never None", "only pointers can be None"
+        )
     none = ast.copy_location(ast.Constant(None), pattern)
     _equal(low, none, ast.Is(), node, value, missed)
 

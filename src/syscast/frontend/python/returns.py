@@ -68,7 +68,11 @@ class Sent:
     def send(self, low: Lowering, node: ast.AST, value: Lowered) -> None:
         """Send an event."""
         if not isinstance(value, EventValue):
-            raise low.rejection(node, f"emit() takes an event, this is {low.describe(value)}")
+            raise low.rejection(
+                node,
+                f"emit() takes an event, this is {low.describe(value)}",
+                "write the event in place: emit(SomeEvent(field=...))",
+            )
         send(low, node, value)
 
     def give(self, low: Lowering, node: ast.AST, value: Lowered) -> None:

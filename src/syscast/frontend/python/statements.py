@@ -11,6 +11,7 @@ from syscast.frontend.python.assignment import assign, assign_to, target_name
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.loops import for_loop, leave, while_loop
+from syscast.frontend.python.outside import instead
 from syscast.frontend.python.patterns import match
 from syscast.frontend.python.returns import Sent, Unused
 from syscast.frontend.python.storing import stored_names
@@ -64,7 +65,11 @@ def _assign(low: Lowering, statement: ast.stmt) -> bool:
 def _annotated(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.AnnAssign)
     if statement.value is None:
-        raise low.rejection(statement, "a declaration without a value means nothing in a probe")
+        raise low.rejection(
+            statement,
+            "a declaration without a value means nothing in a probe",
+            "give it its first value here: x: int = 0",
+        )
     assign_to(low, statement.target, statement.value, low.expr(statement.value))
     return True
 
@@ -126,7 +131,9 @@ def _delete(low: Lowering, statement: ast.stmt) -> bool:
         if not isinstance(target, ast.Name):
             if low.states().delete(low, target):
                 continue
-            raise low.rejection(target, "del takes plain variables in a probe")
+            raise low.rejection(
+                target, "del takes plain variables in a probe", "a probe cannot change the kernel"
+            )
         low.expr(
             ast.copy_location(ast.Name(target.id, ast.Load()), target)
         )  # it must have a value
@@ -213,7 +220,8 @@ def _pass(low: Lowering, statement: ast.stmt) -> bool:
 
 def _outside(statement: ast.stmt) -> tuple[str, str]:
     name = type(statement).__name__
-    return _OUTSIDE.get(name, (f"{name.lower()} is not part of the probe language", ""))
+    message, hint = _OUTSIDE.get(name, (f"{name.lower()} is not part of the probe language", ""))
+    return message, instead(statement) or hint
 
 
 _OUTSIDE = {

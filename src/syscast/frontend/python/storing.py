@@ -30,5 +30,7 @@ def _stored(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
             yield name
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            yield from names
         case _:
             pass
