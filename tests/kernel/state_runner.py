@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from struct import pack
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,6 @@ class Runner:
 
     def raised(self) -> dict[str, int]:
         """How often each exception ended a run."""
-        from collections import Counter
-
         found: dict[str, int] = {}
         for each in ledger_of([self.part], Counter()).sites:
             if each.count:

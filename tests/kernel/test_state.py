@@ -20,6 +20,9 @@ import syscast as sc
 from syscast import i32, i64, u8, u16, u32, u64
 from syscast.btf import source
 from syscast.codegen.child import Child
+from syscast.errors import FullError
+from syscast.kernel.host import possible_cpus
+from syscast.state.state import State
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
@@ -72,10 +75,10 @@ smallest = sc.Min()
 smallest_by = sc.Min[u8]()
 largest = sc.Max[u8]()
 top = sc.TopK[u8](3)
-STATES = {name: held for name, held in globals().items() if hasattr(held, "plan")}
+STATES = {name: held for name, held in globals().items() if isinstance(held, State)}
 
 
-def assigns(a, b, c):
+def assigns(a, b, _c):
     if b in table:
         table[b] = table[b] - 1
     else:
@@ -85,7 +88,7 @@ def assigns(a, b, c):
     sums[3] -= 1
 
 
-def takes_out(a, b, c):
+def takes_out(a, b, _c):
     table[b] = a
     if b & 1:
         del table[b]
@@ -96,7 +99,7 @@ def takes_out(a, b, c):
         last.set(table.pop(b + 1, 77) if b < 1000 else table.get(b, 3))
 
 
-def misses(a, b, c):
+def misses(_a, b, _c):
     if b & 1:
         del table[b]
     elif b & 2:
@@ -105,7 +108,7 @@ def misses(a, b, c):
         last.value = table[b]
 
 
-def structs(a, b, c):
+def structs(_a, b, _c):
     k = b & 7
     if k in pairs:
         pairs[k].total += b >> 8
@@ -115,7 +118,7 @@ def structs(a, b, c):
         pairs[k] = Pair(number=k, total=1)
 
 
-def composes(a, b, c):
+def composes(_a, b, _c):
     if (b & 3, b & 255, b > 100) in tuples:
         small, large = tuples[b & 3, b & 255, b > 100]
         tuples[b & 3, b & 255, b > 100] = (small + 1, large)
@@ -131,7 +134,7 @@ def composes(a, b, c):
     events[Key(port=b & 0xFFFF, addr=0x7F000001)] = Color.BLUE if b > 7 else Color.RED
 
 
-def per_cpu(a, b, c):
+def per_cpu(a, b, _c):
     own[b & 3] += 1
     recent[b & 31] = b & 0xFFFFFFFF
     slots[b & 7] += 3
@@ -139,11 +142,11 @@ def per_cpu(a, b, c):
     parts[b & 3] += a >> 8
 
 
-def indexes(a, b, c):
+def indexes(a, _b, _c):
     slots[a] = 1
 
 
-def counts(a, b, c):
+def counts(a, b, _c):
     hits.add()
     hits.add(b)
     by_low[b & 255] += 1
@@ -153,7 +156,7 @@ def counts(a, b, c):
     top[3] += 2
 
 
-def distributes(a, b, c):
+def distributes(a, b, _c):
     log2.add(b)
     log2.add(a)
     log2_by[b & 1].add(a)
@@ -172,9 +175,13 @@ def adds_up(a, b, c):
     largest[b & 1].add(c)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kernel():
+    source.kernel()  # opened for good, before a test counts descriptors
+
+
 @pytest.fixture(scope="module")
 def child():
-    source.kernel()  # opened for good, before a test counts descriptors
     with Child() as made:
         yield made
 
@@ -188,7 +195,7 @@ def empty():
 
 
 def reset():
-    for held in STATES.values():
+    for held in [each for each in globals().values() if isinstance(each, State)]:
         if isinstance(held, sc.Var):
             held.set(5 if held is last else False)
         else:
@@ -259,7 +266,7 @@ busy_array = sc.Array[u64](16)
 busy_one = sc.Counter()
 
 
-def adds(a, b, c):
+def adds(_a, b, _c):
     busy[b & 63] += 1
     busy_total[b & 7].add(3)
     busy_hash[b & 31] += 1
@@ -313,3 +320,176 @@ def test_draining_under_load_counts_each_run_once(child):
         assert not runner.raised()
     assert rounds > 2
     assert totals == dict.fromkeys(totals, sum(runs))
+
+
+# ---------------------------------------------------------------- sessions
+
+seen = sc.Counter[u64]()
+allowed = sc.Hash[u32, bool]()
+small = sc.Counter[u64](max_entries=4)
+few = sc.Hash[u64, u64](4)
+calls = sc.Counter()
+followed = sc.Counter[sc.Comm]()
+numbered = sc.Log2Hist[sc.Comm]()
+edges = sc.Hash[u64, u64]()
+sent = sc.Counter()
+
+
+class Seen(sc.Event):
+    number: u64
+
+
+@sc.raw_tracepoint("sys_enter")
+def enters(_regs, _id):
+    seen[1] += 1
+    calls.add()
+
+
+@sc.raw_tracepoint("sys_exit")
+def leaves(_regs, _ret):
+    seen[2] += 1
+    calls.add()
+
+
+def fills(_a, b, _c):
+    small[b] += 1
+    few[b] = b
+
+
+def reuses(_a, b, _c):
+    seen[b] += 1
+
+
+def own_pid(runs=1000):
+    for _ in range(runs):
+        os.getppid()
+
+
+def test_a_probe_needs_no_event():
+    with enters.attach(pid=os.getpid()) as session:
+        own_pid()
+        assert session.wait(0.01) is False
+        assert seen[1] >= 1000
+        with pytest.raises(sc.UsageError, match="its probes send no events"):
+            next(iter(session))
+        stats = session.stats()
+    assert stats.problems(drained=False) == []
+    assert seen[1] == calls.value >= 1000
+    assert repr(seen).startswith("Counter, 1 keys\n  1  ")
+
+
+def test_wait_ends_with_the_command():
+    with enters.attach(command=["/bin/sh", "-c", "exit 0"]) as session:
+        assert session.wait(20)
+    assert seen[1] > 10
+
+
+def test_two_probes_and_two_sessions_share_one_map():
+    with sc.attach(enters, leaves, pid=os.getpid()):
+        own_pid(100)
+        with leaves.attach(pid=os.getpid()):
+            own_pid(100)
+            first, second = seen[1], seen[2]
+            assert second > first >= 200
+        own_pid(100)
+        assert seen[1] >= first + 100
+    held = dict(seen)
+    own_pid(100)
+    assert dict(seen) == held
+    with enters.attach(pid=os.getpid()):
+        own_pid(100)
+    assert seen[2] == held[2]
+    assert seen[1] >= held[1] + 100
+
+
+def test_what_python_writes_first_is_there(child):
+    def knows(_a, b, _c):
+        if b in allowed:
+            sent.add()
+
+    allowed[7] = True
+    with running(knows, child=child) as runner:
+        runner.run("knows", 0, 7)
+        runner.run("knows", 0, 8)
+        assert sent.value == 1
+        allowed[8] = True
+        assert dict(allowed.items()) == {7: True, 8: True}
+        runner.run("knows", 0, 8)
+        del allowed[7]
+        runner.run("knows", 0, 7)
+        sent.add(10)
+        assert sent.value == 12
+    assert allowed.to_dict() == {8: True}
+    assert sent.take() == 12
+    allowed.clear()
+
+
+def test_a_full_map_is_counted_and_told(child):
+    with running(fills, child=child) as runner:
+        for number in range(10):
+            runner.run("fills", 0, number)
+            runner.run("fills", 0, number)
+        assert runner.raised() == {"FullError": 12}
+        assert small.lost == 12
+        assert len(small) == 4
+    assert small.lost == 12
+    assert "12 updates found no room: max_entries=4" in repr(small)
+    with pytest.raises(FullError, match="max_entries"):
+        small.add(99)
+    with running(fills, child=child) as runner, pytest.raises(FullError, match="max_entries"):
+        few[99] = 1
+    small._lost = 0
+    small.clear()
+    few.clear()
+
+
+def test_keys_come_and_go(child):
+    """Elements of a drained map are used again and start from zero."""
+    with running(reuses, child=child) as runner:
+        for turn in range(20):
+            for key in range(500):
+                runner.run("reuses", 0, turn * 500 + key)
+            assert seen.drain() == dict.fromkeys(range(turn * 500, turn * 500 + 500), 1)
+        assert len(seen) == 0
+    assert runner.part.loaded.closed
+
+
+def test_values_of_each_cpu(child):
+    cpus = sorted(os.sched_getaffinity(0))
+    with running(per_cpu, child=child) as runner:
+        for cpu in cpus:
+            os.sched_setaffinity(0, {cpu})
+            for _ in range(cpu + 1):
+                runner.run("per_cpu", 256, 1)
+        wanted = tuple(n + 1 if n in cpus else 0 for n in range(possible_cpus()))
+        assert own.per_cpu(1) == wanted
+        assert parts.per_cpu(1) == wanted
+        assert own[1] == parts[1] == sum(wanted)
+        own[1] = 5
+        assert own[1] == 5
+    assert parts.per_cpu(1) == wanted
+
+
+def test_least_recently_used_make_room(child):
+    def remembers(_a, b, _c):
+        recent[b] = b
+
+    with running(remembers, child=child) as runner:
+        for number in range(1000):
+            runner.run("remembers", 0, number)
+        assert not runner.raised()
+        assert 0 < len(recent) <= 64
+        assert 999 in recent
+
+
+def test_a_state_may_have_the_name_of_a_map_of_ours(child):
+    ledger = sc.Counter()
+    events = sc.Counter()
+
+    def named(_a, _b, _c):
+        ledger.add()
+        events.add()
+
+    with running(named, child=child) as runner:
+        runner.run("named")
+        assert (ledger.value, events.value) == (1, 1)

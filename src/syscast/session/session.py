@@ -153,6 +153,7 @@ class Session(Generic[E_co]):
         """
         if count is not None and count <= 0:
             return
+        self._check_events(timeout)
         deadline = _deadline(timeout)
         # Several rings are read as far as they go, because their events are sorted by time.
         most = PIECE if len(self._parts) == 1 else _MOST
@@ -193,6 +194,7 @@ class Session(Generic[E_co]):
     async def __aiter__(self) -> AsyncIterator[E_co]:
         import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
 
+        self._check_events(None)
         loop = asyncio.get_running_loop()
         last = False
         while not self._closed:
@@ -243,6 +245,7 @@ class Session(Generic[E_co]):
         self, take: Callable[[Part], _Taken | None], timeout: float | None
     ) -> Iterator[_Taken]:
         """Yield what each ring has, again and again."""
+        self._check_events(timeout)
         deadline = _deadline(timeout)
         last = False
         while not self._closed:
@@ -400,6 +403,18 @@ class Session(Generic[E_co]):
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("session: read: it is closed")
+
+    def _check_events(self, timeout: float | None) -> None:
+        """Refuse to wait without an end for events that no probe sends."""
+        if timeout is None and self._command is None and not self._sends and not self.ended:
+            raise UsageError(
+                "session: read: its probes send no events (wait() for the end or some seconds, "
+                "and read the state that they change)"
+            )
+
+    @property
+    def _sends(self) -> bool:
+        return any(part.reader is not None for part in self._parts)
 
     def _refresh_clock(self) -> None:
         now = time.monotonic()
