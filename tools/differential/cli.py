@@ -40,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--without", action="append", default=[], metavar="FEATURE", help="leave a feature out"
     )
+    form.add_argument(
+        "--plants",
+        type=int,
+        metavar="N",
+        help="plant wrong lowerings and tell how many probes each takes to be caught, at most N",
+    )
     form.add_argument("--features", action="store_true", help="list the features and stop")
     return form
 
@@ -77,7 +83,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     seed: int = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}", flush=True)
+    if options.plants:
+        return hunt_all(seed, options.plants)
     return run(options, seed)
+
+
+def hunt_all(seed: int, limit: int) -> int:
+    """Plant every wrong lowering; fails when one is not caught."""
+    from differential.plants import PLANTS, hunt  # noqa: PLC0415  (patches are made ready at import)
+
+    missed = 0
+    for plant in PLANTS:
+        found = hunt(plant, seed, limit)
+        verdict = f"caught by probe {found.probes}" if found.way else "NOT CAUGHT"
+        print(f"{plant.name:45} {verdict} ({found.seconds:.1f} s)", flush=True)
+        missed += not found.way
+    print(f"{len(PLANTS) - missed} of {len(PLANTS)} caught within {limit} probes")
+    return 1 if missed else 0
 
 
 def run(options: argparse.Namespace, seed: int) -> int:

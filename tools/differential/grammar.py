@@ -188,11 +188,13 @@ class Writer:
         name = self.random.choice(NUMBERS)
         fields = []
         for field in CLASSES[name].schema(0).fields:
-            sort = BOOL if field.kind == "bool" else WIDE if field.name == "y" else INT
+            sort = WIDE if field.name == "y" else INT
+            if field.kind == "bool":
+                sort = self.choose(BOOL, BOOL, INT)
             value = self.operand(sort, self.random.randrange(max(depth, 0) + 1))
             if field.kind == "int" and field.size < 8 and self.chance(0.85):
                 value = f"({value}) & {(1 << (field.size * 8 - field.signed)) - 1}"
-            elif value.lstrip("-").isdigit():
+            elif field.kind == "int" and value.lstrip("-").isdigit():
                 value = f"{value} + {self.variable(INT)}"
             fields.append(f"{field.name}={value}")
         if self.chance(0.2):
@@ -356,7 +358,11 @@ def _power(w: Writer, depth: int) -> str:
 def _walrus(w: Writer, depth: int) -> str:
     if depth < 2:
         raise Stuck
-    return f"({w.fresh()} := {w.operand(INT, depth - 1)})"
+    if w.chance(0.5):
+        return f"({w.fresh()} := {w.operand(INT, depth - 1)})"
+    name = w.variable(INT, free=True)
+    step = w.choose("1", "-1", w.operand(INT, depth - 2))
+    return f"({name} := {name} {w.choose('+', '-', '^')} {step})"
 
 
 def _range_membership(w: Writer, depth: int) -> str:
@@ -379,7 +385,10 @@ def _comparison(w: Writer, depth: int) -> str:
 def _chained(w: Writer, depth: int) -> str:
     text = w.operand(w.choose(INT, INT, WIDE), depth - 1)
     for _ in range(w.random.choice((2, 2, 3))):
-        text += f" {w.choose(*_COMPARISONS)} {w.operand(w.choose(INT, INT, WIDE), depth - 2)}"
+        side = w.operand(w.choose(INT, INT, WIDE), depth - 2)
+        if w.chance(0.3):
+            side = _walrus(w, 2)
+        text += f" {w.choose(*_COMPARISONS)} {side}"
     return f"({text})"
 
 
