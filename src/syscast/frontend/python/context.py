@@ -598,6 +598,8 @@ def _hint_for(value: Lowered, node: ast.expr) -> str:
         return f"{ast.unparse(node.func)}() returns nothing: end it with `return VALUE`"
     if isinstance(value, PtrValue):
         return "read a member, compare it with None, or give it to a field of type sc.Pointer"
+    if isinstance(value, ItemValue):
+        return "to decide by a count, keep it in a Hash[K, u64](default=0)"
     if isinstance(value, PyValue) and isinstance(value.value, float):
         return "the kernel has no floating point; scale to integers"
     return ""

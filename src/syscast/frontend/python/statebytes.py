@@ -130,7 +130,9 @@ def read_part(low: Lowering, node: ast.expr, field: FieldMeta, pointer: Value) -
         return StrValue(address, field.size)
     if field.kind in _BUFFERS:
         raise low.rejection(
-            node, f"a probe cannot read a {field.kind} back from a map", "read it in Python"
+            node,
+            f"a value of kind {field.kind} cannot be read in a probe",
+            "read it in Python, or keep it as IPv4 or a number",
         )
     natural = IntType(field.size * 8, signed=field.signed)
     if field.kind == "ipv4":

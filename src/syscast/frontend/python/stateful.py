@@ -71,6 +71,12 @@ def _name(state: State) -> str:
     return type(state).__name__
 
 
+def _a(state: State) -> str:
+    """The class with its article."""
+    name = _name(state)
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
 def state_of(value: Lowered) -> State | None:
     """The state that a value is."""
     return value.value if isinstance(value, PyValue) and isinstance(value.value, State) else None
@@ -154,7 +160,7 @@ def _contains(
 ) -> Value:
     """``k in m``."""
     if not isinstance(state, Hash):
-        raise low.rejection(where, f"`in` asks a Hash for its keys, this is a {_name(state)}")
+        raise low.rejection(where, f"`in` asks a Hash for its keys, this is {_a(state)}")
     access = Access(low, node, state, _hint(where))
     found = access.lookup(_key(access, key))
     there = low.reg(BOOL)
@@ -170,8 +176,10 @@ def _assign(low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) ->
             return False
         if isinstance(state, Cells):
             raise low.rejection(
-                target, f"a {_name(state)} can only be added to", _how_to_add(state, target.value)
+                target, f"{_a(state)} can only be added to", _how_to_add(state, target.value)
             )
+        if isinstance(state, Var):
+            raise low.rejection(target, "a Var has no elements", "use .value")
         _store(low, target, state, (target.slice, low.expr(target.slice)), value)
         return True
     if not isinstance(target, ast.Attribute):
@@ -194,7 +202,16 @@ def _assign(low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) ->
         _store(low, target, state, (target, PyValue(0)), value)
         return True
     if state is not None:
-        raise low.rejection(target, f"a probe cannot set '{target.attr}' of a {_name(state)}")
+        raise low.rejection(
+            target, f"a probe cannot set '{target.attr}' of {_a(state)}", "a Var has .value"
+        )
+    held: object = getattr(base.value, target.attr, None) if isinstance(base, PyValue) else None
+    if isinstance(held, State):
+        raise low.rejection(
+            target,
+            f"'{target.attr}' is {_a(held)}, which a probe cannot replace",
+            f"write {ast.unparse(target)}.value = ..." if isinstance(held, Var) else "",
+        )
     return False
 
 
@@ -269,7 +286,7 @@ def _augment_held(
         if isinstance(held, State) and state_of(base) is None:
             if not isinstance(held, Cells):
                 raise low.rejection(
-                    statement, f"`+=` does not add to a {_name(held)}", "give it a key or .value"
+                    statement, f"`+=` does not add to {_a(held)}", "give it a key or .value"
                 )
             _count(low, statement, held, None, target)
             return True
@@ -283,7 +300,7 @@ def _augment_name(low: Lowering, statement: ast.AugAssign, target: ast.Name) -> 
     if isinstance(held, Var):
         cure = f"write {target.id}.value {_sign(statement)} {ast.unparse(statement.value)}"
     else:
-        cure = f"write {_how_to_add(held, target)}"
+        cure = _how_to_add(held, target)
     raise low.rejection(
         statement, f"'{target.id}' would become a local variable of the probe, in Python too", cure
     )
@@ -297,8 +314,8 @@ def _how_to_add(state: State, node: ast.expr) -> str:
     name = ast.unparse(node)
     keyed = isinstance(state, Cells) and state.keys_shape is not None
     if isinstance(state, Counter):
-        return f"{name}[key] += n" if keyed else f"{name}.add(n)"
-    return f"{name}[key].add(value)" if keyed else f"{name}.add(value)"
+        return f"write {name}[key] += n" if keyed else f"write {name}.add(n)"
+    return f"write {name}[key].add(value)" if keyed else f"write {name}.add(value)"
 
 
 def _count(
@@ -310,7 +327,7 @@ def _count(
 ) -> None:
     if not isinstance(state, Counter) or (key is None and state.keys_shape is not None):
         raise low.rejection(
-            statement, f"`+=` does not add to a {_name(state)}", _how_to_add(state, where)
+            statement, f"`+=` does not add to {_a(state)}", _how_to_add(state, where)
         )
     if not isinstance(statement.op, ast.Add):
         raise low.rejection(statement, "counters only grow", _how_to_add(state, where))
@@ -363,7 +380,7 @@ def _delete(low: Lowering, target: ast.expr) -> bool:
     if state is None:
         return False
     if not isinstance(state, Hash):
-        raise low.rejection(target, f"the elements of a {_name(state)} cannot be deleted")
+        raise low.rejection(target, f"the elements of {_a(state)} cannot be deleted")
     access = Access(low, target, state, _hint(target.value))
     key = _key(access, (target.slice, low.expr(target.slice)))
     _remove(access, key)
@@ -392,7 +409,7 @@ def _attribute(low: Lowering, node: ast.Attribute, base: Lowered) -> Lowered:
         held = base.state
         assert isinstance(held, Cells)
         raise low.rejection(
-            node, f"a probe can only add to a {_name(held)}", _how_to_add(held, node.value)
+            node, f"a probe can only add to {_a(held)}", _how_to_add(held, node.value)
         )
     state = state_of(base)
     assert state is not None
@@ -401,10 +418,14 @@ def _attribute(low: Lowering, node: ast.Attribute, base: Lowered) -> Lowered:
         return read_value(low, node, state, _found(access, _key(access, (node, PyValue(0)))))
     if _method(base, node.attr) is not None:
         return MethodValue(base, node.attr)
+    if isinstance(state, Cells):
+        raise low.rejection(
+            node, f"a probe can only add to {_a(state)}", _how_to_add(state, node.value)
+        )
     known = [name for kind, names in _METHODS.items() if isinstance(state, kind) for name in names]
     raise low.rejection(
         node,
-        f"a probe cannot use '{node.attr}' of a {_name(state)}",
+        f"a probe cannot use '{node.attr}' of {_a(state)}",
         f"it can use {', '.join(known)}" if known else "it can use [...]",
     )
 
@@ -417,7 +438,7 @@ def _field(low: Lowering, node: ast.Attribute, base: ElementValue) -> FieldMeta:
             return field
     shape = held.plan.value
     known = ", ".join(field.name for field in shape.fields)
-    raise low.rejection(node, f"{shape} has no field '{node.attr}'", f"it has {known}")
+    raise low.rejection(node, f"struct {shape} has no field '{node.attr}'", f"it has {known}")
 
 
 def _arguments(low: Lowering, node: ast.Call, least: int, most: int) -> list[ast.expr]:
@@ -453,9 +474,7 @@ def _add(low: Lowering, node: ast.Call, receiver: Lowered) -> Lowered:
     keyed = state.keys_shape is not None
     if not isinstance(state, Counter):
         if keyed:
-            raise low.rejection(
-                node, f"this {_name(state)} has keys", f"write {_how_to_add(state, where)}"
-            )
+            raise low.rejection(node, f"this {_name(state)} has keys", _how_to_add(state, where))
         (given_value,) = _arguments(low, node, 1, 1)
         add(low, node, state, None, low.integer(given_value), _hint(where))
         return PyValue(None)
@@ -548,7 +567,7 @@ def _need_keys(low: Lowering, node: ast.Subscript, state: Cells[object]) -> None
         raise low.rejection(
             node,
             f"this {_name(state)} has no keys",
-            f"declare {_name(state)}[u32](), or write {_how_to_add(state, node.value)}",
+            f"declare {_name(state)}[u32](), or {_how_to_add(state, node.value)}",
         )
 
 
@@ -603,7 +622,7 @@ def _length(low: Lowering, node: ast.expr, state: State) -> Lowered:
     """``len(a)``: an array's is known when compiling."""
     if isinstance(state, Array):
         return PyValue(state.plan.entries)
-    raise low.rejection(node, f"a probe cannot count the keys of a {_name(state)}")
+    raise low.rejection(node, f"a probe cannot count the keys of {_a(state)}")
 
 
 class Handlers:

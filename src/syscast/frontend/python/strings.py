@@ -49,6 +49,7 @@ from syscast.ir.ops import (
     TextSlice,
 )
 from syscast.ir.types import BOOL, I64, U8, U64, Const, PtrType, Space, Value
+from syscast.state.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +138,8 @@ def length(low: Lowering, node: ast.Call) -> Lowered:
     """``len(x)``: of a string, of an array, of a tuple."""
     (inner,) = arguments(low, node, 1, 1)
     value = low.expr(inner)
+    if isinstance(value, PyValue) and isinstance(value.value, State):
+        return low.states().length(low, inner, value.value)
     if isinstance(value, PyValue) and isinstance(
         value.value, str | bytes | tuple | set | frozenset | range
     ):
