@@ -115,6 +115,17 @@ class Opaque(Op, frozen=True):
     a: Value
 
 
+class Unknown(Op, frozen=True):
+    """``result = a`` (I64 or U64), of which the verifier knows nothing. Lowered by the pass current.
+
+    The verifier follows a variable that a loop changes by constants value by value, and so walks
+    what is behind the loop once for each. Of a number it does not know, it walks it once.
+    """
+
+    result: Reg
+    a: Value
+
+
 # ---------------------------------------------------------------- arithmetic, Python's
 
 

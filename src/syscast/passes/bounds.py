@@ -153,7 +153,7 @@ class Bounds:
                 found = a if fits(a, whole) else whole
             case ops.Binary():
                 found = wrapped(op.op, self._of(op.a, state), self._of(op.b, state), whole)
-            case ops.Opaque():
+            case ops.Opaque() | ops.Unknown():
                 found = self._of(op.a, state)
             case ops.Select():
                 found = join(self._of(op.a, state), self._of(op.b, state))

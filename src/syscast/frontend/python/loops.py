@@ -18,7 +18,7 @@ from syscast.frontend.python.induction import provable_rounds
 from syscast.frontend.python.iterables import iterable
 from syscast.frontend.python.iterating import MAX_ROUNDS, Constants, Counted, bounded_arguments
 from syscast.frontend.python.storing import deleted_names, stored_names
-from syscast.frontend.python.values import PyValue
+from syscast.frontend.python.values import IntValue, PyValue
 from syscast.ir.ops import (
     Binary,
     BinaryOp,
@@ -29,6 +29,7 @@ from syscast.ir.ops import (
     Raise,
     SlotLoad,
     SlotStore,
+    Unknown,
 )
 from syscast.ir.program import Loop
 from syscast.ir.types import BOOL, U64, Const
@@ -58,6 +59,7 @@ def _counted(low: Lowering, node: ast.For, items: Counted, run: Run) -> bool:
     exhausted, following, end = (low.builder.label(hint) for hint in ("done", "next", "end"))
     rounds = _Rounds(low, node, items.limit)
     items.begin(low)
+    _forget(low, node.body)
     rounds.head(low)
     _enter(low, [*node.body, node.target])
     items.test(low, rounds.number, exhausted)
@@ -133,6 +135,7 @@ def while_loop(low: Lowering, node: ast.While, run: Run) -> bool:
         low.builder.label(hint) for hint in ("done", "next", "round", "end")
     )
     rounds = _Rounds(low, node, limit)
+    _forget(low, node.body)
     rounds.head(low)
     _enter(low, [node.test, *node.body])
     forever = isinstance(test, ast.Constant) and bool(test.value)
@@ -209,6 +212,18 @@ class _Rounds:
 
 
 # ---------------------------------------------------------------- what both share
+
+
+def _forget(low: Lowering, body: Sequence[ast.stmt]) -> None:
+    """Hide from the verifier what the numbers are that rounds change: see `Unknown`."""
+    for name in sorted(stored_names(body) & low.assigned):
+        local = low.locals.get(name)
+        if local is None or not isinstance(local.shape, IntValue) or local.slot.type is None:
+            continue
+        known, unknown = low.reg(local.slot.type), low.reg(local.slot.type)
+        low.add(SlotLoad(known, local.slot))
+        low.add(Unknown(unknown, known))
+        low.add(SlotStore(local.slot, unknown))
 
 
 def _enter(low: Lowering, changing: Sequence[ast.AST]) -> None:
