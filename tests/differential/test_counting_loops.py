@@ -37,8 +37,7 @@ def counts(text, number):
         if index >= len(path):
             break
         run = 0 if path[index] == "/" else run + 1
-        if run > longest:
-            longest = run
+        longest = max(longest, run)
     bits = 0
     while number:
         bits += number & 1
