@@ -89,8 +89,11 @@ class FunctionText:
             case ops.Convert():
                 self._convert(op)
             case ops.Masked():
+                # Hidden before, or a needless mask would go; and behind, or LLVM would make `or`
+                # of an addition to an aligned pointer, which the verifier refuses.
                 hidden = self._temp(f'call i64 asm "", "=r,0"(i64 {self._wide(op.a)})')
-                self._make(op, f"and i64 {hidden}, {op.mask}")
+                bounded = self._temp(f"and i64 {hidden}, {op.mask}")
+                self._make(op, f'call i64 asm "", "=r,0"(i64 {bounded})')
             case ops.Opaque():
                 type_ = _type(op.a.type)
                 self._make(op, f'call {type_} asm "", "=r,0"({type_} {_value(op.a)})')

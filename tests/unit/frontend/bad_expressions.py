@@ -141,3 +141,45 @@ def none_first(sock, backlog):
 
 def text_or_number(sock, backlog):
     return Name(name=current.comm or backlog)
+
+
+def format_of_pointer(sock, backlog):
+    return Name(name=f"{sock.sk}")
+
+
+def format_of_struct(sock, backlog):
+    return Name(name=f"{sock.sk.__sk_common}")
+
+
+def format_float(sock, backlog):
+    return Name(name=f"{backlog:.2f}")
+
+
+def format_grouping(sock, backlog):
+    return Name(name=f"{backlog:,}")
+
+
+def format_octal(sock, backlog):
+    return Name(name=f"{backlog:o}")
+
+
+def format_width_varies(sock, backlog):
+    return Name(name=f"{backlog:{backlog}}")
+
+
+def format_repr_of_text(sock, backlog):
+    return Name(name=f"{current.comm!r}")
+
+
+def format_text_as_number(sock, backlog):
+    return Name(name=f"{current.comm:05}")
+
+
+def format_too_long(sock, backlog):
+    return Name(name=f"{sc.kernel_str(sock.file.f_path, 4096)}{backlog}")
+
+
+def text_that_grows(sock, backlog):
+    name = current.comm
+    name = f"{name}{backlog}"
+    return Name(name=name)

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.events.event import Event
-from syscast.frontend.python import casts, enums, kernelenums, language, strings
+from syscast.frontend.python import casts, enums, kernelenums, language, strings, textformat
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
 from syscast.frontend.python.functions import callee_of, inline
@@ -46,7 +46,6 @@ _HINTS = {
     "hlist_entries": "it stands in a loop: for entry in hlist_entries(...)",
     "print": "send an event: emit(...)",
     "open": "a probe has no files; send an event: emit(...)",
-    "str": "read text with user_str(pointer) or kernel_str(pointer)",
 }
 
 
@@ -179,6 +178,7 @@ NAMES: dict[str, object] = {
     "max": max,
     "min": min,
     "pow": pow,
+    "str": str,
 }
 
 CALLS: dict[int, CallHandler] = {
@@ -193,6 +193,7 @@ CALLS: dict[int, CallHandler] = {
     id(language.wrap64): wrap(64),
     id(abs): absolute,
     id(len): strings.length,
+    id(str): textformat.to_text,
     id(bool): _bool,
     id(divmod): quotient_and_rest,
     id(int): to_int,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from syscast.ir.types import Slot
 
 
+_MAX_GROWTH = 8
+"""Attempts; text made of itself would need one more each time."""
+
+
 def capacity(low: Lowering, key: str, size: int) -> int:
     """Bytes for the text of this key, whose first value needs ``size``."""
     start = f"{key} text "
@@ -29,6 +33,12 @@ def capacity(low: Lowering, key: str, size: int) -> int:
 def fill(low: Lowering, node: ast.AST, key: str, slot: Slot, value: StrValue) -> None:
     """Put a string into the room; the rest of it becomes zero."""
     if value.size > slot.size:
+        if sum(each.startswith(f"{key} text ") for each in low.wide) >= _MAX_GROWTH:
+            raise low.rejection(
+                node,
+                "this text grows with each assignment, and a variable's text has one capacity",
+                "keep the longer text in a variable of its own",
+            )
         low.wide.add(f"{key} text {value.size}")
         return
     span = low.span(node)

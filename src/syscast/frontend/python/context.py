@@ -584,7 +584,6 @@ _OUTSIDE = {
     "Dict": "a dict needs a heap; a probe has none",
     "Set": "a set needs a heap; a probe has none",
     "Lambda": "a lambda is not part of the probe language",
-    "JoinedStr": "an f-string is not part of the probe language",
     "Await": "await is not part of the probe language",
     "Yield": "yield may stand only as a statement of its own (`ret = yield`) at the function's top level",
     "YieldFrom": "yield from is not part of the probe language",

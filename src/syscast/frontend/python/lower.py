@@ -53,6 +53,7 @@ from syscast.frontend.python.source import FunctionSource, SourceText, assigned_
 from syscast.frontend.python.statements import run
 from syscast.frontend.python.strings import TRUTHS
 from syscast.frontend.python.subscripts import subscript
+from syscast.frontend.python.textformat import joined
 from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
 from syscast.ir.builder import Builder
 from syscast.ir.ops import (
@@ -89,6 +90,7 @@ _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.BinOp: binary,
     ast.UnaryOp: unary,
     ast.Compare: compare,
+    ast.JoinedStr: joined,
     ast.BoolOp: boolean_operator,
     ast.IfExp: conditional,
     ast.Call: call,

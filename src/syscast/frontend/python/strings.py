@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 DEFAULT_CAPACITY = 256
 """Of ``kernel_str`` and ``user_str``, in bytes with the NUL."""
 
+MAX_CAPACITY = 4096
+"""PATH_MAX, and what the per-CPU scratch room is planned for."""
+
 _NEVER_FAILS = -1
 _MAX_NEEDLE = 64
 
