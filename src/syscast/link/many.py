@@ -193,8 +193,7 @@ class KprobeEachLinks(ManyLink):
                     failure = error
                     refused.append(Refused(place.name, _words(error)))
         except BaseException:
-            for fd in fds:
-                fd.close()
+            _close_all(fds)
             raise
         if not fds:
             raise failure or KernelError(f"functions '{label}': attach: there is none")
@@ -209,25 +208,30 @@ class KprobeEachLinks(ManyLink):
     def close(self) -> None:
         """Detach, from several threads: each closing waits for the kernel's grace periods."""
         fds, self._fds = self._fds, ()
-        if len(fds) <= _ONE_BY_ONE:
-            for fd in fds:
-                fd.close()
-            return
-        from threading import Thread  # noqa: PLC0415 - 2 ms, for many only
-
-        def take_every(start: int) -> None:
-            for fd in fds[start::_CLOSERS]:
-                fd.close()
-
-        threads = [Thread(target=take_every, args=(start,)) for start in range(_CLOSERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        _close_all(fds)
 
     def missed(self) -> int | None:
         """As of the base; None where the attachments are no links."""
         return super().missed() if self._linked else None
+
+
+def _close_all(fds: Sequence[Fd]) -> None:
+    """Close, many from several threads at once, which wait for the same grace periods."""
+    if len(fds) <= _ONE_BY_ONE:
+        for fd in fds:
+            fd.close()
+        return
+    from threading import Thread  # noqa: PLC0415 - 2 ms, for many only
+
+    def take_every(start: int) -> None:
+        for fd in fds[start::_CLOSERS]:
+            fd.close()
+
+    threads = [Thread(target=take_every, args=(start,)) for start in range(_CLOSERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _attach_one(program: Fd, place: Place, *, on_return: bool) -> tuple[Fd, bool]:

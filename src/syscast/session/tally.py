@@ -220,8 +220,7 @@ class _Plans:
             return
         match = matching.match(target)
         self.skipped += match.skipped
-        alone = match.kind in {"fentry", "fexit", "kretprobe"} or "tracepoint" in match.sort
-        if alone or (match.sort == "function" and len(match.found) <= _FEW):
+        if _alone(match):
             self._each(match)
             return
         used = _arguments(self._query.names()) - {"duration"}
@@ -319,6 +318,16 @@ _LANGUAGE = frozenset(
 )
 
 
+def _alone(match: matching.Match) -> bool:
+    """Whether each target that a pattern means gets a program of its own."""
+    if match.sort == "syscall":
+        return False
+    if "tracepoint" in match.sort or match.kind in {"fentry", "fexit", "kretprobe"}:
+        return True
+    unique = len({each.name for each in match.found}) == len(match.found)
+    return unique and len(match.found) <= _FEW and not match.kind
+
+
 def _arguments(used: frozenset[str]) -> frozenset[str]:
     """The names that can only be arguments, or what the exit knows."""
     return used - FUNCTION_WORDS - CURRENT_WORDS - _LANGUAGE
@@ -341,10 +350,13 @@ def _with_hints(error: CompileError, arguments: Sequence[str]) -> CompileError:
     findings = []
     for each in error.diagnostics:
         word = _word_at(each)
-        near = near_words(word, arguments) if not each.hint and word.isidentifier() else []
-        hint = f"did you mean {' or '.join(near)}?" if near else each.hint
-        if not hint and word.isidentifier() and arguments:
-            hint = f"the arguments are {', '.join(arguments)}"
+        hint = each.hint
+        if not hint and each.message.startswith("no such name"):
+            near = near_words(word, arguments)
+            if near:
+                hint = f"did you mean {' or '.join(near)}?"
+            elif arguments:
+                hint = f"the arguments are {', '.join(arguments)}"
         findings.append(replace(each, hint=hint))
     return Error(findings)
 
