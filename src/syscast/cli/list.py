@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syscast.cli import completing
-from syscast.cli.messages import say, show
+from syscast.cli.messages import say, show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,8 @@ _NARROW = 40
 @click.argument("pattern", default="*", shell_complete=completing.targets)
 @click.option("--kind", type=click.Choice(_KINDS), help="Only functions, tracepoints or syscalls.")
 @click.option("-n", "--names", is_flag=True, help="Only the targets, without signatures.")
-def command(pattern: str, kind: str | None, *, names: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+def command(pattern: str, kind: str | None, *, names: bool, as_json: bool) -> int:
     """Run ``syscast list``."""
     from syscast.probes import listing  # noqa: PLC0415  (once the options are right)
 
@@ -48,7 +49,10 @@ def command(pattern: str, kind: str | None, *, names: bool) -> int:
     count = 0
     while chunk := list(islice(found, _CHUNK)):
         count += len(chunk)
-        show(_lines(chunk, names=names))
+        if as_json:
+            show_json([_object(each, names=names) for each in chunk])
+        else:
+            show(_lines(chunk, names=names))
     if not count:
         say(f"nothing here matches '{pattern}'")
         return 1
@@ -58,3 +62,15 @@ def command(pattern: str, kind: str | None, *, names: bool) -> int:
 def _lines(entries: list[Entry], *, names: bool) -> Iterator[str]:
     for entry in entries:
         yield entry.target if names else f"{entry.target:<{_NARROW}}  {entry.signature}".rstrip()
+
+
+def _object(entry: Entry, *, names: bool) -> dict[str, object]:
+    made: dict[str, object] = {
+        "target": entry.target,
+        "kind": entry.kind,
+        "name": entry.name,
+        "module": entry.module or None,
+    }
+    if not names:
+        made["signature"] = entry.signature or None
+    return made

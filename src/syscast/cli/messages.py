@@ -34,3 +34,13 @@ def show(lines: Iterable[str]) -> None:
 
     output = Output(sys.stdout, "stdout")
     output.write_text("".join(f"{safe(line)}\n" for line in lines))
+
+
+def show_json(objects: Iterable[object]) -> None:
+    """Write objects to stdout, one a line; raises as `show`."""
+    import msgspec  # noqa: PLC0415  (with --json only)
+
+    from syscast.sinks.sink import Output  # noqa: PLC0415
+
+    lines = [msgspec.json.encode(each).decode() for each in objects]
+    Output(sys.stdout, "stdout").write_text("".join(f"{line}\n" for line in lines))

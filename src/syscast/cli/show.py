@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syscast.cli import completing
-from syscast.cli.messages import show
+from syscast.cli.messages import show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,14 @@ _EXITS = {"fexit", "kretprobe"}
     metavar="N",
     help="Levels of structs to expand; 0 for none.",
 )
-def command(target: tuple[str, ...], depth: int) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each target.")
+def command(target: tuple[str, ...], depth: int, *, as_json: bool) -> int:
     """Run ``syscast show``."""
     if target[0] in _WORDS and len(target) == 2:  # struct sock, without quotes
         target = (" ".join(target),)
+    if as_json:
+        show_json(_described(text) for text in target)
+        return 0
     for number, text in enumerate(target):
         if number:
             show([""])
@@ -58,8 +62,27 @@ def command(target: tuple[str, ...], depth: int) -> int:
 
 
 def _type_lines(word: str, name: str, depth: int) -> list[str]:
-    """A struct, union or enum of the kernel, or of the first module that has it."""
-    from syscast.btf import render, source  # noqa: PLC0415  (once the options are right)
+    from syscast.btf import render  # noqa: PLC0415  (once the options are right)
+    from syscast.btf.types import Enum  # noqa: PLC0415
+
+    types, found = _find_type(word, name)
+    made = types.type(found)
+    if not isinstance(made, Enum):
+        return render.struct_lines(types, found, depth)
+    return [
+        f"enum {name} {{",
+        *(f"    {each.name} = {each.value}," for each in made.values),
+        f"}}; /* size {made.size} */",
+    ]
+
+
+def _find_type(word: str, name: str) -> tuple[Btf, int]:
+    """A struct, union or enum of the kernel, or of the first module that has it.
+
+    Raises:
+        TargetError: There is none.
+    """
+    from syscast.btf import source  # noqa: PLC0415  (once the options are right)
     from syscast.btf.types import Enum, Struct  # noqa: PLC0415
     from syscast.errors import TargetError  # noqa: PLC0415
 
@@ -68,14 +91,10 @@ def _type_lines(word: str, name: str, depth: int) -> list[str]:
     for types in (kernel, *(source.module(each) for each in source.modules())):
         for found in types.find_all(name, kind):
             made = types.type(found)
-            if isinstance(made, Enum):
-                return [
-                    f"enum {name} {{",
-                    *(f"    {each.name} = {each.value}," for each in made.values),
-                    f"}}; /* size {made.size} */",
-                ]
-            if isinstance(made, Struct) and made.is_union == (word == "union"):
-                return render.struct_lines(types, found, depth)
+            if isinstance(made, Enum) or (
+                isinstance(made, Struct) and made.is_union == (word == "union")
+            ):
+                return types, found
     raise TargetError(f"{word} '{name}': look up: the kernel has none", kernel.near(name, kind))
 
 
@@ -106,18 +125,24 @@ def _argument_lines(target: Target) -> Iterator[str]:
 
 def _attach_lines(text: str, choice: Choice, *, explicit: bool) -> Iterator[str]:
     """Each kind that could attach, with the reason for it or against it; the best is marked."""
+    if not explicit and choice.kind.name in _FUNCTION_KINDS:
+        yield from _explained(choice.target.name)
+    for kind, mark, why in _ways(text, choice, explicit=explicit):
+        yield f"  {kind:<14}  {mark:<5}  {why}"
+
+
+def _ways(text: str, choice: Choice, *, explicit: bool) -> Iterator[tuple[str, str, str]]:
+    """Each kind that could attach: its name; ``best``, ``works`` or ``no``; why."""
     kind = choice.kind.name
     kinds: tuple[str, ...] = (kind,)
     if not explicit and kind in _FUNCTION_KINDS:
         kinds = _FUNCTION_KINDS
-        yield from _explained(choice.target.name)
     elif not explicit and kind in _TRACEPOINT_KINDS:
         kinds = _TRACEPOINT_KINDS
     chosen = {_chosen(text, "probe"), _chosen(text, "call")}
     for each in kinds:
         works, why = _judged(text, each)
-        mark = "no" if not works else "best" if each in chosen else "works"
-        yield f"  {each:<14}  {mark:<5}  {why}"
+        yield each, "no" if not works else "best" if each in chosen else "works", why
 
 
 def _judged(text: str, kind: str) -> tuple[bool, str]:
@@ -174,3 +199,63 @@ def _struct_lines(types: Btf, target: Target, depth: int) -> Iterator[str]:
             seen.add(struct_id)
             yield ""
             yield from struct_lines(types, struct_id, depth)
+
+
+def _described(text: str) -> dict[str, object]:
+    """A target: arguments and ways to attach; or a type: its members or values.
+
+    Raises:
+        TargetError: There is none.
+    """
+    from syscast.probes import names, registry  # noqa: PLC0415  (once the options are right)
+
+    words = text.split()
+    if len(words) == 2 and words[0] in {"struct", "union", "enum"}:
+        return _type_object(words[0], words[1])
+    choice = registry.choose(text, here=False)
+    target = choice.target
+    explicit = names.parse(text).kind in registry.KINDS
+    returns = target.returns
+    return {
+        "target": text,
+        "kind": choice.kind.name,
+        "name": target.name,
+        "module": target.module or None,
+        "signature": target.signature or None,
+        "arguments": [
+            {"name": each.name, "type": each.ctype, "unreadable": each.why or None}
+            for each in target.arguments
+        ],
+        "returns": returns.ctype if returns is not None else None,
+        "ways": [
+            {"kind": kind, "works": mark != "no", "best": mark == "best", "why": why}
+            for kind, mark, why in _ways(text, choice, explicit=explicit)
+        ],
+    }
+
+
+def _type_object(word: str, name: str) -> dict[str, object]:
+    from syscast.btf.render import type_name  # noqa: PLC0415  (once the options are right)
+    from syscast.btf.types import Enum, Struct  # noqa: PLC0415
+
+    types, found = _find_type(word, name)
+    made = types.type(found)
+    if isinstance(made, Enum):
+        values = {each.name: each.value for each in made.values}
+        return {"kind": word, "name": name, "size": made.size, "values": values}
+    assert isinstance(made, Struct)
+    return {
+        "kind": word,
+        "name": name,
+        "size": made.size,
+        "members": [
+            {
+                "name": each.name,
+                "type": type_name(types, each.type_id),
+                "offset": each.bit_offset // 8,
+                "bit": each.bit_offset % 8 if each.bitfield_size else None,
+                "bits": each.bitfield_size or None,
+            }
+            for each in made.members
+        ],
+    }

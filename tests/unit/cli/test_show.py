@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,33 @@ def test_types_by_name(shown):
 )
 def test_wrong_names_have_near_ones(shown, target, words):
     assert words in shown(target, code=2)[0]
+
+
+def test_targets_as_json(shown):
+    (found,) = map(json.loads, shown("--json", "syscall:openat"))
+    assert (found["kind"], found["name"], found["returns"]) == ("syscall", "openat", "long")
+    assert found["arguments"][1] == {
+        "name": "filename",
+        "type": "const char *",
+        "unreadable": None,
+    }
+    assert [(way["kind"], way["best"]) for way in found["ways"]] == [("syscall", True)]
+
+
+def test_types_as_json(shown):
+    struct, enum = map(json.loads, shown("--json", "struct list_head", "enum bpf_map_type"))
+    assert struct["size"] == 16
+    assert [(each["name"], each["offset"]) for each in struct["members"]] == [
+        ("next", 0),
+        ("prev", 8),
+    ]
+    assert enum["values"]["BPF_MAP_TYPE_RINGBUF"] == 27
+
+
+def test_a_list_as_json(capfd):
+    assert run(["list", "--json", "syscall:openat2"]) == 0
+    (found,) = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (found["target"], found["kind"]) == ("syscall:openat2", "syscall")
+    assert "struct open_how *" in found["signature"]
+    assert run(["list", "--json", "--names", "syscall:openat2"]) == 0
+    assert "signature" not in json.loads(capfd.readouterr().out)
