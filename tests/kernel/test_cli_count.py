@@ -314,7 +314,9 @@ def test_one_function_by_an_argument(syscast):
 def test_several_functions_with_a_condition_on_an_argument(syscast):
     needs_functions()
     done = syscast("count", "inet_*", "by", "func", "--if", "backlog > 2", "--json", *listens(5))
-    assert counts(done, "func") == {("inet_listen",): 2}
+    found = counts(done, "func")
+    assert found["inet_listen",] == 2
+    assert set(found) <= {("inet_listen",), ("inet_csk_listen_start",)}  # older ones have both
     assert "it has no argument 'backlog'" in done.stderr
 
 
