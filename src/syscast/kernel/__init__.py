@@ -70,6 +70,23 @@ class StructName(str):
     def __ror__(self, other: object) -> StructName:
         return StructName(f"{_spelled(other)} | {self}")
 
+    def __getattr__(self, name: str) -> int:
+        """Give the value of an enumerator, where this is an enum's name.
+
+        Raises:
+            AttributeError: The running kernel has no such enum, or no such enumerator in it.
+        """
+        if not name.startswith("_"):
+            from syscast.btf import source, types  # noqa: PLC0415  (for probes in plain Python)
+
+            kernel = source.kernel()
+            for type_id in kernel.find_all(self, types.Enum):
+                held = kernel.type(type_id)
+                for each in held.values if isinstance(held, types.Enum) else ():
+                    if each.name == name:
+                        return each.value
+        raise AttributeError(f"kernel type '{self}' has no attribute {name!r}")
+
     def __repr__(self) -> str:
         return f"syscast.kernel.{self}"
 

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import syscast as sc
 from syscast import current, i32, u16, u64, user_str
-from syscast.kernel import file, functions, sock, socket, task_struct, tcp_sock
+from syscast.kernel import (
+    bpf_map_type,
+    file,
+    functions,
+    inet_sock,
+    sock,
+    socket,
+    task_struct,
+    tcp_sock,
+    vm_area_struct,
+)
 
 
 class Seen(sc.Event):
@@ -75,6 +85,35 @@ def vfs_fsync(file: file | None) -> Seen | None:
     if file is None:
         return None
     return None
+
+
+calls: sc.Counter[u16] = sc.Counter()
+
+
+@sc.function
+def tcp_close(sk: sock) -> None:
+    calls[sk.skc_num] += 1
+
+
+@sc.function
+def do_exit(code: int) -> Opened | None:
+    oldest = 0
+    for child in sc.list_entries(current.task.children, task_struct, "sibling", limit=16):
+        oldest = max(oldest, child.pid)
+    for child in sc.list_entries(current.task.children, "struct task_struct", "sibling", limit=4):
+        oldest = max(oldest, child.pid)
+    kinds = (bpf_map_type.BPF_MAP_TYPE_HASH, sc.enum(bpf_map_type).BPF_MAP_TYPE_ARRAY)
+    if oldest == kinds[0] or oldest == sc.enum("tcp_state").TCP_LISTEN:
+        return None
+    return Opened(name=f"{current.comm}: {oldest}", ret=sc.wrap32(code + 1))
+
+
+@sc.function
+def handle_mm_fault(vma: vm_area_struct, address: int) -> Opened:
+    area = sc.container_of(vma.vm_mm, task_struct, "mm")
+    inet = sc.container_of(vma.vm_file, "struct inet_sock", "sk")
+    other = sc.cast(inet_sock, address)
+    return Opened(name="", ret=area.pid + inet.inet_id + other.inet_id)
 
 
 def ports() -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import syscast as sc
 from syscast import current, u16, u32
-from syscast.kernel import file, functions, sock, socket, tcp_sock
+from syscast.kernel import bpf_map_type, file, functions, sock, socket, task_struct, tcp_sock
 
 
 class Listen(sc.Event):
@@ -47,6 +47,16 @@ def vfs_read(file: file) -> Generator[None, int, Name | None]:
     if ret.bytes > 0:  # WRONG: a number has no members
         return Name(name=current.task.com)  # WRONG: no such member of struct task_struct
     return ret  # WRONG: not an event
+
+
+@sc.function
+def do_exit(code: int) -> Name | None:
+    for child in sc.list_entries(current.task.children, task_struct, "sibling", limit=16):
+        if child.pdi == code:  # WRONG: no such member of an entry
+            return None
+    if code == sc.enum(bpf_map_type).BPF_MAP_TYPE_HSAH:  # WRONG: no such enumerator
+        return None
+    return Name(name=current.comm)
 
 
 inet_listen.attach(pdi=1).close()  # WRONG: no such filter

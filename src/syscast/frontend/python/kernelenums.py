@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from syscast.errors import TargetError
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.btf.types import Enum
+
+_E = TypeVar("_E", bound="IntEnum")
 
 
 class KernelEnum:
@@ -55,15 +57,24 @@ class KernelEnum:
         return f"enum({self._name!r})"
 
 
-def enum(name: str = "") -> KernelEnum:
+@overload
+def enum(name: type[_E]) -> type[_E]: ...
+
+
+@overload
+def enum(name: str = "") -> KernelEnum: ...
+
+
+def enum(name: object = "") -> object:
     """An enum of the kernel, looked up when an enumerator is used.
 
     Args:
         name: Its name in C, without the word ``enum``. Many enums of the kernel have none, those
             of ``TCP_LISTEN`` for one; they are found by their enumerators, so that a name which
-            is no enum's, such as ``tcp_state``, is only there to be read.
+            is no enum's, such as ``tcp_state``, is only there to be read. The name that
+            `syscast.kernel` gives is one too: with stubs, type checkers know its enumerators.
     """
-    return KernelEnum(name.removeprefix("enum").strip())
+    return KernelEnum(str(name).removeprefix("enum").strip())
 
 
 def name_of(held: KernelEnum) -> str:

@@ -153,12 +153,22 @@ def cast(type_name: object, pointer: object) -> object:
     return pointer
 
 
-def container_of(pointer: object, type_name: str, member: str) -> Any:  # type: ignore[explicit-any]  # noqa: ANN401
+@overload
+def container_of(pointer: object, type_name: type[_T], member: str) -> _T: ...
+
+
+@overload
+def container_of(  # type: ignore[explicit-any]  # as for cast
+    pointer: object, type_name: str, member: str
+) -> Any: ...  # noqa: ANN401
+
+
+def container_of(pointer: object, type_name: object, member: str) -> object:
     """The struct around a member, as the kernel's macro of that name.
 
     Args:
         pointer: To the member: a kernel pointer, or the member itself.
-        type_name: ``struct NAME``.
+        type_name: ``struct NAME``, or the name that `syscast.kernel` gives.
         member: Its name in that struct; ``a.b`` for one inside a member.
     """
     del pointer, type_name, member
@@ -207,14 +217,24 @@ def _at_most(items: Iterable[_T], limit: int) -> Iterator[_T]:
         yield item
 
 
-def list_entries(head: object, type_name: str, member: str, limit: int) -> Iterator[object]:
+@overload
+def list_entries(head: object, type_name: type[_T], member: str, limit: int) -> Iterator[_T]: ...
+
+
+@overload
+def list_entries(  # type: ignore[explicit-any]  # as for cast
+    head: object, type_name: str, member: str, limit: int
+) -> Iterator[Any]: ...
+
+
+def list_entries(head: object, type_name: object, member: str, limit: int) -> Iterator[object]:
     """Go over the structs of a linked list.
 
     ``for task in list_entries(head, "struct task_struct", "tasks", limit=64)``
 
     Args:
         head: The list's ``struct list_head``, a place or a pointer to it. It is no entry itself.
-        type_name: ``struct NAME`` of the entries.
+        type_name: ``struct NAME`` of the entries, or the name that `syscast.kernel` gives.
         member: The ``struct list_head`` in each entry that links it.
         limit: Entries at most; a longer list ends the run with a counted `LimitError`.
 
@@ -225,7 +245,17 @@ def list_entries(head: object, type_name: str, member: str, limit: int) -> Itera
     raise _only_in_probe("list_entries()")
 
 
-def hlist_entries(head: object, type_name: str, member: str, limit: int) -> Iterator[object]:
+@overload
+def hlist_entries(head: object, type_name: type[_T], member: str, limit: int) -> Iterator[_T]: ...
+
+
+@overload
+def hlist_entries(  # type: ignore[explicit-any]  # as for cast
+    head: object, type_name: str, member: str, limit: int
+) -> Iterator[Any]: ...
+
+
+def hlist_entries(head: object, type_name: object, member: str, limit: int) -> Iterator[object]:
     """As `list_entries`, over a ``struct hlist_head`` whose entries are linked by ``struct hlist_node``."""
     del head, type_name, member, limit
     raise _only_in_probe("hlist_entries()")

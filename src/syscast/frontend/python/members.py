@@ -227,6 +227,8 @@ def _attribute_of_object(low: Lowering, node: ast.Attribute, base: PyValue) -> L
         return _current(low, node)
     if isinstance(base.value, KernelEnum):
         return enumerator(low, node, base.value)
+    if type(base.value).__name__ == "StructName":  # from syscast.kernel import zone_type
+        return enumerator(low, node, KernelEnum(str(base.value)))
     try:
         return captured(low, node, held_by(low, node, base.value))
     except AttributeError:
