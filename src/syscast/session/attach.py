@@ -7,7 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from syscast.errors import FormatError, KernelError, NotSupportedError, UsageError
+from syscast.errors import FormatError, KernelError, NotSupportedError, SyscastError, UsageError
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Attachable, Plan, plan
@@ -64,9 +64,13 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
         VerifierError: The kernel's verifier refused; the message shows the source line.
         UsageError: Filters that do not go together, or a command that does not exist.
     """
-    filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
-    jobs = [_job_of(probe, where) for probe in _flat(probes)]
-    return open_session(jobs, filters, command=command, ring_size=ring_size)
+    try:
+        filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
+        jobs = [_job_of(probe, where) for probe in _flat(probes)]
+        return open_session(jobs, filters, command=command, ring_size=ring_size)
+    except SyscastError as error:
+        # The mistake is the caller's: a traceback that ends in the compiler would only hide its line.
+        raise error.with_traceback(None) from error.__cause__
 
 
 def _flat(probes: Sequence[object]) -> list[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypedDict, TypeVar, overload
 
-from syscast.errors import UsageError
+from syscast.errors import SyscastError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -124,7 +124,10 @@ class Probe(Generic[P, R_co]):
         """Compile, load and attach; see `syscast.attach` for the arguments and errors."""
         from syscast.session.attach import attach  # noqa: PLC0415  (declaring a probe loads nothing)
 
-        return attach(self, **options)
+        try:
+            return attach(self, **options)
+        except SyscastError as error:
+            raise error.with_traceback(None) from error.__cause__
 
 
 def _is_generator(function: object) -> bool:
