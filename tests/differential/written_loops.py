@@ -2,7 +2,7 @@
 
 from written import Out
 
-from syscast import bounded, emit
+from syscast import bounded, current, emit
 
 STEPS = (1, 2, 4)
 NAMES = ("sh", "bash", "python3")
@@ -373,4 +373,82 @@ def sums_far(a, b):
     n = 0
     for i in range(500):
         n += i ^ (a & 255)
+    return Out(a=n)
+
+
+def while_stated(a, b):
+    n = a
+    steps = 0
+    while bounded(n > 1, limit=1000):
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        steps += 1
+    return Out(a=steps, b=n)
+
+
+def far(a, b):
+    n = 0
+    for i in range(100_000):
+        n += i ^ a
+    return Out(a=n & 0xFFFF, b=i)
+
+
+def far_with_ways_out(a, b):
+    n = 0
+    for i in range(50_000):
+        if i & 3 == 3:
+            continue
+        n += i
+        if n > 1_000_000 + a:
+            break
+        if i == b * 7:
+            return Out(a=n, b=i)
+        if n == 12:
+            emit(Out(a=n, b=i))
+    else:
+        return None
+    return Out(a=n, b=i)
+
+
+def far_raises(a, b):
+    n = 1 << 20
+    for i in range(20_000):
+        n -= n // (b * 10 + 40 - i)
+        assert i != a * 100, "not there"
+    return Out(a=n)
+
+
+def far_nested(a, b):
+    n = 0
+    for i in range(300):
+        for j in range(400):
+            if j > i + a:
+                break
+            n += j
+        if n > 4_000_000:
+            return Out(a=n, b=i)
+    return Out(a=n, b=-1)
+
+
+def near_inside_far(a, b):
+    n = 0
+    for i in range(5_000):
+        for j in range(i & 3):
+            n += j + (a & 1)
+    return Out(a=n, b=i)
+
+
+def far_string(a, b):
+    comm = current.comm
+    n = 0
+    for i in range(10_000):
+        if comm == "no such name" or i & 1:
+            n += 1
+    return Out(a=n)
+
+
+def far_list(a, b):
+    n = 0
+    for x in (a, b):
+        for i in bounded(range(x & 0xFFFF), limit=60_000):
+            n += i + x
     return Out(a=n)

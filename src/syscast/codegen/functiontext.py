@@ -45,7 +45,8 @@ class FunctionText:
         self._temps = 0
         self._location = ""
         self._align = _alignments(function)
-        self._direct = function.context is not None and function.context.direct_reads
+        context = function.context
+        self._direct = context.direct_reads if context is not None else function.direct
 
     def text(self) -> str:
         """The definition."""
@@ -149,6 +150,8 @@ class FunctionText:
                 self._call(op)
             case ops.MapAddr():
                 self._make(op, f"bitcast ptr @{quoted(op.map)} to ptr")
+            case ops.FunctionAddr():
+                self._make(op, f"bitcast ptr @{quoted(op.function)} to ptr")
             case ops.DataAddr():
                 self._make(op, f"getelementptr i8, ptr @{CONFIG_GLOBAL}, i64 {op.offset}")
             case ops.CtxAddr():

@@ -36,7 +36,7 @@ PRIMITIVES = frozenset(
         *(ops.AtomicAdd, ops.Fill, ops.CopyBytes, ops.BytesEqual, ops.FieldAddr),
         *(ops.SameText, ops.Masked),
         *(ops.FieldLoad, ops.Reloc, ops.HelperExists, ops.Helper, ops.MapAddr, ops.DataAddr),
-        *(ops.CtxAddr, ops.Call, ops.Jump, ops.Branch, ops.Return),
+        *(ops.CtxAddr, ops.Call, ops.FunctionAddr, ops.Jump, ops.Branch, ops.Return),
     }
 )
 """Ops that codegen reads; of FieldLoad only the ones with mode DIRECT."""
@@ -84,8 +84,8 @@ def _problems(
                 if seen is not None:
                     seen[id(op)] = op  # held, so that no other op can get its id
             found = found or _reference_problem(op, slots, len(program.sites))
-            if found is None and isinstance(op, ops.Call) and op.function not in functions:
-                found = f"no function {op.function}"
+            if found is None and isinstance(op, ops.Call | ops.FunctionAddr):
+                found = None if op.function in functions else f"no function {op.function}"
             if found is None and layer is Layer.PRIMITIVE:
                 found = _layer_problem(op)
             if found is not None:

@@ -19,6 +19,7 @@ class Arg(Enum):
     OUT = "out"  # memory that it writes; need not be initialised
     RECORD = "record"  # a record from ringbuf_reserve
     ADDRESS = "address"  # any address as a number or pointer; checked when it runs
+    FUNCTION = "function"  # a function of the program, by FunctionAddr
     NUMBER = "number"  # any integer, such as sizes and flags
 
 
@@ -89,6 +90,7 @@ def _table() -> dict[str, HelperInfo]:
         HelperInfo("get_func_ip", 173, (ctx,)),
         HelperInfo("get_attach_cookie", 174, (ctx,)),
         HelperInfo("task_pt_regs", 175, (address,), Returns.KERNEL),
+        HelperInfo("loop", 181, (number, Arg.FUNCTION, out, number)),
         HelperInfo("get_func_arg", 183, (ctx, number, out)),
         HelperInfo("get_func_ret", 184, (ctx, out)),
         HelperInfo("get_func_arg_cnt", 185, (ctx,)),

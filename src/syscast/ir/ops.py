@@ -541,6 +541,13 @@ class CtxAddr(Op, frozen=True):
     result: Reg
 
 
+class FunctionAddr(Op, frozen=True):
+    """Primitive. ``result: ptr<ctx>``-like handle of a function of the program, for helper calls."""
+
+    result: Reg
+    function: str
+
+
 class Call(Op, frozen=True):
     """Primitive. Call another function of the program (a BPF subprogram), integers in and out."""
 

@@ -138,10 +138,13 @@ class Loop(msgspec.Struct, frozen=True):
     Attributes:
         head: Label of the block that every round begins with.
         limit: How often a round can begin (its last, in vain one not counted).
+        counter: Slot of a u64 that is the number of the round at its head, from 0, and that
+            nothing behind the loop reads.
     """
 
     head: str
     limit: int
+    counter: Slot
     span: Span | None = None
 
 
@@ -156,6 +159,7 @@ class Function(msgspec.Struct, frozen=True):
         filtered: Whether the attach-time filters of the config apply to it.
         keeps: Kept slots, in the order of the kept state's layout.
         loops: Its loops; a pass that copies blocks keeps their labels.
+        direct: Of a subprogram: it was cut out of a program with direct reads.
     """
 
     name: str
@@ -172,6 +176,7 @@ class Function(msgspec.Struct, frozen=True):
     keeps: tuple[Slot, ...] = ()
     span: Span | None = None
     loops: tuple[Loop, ...] = ()
+    direct: bool = False
 
 
 class Program(msgspec.Struct, frozen=True):

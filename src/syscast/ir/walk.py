@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from syscast.ir.ops import Branch, FieldInit, Jump, Op
 from syscast.ir.types import Const, Reg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from syscast.ir.types import Value
 
@@ -31,6 +33,36 @@ def operands(op: Op) -> Iterator[Value]:
         elif isinstance(member, tuple):
             for each in member:
                 yield each.value if isinstance(each, FieldInit) else each
+
+
+def renamed(op: Op, names: Mapping[Reg, Value]) -> Op:
+    """The op with other values in place of some registers that it reads."""
+    changes: dict[str, object] = {}
+    for name in _value_members(type(op)):
+        member: object = getattr(op, name)
+        if isinstance(member, Reg) and member in names:
+            changes[name] = names[member]
+        elif isinstance(member, tuple):
+            changes[name] = tuple(_renamed(each, names) for each in member)
+    return msgspec.structs.replace(op, **changes) if changes else op
+
+
+def _renamed(each: object, names: Mapping[Reg, Value]) -> object:
+    if isinstance(each, FieldInit):
+        return FieldInit(each.name, cast("Value", _renamed(each.value, names)))
+    return names.get(each, each) if isinstance(each, Reg) else each
+
+
+def retargeted(op: Op, labels: Mapping[str, str]) -> Op:
+    """A terminator that goes elsewhere."""
+    match op:
+        case Jump():
+            return Jump(target=labels.get(op.target, op.target), span=op.span)
+        case Branch():
+            then, other = (labels.get(each, each) for each in (op.then, op.other))
+            return Branch(cond=op.cond, then=then, other=other, span=op.span)
+        case _:
+            return op
 
 
 @cache

@@ -22,6 +22,7 @@ from syscast.passes import (
     filters,
     kernel_reads,
     ledger,
+    loops,
     maps,
     raises,
     reads,
@@ -51,6 +52,7 @@ PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("bulk", bulk.run),
     ("raises", raises.run),
     ("maps", maps.run),
+    ("loops", loops.run),
 )
 """Name and function of each pass, in order."""
 

@@ -187,7 +187,7 @@ class _Rounds:
         """Begin a round: its number is known from here on."""
         low.jump(self._label)
         low.builder.start(self._label)
-        low.heads.append(Loop(self._label, self._limit, self._span))
+        low.heads.append(Loop(self._label, self._limit, self._counter, self._span))
         number = low.reg(U64)
         low.add(SlotLoad(number, self._counter, span=self._span))
         low.add(Opaque(self.number, number, span=self._span))
