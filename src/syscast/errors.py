@@ -89,11 +89,22 @@ class VerifierError(KernelError):
 
     Attributes:
         log: The verifier's whole log.
+        bug: The program is a probe in Python, and nothing that its author wrote explains the
+            refusal: it is the compiler's fault.
     """
 
-    def __init__(self, message: str, errno: int = 0, command: str = "", log: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        errno: int = 0,
+        command: str = "",
+        log: str = "",
+        *,
+        bug: bool = False,
+    ) -> None:
         super().__init__(message, errno, command)
         self.log = log
+        self.bug = bug
 
 
 class FullError(SyscastError):

@@ -43,6 +43,9 @@ TRACE_FSESSION = 58
 
 F_SLEEPABLE = 1 << 4
 
+# BPF_LOG_STATS of include/linux/bpf_verifier.h: the sums, and the reason of a refusal, without the walk.
+LOG_STATS = 4
+
 # Most logs are small. UINT_MAX >> 8 is what every kernel takes; newer ones take more.
 _LOG_FIRST = 1 << 16
 _LOG_MAX = (1 << 24) - 1
@@ -144,7 +147,7 @@ class _Request:
             put32(self.buffer, 24, 0, 0)
             put64(self.buffer, 32, 0)
             if result == -errno.ENOSPC and size < _LOG_MAX:
-                size = min(size * 16, _LOG_MAX)
+                size = _LOG_MAX  # each attempt walks through the whole program again
                 continue
             return result, log.partition(b"\0")[0].decode("utf-8", "replace")
 
@@ -169,6 +172,10 @@ def prog_load(attr: ProgAttr, *, explain: bool = True) -> Fd:
     log = ""
     if result < 0 and explain and result != -errno.EPERM:
         result, log = request.load_with_log(1)
+        if result == -errno.ENOSPC:
+            # Older kernels keep the start of a log that is too long, and the reason is at its end.
+            result, reason = request.load_with_log(LOG_STATS)
+            log = log.rpartition("\n")[0] + "\n" + reason
     if result < 0:
         raise _refusal(-result, f"{subject}: load", log)
     return Fd(result, subject)

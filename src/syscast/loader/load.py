@@ -7,7 +7,7 @@ the programs, which name the maps by descriptor.
 
 from __future__ import annotations
 
-from errno import ENOSPC
+from errno import E2BIG, ENOSPC
 from struct import pack, pack_into
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from syscast.spec.objectspec import ObjectSpec, ProgramSpec
 
 _SLOT = 8
-_STATISTICS = 4  # BPF_LOG_STATS
+_MAX_LENGTH = 4096  # BPF_MAXINSNS: what kernels take of everybody
 _NOT_BY_DEFAULT = "?"
 _NOT_TRACING = frozenset({"ext", "struct_ops"})  # they replace functions of others
 _UNSUPPORTED: tuple[Unsupported, ...] = (
@@ -321,7 +321,7 @@ def _log_of(attr: ProgAttr, level: int) -> str:
     except KernelError as error:
         if error.errno != ENOSPC:
             raise
-        loaded = bpfprogs.prog_load_verbose(attr, _STATISTICS)
+        loaded = bpfprogs.prog_load_verbose(attr, bpfprogs.LOG_STATS)
     loaded.fd.close()
     return loaded.log
 
@@ -368,5 +368,12 @@ def _line_info(program: ProgramSpec) -> bytes:
 
 def _explained(error: KernelError, program: ProgramSpec) -> KernelError:
     """Name the type of a program that was refused before the verifier looked at it."""
+    length = len(program.insns) // _SLOT
+    if error.errno == E2BIG and length > _MAX_LENGTH:
+        text = (
+            f"program '{program.name}': load: it has {length} instructions, more than this kernel takes "
+            "(lower the limits of its loops, or make two probes of it)"
+        )
+        return type(error)(text, error.errno, error.command)
     kind = program.type + (f", attach type {program.attach_type}" if program.attach_type else "")
     return type(error)(f"{error} (type {kind})", error.errno, error.command)

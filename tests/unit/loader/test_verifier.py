@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from syscast.errors import VerifierError
 from syscast.loader.verifier import explain, locate, read_log
 from syscast.spec import CoreRelo, ObjectSpec, ProgramSpec
+from syscast.spec.meta import ObjectMeta
 from syscast.spec.read import read_object
 
 OBJECTS = Path(__file__).parents[2] / "data/objects"
@@ -60,12 +62,20 @@ CASES = [
     ("2: (95) exit\nR0 !read_ok\n", 2, "register r0 is used before it is set"),
     ("back-edge from insn 5 to 3\n", 5, "it may loop for ever"),
     ("unreachable insn 9\n", 9, "instruction 9 can never be reached"),
-    ("4: (bc) w0 = w6\nBPF program is too large. Processed 1000001 insn\n", 4, "too complex"),
+    (
+        "4: (bc) w0 = w6\nBPF program is too large. Processed 1000001 insn\n",
+        4,
+        "gave up after 1000001",
+    ),
     ("9: (95) exit\nUnreleased reference id=2 alloc_insn=4\n", 9, "what instruction 4 reserved"),
     ("0: (79) r1 = *(u64 *)(r1 +96)\ninvalid bpf_context access off=96 size=8\n", 0, "offset 96"),
     ("0: (79) x\nfunc 'vfs_read' doesn't have 5-th argument\n", 0, "vfs_read has no argument"),
     ("5: (79) x\naccess beyond struct sock at off 1200 size 8\n", 5, "end of struct sock"),
-    ("6: (85) call x#6\nR2 type=scalar expected=fp, pkt, map_value\n", 6, "scalar where fp, pkt"),
+    (
+        "6: (85) call x#6\nR2 type=scalar expected=fp, pkt, map_value\n",
+        6,
+        "scalar where another is expected: fp, pkt",
+    ),
     ("8: (85) x\ninvalid read from stack R2 off -16+0 size 8\n", 8, "stack outside of its"),
     ("8: (85) x\ninvalid indirect read from stack off -16+0 size 8\n", 8, "stack outside of its"),
     ("combined stack size of 2 calls is 544. Too large\n", -1, "more than 512 bytes of stack"),
@@ -84,6 +94,30 @@ def test_reason(log, insn, message):
     assert message in refusal.cause.message
     assert refusal.reason in log
     assert "{" not in refusal.cause.message
+
+
+def test_a_walk_without_end_is_blamed_on_the_loop():
+    walk = "0: (b7) r0 = 0\n" + "1: (07) r0 += 1\n2: (a5) if r0 < 9 goto pc-2\n" * 5
+    walk += "3: (bf) r1 = r0\nBPF program is too large. Processed 1000001 insn\n"
+    assert read_log(walk + END).insn == 1
+
+
+def test_the_cure_of_a_python_probe_is_in_python(refused):
+    loops = program(refused, "maybe_null")
+    log = "7: (b7) r0 = 0\ninfinite loop detected at insn 7\n"
+    error = VerifierError("", 22, "BPF_PROG_LOAD", log)
+    assert "hint: bound the loop by a constant" in str(explain(error, refused, loops))
+    ours = replace(refused, meta=ObjectMeta())
+    made = explain(error, ours, loops)
+    assert "hint: count towards a limit: bounded(range(n), limit=64)" in str(made)
+    assert not made.bug
+
+
+def test_what_no_probe_can_cause_is_a_bug(refused):
+    error = VerifierError("", 13, "BPF_PROG_LOAD", NULL_IN_6_18 + END)
+    assert not explain(error, refused, program(refused, "maybe_null")).bug
+    ours = replace(refused, meta=ObjectMeta())
+    assert explain(error, ours, program(ours, "maybe_null")).bug
 
 
 def test_no_reason():
