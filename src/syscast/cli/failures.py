@@ -70,13 +70,57 @@ def _words(error: Exception) -> tuple[str, int]:
         return text + _sudo(text), REFUSED
     if isinstance(error, SyscastError):
         return text, USAGE if isinstance(error, _USERS) else REFUSED
-    if isinstance(error, InternalError):
-        return text, BUG
     if isinstance(error, OSError) and error.errno in _SCARCE:
         cause = os.strerror(error.errno).lower()
         return f"start: {cause} ({_SCARCE[error.errno]})", REFUSED
-    hint = f"Please report it, with the traceback that {TRACEBACK}=1 shows."
-    return f"bug in syscast: {type(error).__name__}: {text}\n{hint}", BUG
+    cause = error.cause if isinstance(error, InternalError) else f"{type(error).__name__}: {text}"
+    return f"bug in syscast: {cause}\n{_reported(error, cause)}", BUG
+
+
+def _reported(error: Exception, cause: str) -> str:
+    """Write all that a report needs into a file, and ask for the report."""
+    import tempfile  # noqa: PLC0415  (for bugs only)
+
+    try:
+        handle, path = tempfile.mkstemp(".txt", "syscast-bug-")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(_report(error, cause))
+    except OSError:
+        return f"Please report it, with the traceback that {TRACEBACK}=1 shows."
+    return f"Please report it, with {path}: versions, the probe's IR and the traceback are in it."
+
+
+def _report(error: Exception, cause: str) -> str:
+    """The text of a report."""
+    import traceback  # noqa: PLC0415  (for bugs only)
+    from importlib import metadata  # noqa: PLC0415
+
+    from syscast._version import __version__  # noqa: PLC0415
+
+    try:
+        llvmlite = metadata.version("llvmlite")
+    except metadata.PackageNotFoundError:
+        llvmlite = "not installed"
+    versions = {
+        "syscast": __version__,
+        "python": sys.version.replace("\n", " "),
+        "llvmlite": llvmlite,
+        "kernel": _kernel(),
+        "command": " ".join(sys.argv),
+    }
+    parts = [cause, "\n".join(f"{name:<9} {value}" for name, value in versions.items())]
+    if isinstance(error, InternalError) and error.details:
+        parts.append(error.details.rstrip())
+    parts.append("".join(traceback.format_exception(error)).rstrip())
+    return "\n\n".join(parts) + "\n"
+
+
+def _kernel() -> str:
+    try:
+        with open("/proc/version", encoding="utf-8") as file:  # noqa: PTH123  (pathlib is slow)
+            return file.read().strip()
+    except OSError:
+        return "unknown"
 
 
 def _usage(error: click.ClickException) -> int:

@@ -17,7 +17,7 @@ import msgspec
 from syscast._version import __version__
 from syscast.btf.record import Record
 from syscast.diagnostics import CompileError
-from syscast.errors import FormatError, UsageError
+from syscast.errors import FormatError, SyscastError, UsageError
 from syscast.frontend.python import language
 from syscast.frontend.python.lower import lower_expressions, lower_probe, lower_tally
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
@@ -88,6 +88,12 @@ def lower(
             _lower_one(unit, btf, request)
         except CompileError as error:
             findings += error.diagnostics
+        except (SyscastError, RecursionError):
+            raise
+        except Exception as error:
+            from syscast.compiler.bugs import in_front_end  # noqa: PLC0415  (never, one hopes)
+
+            raise in_front_end(error, request.probe, request.body) from error
     findings = findings or unit.silent()
     if findings:
         raise CompileError(findings)
@@ -166,7 +172,14 @@ def build(program: Program, btf: Btf) -> bytes:
     with Child() as child:  # it loads LLVM while the passes are imported and run here
         from syscast.compiler.backend import build_object  # noqa: PLC0415
 
-        return build_object(program, btf, child=child)
+        try:
+            return build_object(program, btf, child=child)
+        except SyscastError:
+            raise
+        except Exception as error:
+            from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
+
+            raise in_back_end(error, program) from error
 
 
 def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSpec, bool]:
@@ -195,11 +208,9 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
     try:
         spec = read_object(build(program, btf), program.name)
     except FormatError as error:
-        from syscast.errors import InternalError  # noqa: PLC0415
+        from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
 
-        raise InternalError(
-            "the compiler made an object that cannot be read", str(error)
-        ) from error
+        raise in_back_end(error, program) from error
     cache.put(key, spec.encode())
     return spec, False
 

@@ -237,7 +237,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"R(\d+) type=(?:scalar|inv) expected=(?:ringbuf_mem|alloc_mem)\b.*",
+        r"R(\d+) type=(?:scalar|inv) expected=(?:ringbuf_mem|alloc_mem|mem$).*",
         Cause(
             "it uses a record that it does not have, or has submitted already",
             "use a record between its reservation and its submission only",

@@ -7,7 +7,14 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from syscast.errors import FormatError, KernelError, NotSupportedError, SyscastError, UsageError
+from syscast.errors import (
+    FormatError,
+    KernelError,
+    NotSupportedError,
+    SyscastError,
+    UsageError,
+    VerifierError,
+)
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Attachable, Plan, plan
@@ -113,8 +120,15 @@ def open_session(
     filters = filters or Filters()
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
-    plans = plan(jobs, follow=follow)
-    session = _open(plans, filters, command, ring_size)
+    try:
+        session = _open(plan(jobs, follow=follow), filters, command, ring_size)
+    except VerifierError as error:
+        if not error.bug:
+            raise
+        from syscast.compiler.bugs import in_program  # noqa: PLC0415  (never, one hopes)
+        from syscast.session.plan import programs_of  # noqa: PLC0415
+
+        raise in_program(error, programs_of(jobs, follow=follow)) from error
     session.explained = _explained(jobs, filters)
     return session
 

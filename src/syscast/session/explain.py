@@ -103,6 +103,8 @@ def explain(jobs: Sequence[Job]) -> list[Explained]:
 
 def _choose(job: Job) -> tuple[Choice, str]:
     """As for `attach`; else the first kind that knows the target, and why it does not work here."""
+    if job.choice is not None:
+        return job.choice, ""
     try:
         return registry.choose(job.target, job.role), ""
     except NotSupportedError as error:

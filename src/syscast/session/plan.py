@@ -86,13 +86,21 @@ def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> lis
     """
     if not jobs:
         raise UsageError("session: open: no probe is given")
-    chosen = [
-        (job, job.choice or registry.choose(job.target, job.role, here=here)) for job in jobs
-    ]
+    return [_compile(group, follow=follow) for group in _groups(jobs, here=here)]
+
+
+def programs_of(jobs: Sequence[Job], *, follow: bool = False) -> list[Program]:
+    """The IR of what `plan` compiles, for reports."""
+    return [lower(group, follow=follow)[0] for group in _groups(jobs, here=True)]
+
+
+def _groups(jobs: Sequence[Job], *, here: bool) -> list[list[tuple[Job, Choice]]]:
+    """Probes that share an object: those on the kernel's BTF, or on one module's."""
     groups: dict[str, list[tuple[Job, Choice]]] = {}
-    for job, choice in chosen:
+    for job in jobs:
+        choice = job.choice or registry.choose(job.target, job.role, here=here)
         groups.setdefault(choice.types.name, []).append((job, choice))
-    return [_compile(group, follow=follow) for group in groups.values()]
+    return list(groups.values())
 
 
 def lower(

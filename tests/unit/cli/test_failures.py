@@ -1,5 +1,6 @@
 import errno
 import os
+import tempfile
 
 import click
 import pytest
@@ -35,7 +36,7 @@ from syscast.sinks.sink import SinkClosed, SinkError
         (NotSupportedError("feature 'x': no"), 1, "feature 'x'"),
         (VerifierError("program 'p': load: refused"), 1, "refused"),
         (SinkError("sink 'jsonl': write: no space"), 1, "no space"),
-        (InternalError("broken", "the IR"), 70, "this is a bug in syscast"),
+        (InternalError("broken", "the IR"), 70, "bug in syscast: broken\nPlease report it"),
         (
             OSError(errno.EMFILE, "Too many open files", "/sys/x"),
             1,
@@ -47,12 +48,45 @@ from syscast.sinks.sink import SinkClosed, SinkError
         (click.ClickException("Bad."), 1, "bad"),
     ],
 )
-def test_each_failure_has_its_exit_code_and_words(capsys, error, code, words):
+def test_each_failure_has_its_exit_code_and_words(
+    capsys, error, code, words, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert report(error) == code
     said = capsys.readouterr().err
     assert said.startswith("syscast: ")
     assert words in said
     assert "Traceback" not in said
+
+
+def test_a_bug_leaves_a_report(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(InternalError) as caught:
+        raise InternalError("pass 'emits' failed: KeyError: 'x'", "program listen\n%0 = ctx_addr")
+    assert report(caught.value) == 70
+    said = capsys.readouterr().err
+    (path,) = tmp_path.iterdir()
+    assert said == (
+        "syscast: bug in syscast: pass 'emits' failed: KeyError: 'x'\n"
+        f"Please report it, with {path}: versions, the probe's IR and the traceback are in it.\n"
+    )
+    text = path.read_text()
+    assert text.startswith("pass 'emits' failed: KeyError: 'x'\n\nsyscast   ")
+    for words in (
+        "python    3.",
+        "llvmlite  0.",
+        "kernel    Linux",
+        "%0 = ctx_addr",
+        "Traceback",
+    ):
+        assert words in text
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_bug_where_nothing_can_be_written(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert report(InternalError("broken")) == 70
+    assert "SYSCAST_TRACEBACK=1" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_a_quiet_end(capsys):
