@@ -97,7 +97,7 @@ def test_a_pass_that_fails(probe, capfd, monkeypatch):
 
 
 def test_a_front_end_that_fails(probe, capfd, monkeypatch):
-    def fails(*_):
+    def fails(*_, **__):
         raise IndexError("planted")
 
     monkeypatch.setattr("syscast.compiler.driver.lower_probe", fails)
