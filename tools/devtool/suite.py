@@ -27,7 +27,7 @@ SUBMISSION_TESTS = tuple(
     f"tests/kernel/test_{name}.py"
     for name in (
         *("environment", "buffers", "loader", "features", "compiled"),
-        *("kinds", "cli_listen", "examples"),
+        *("kinds", "cli_listen", "examples", "cost", "refusals"),
     )
 )
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,6 +18,7 @@ from syscast.errors import (
     SyscastError,
     TargetError,
     UsageError,
+    VerifierError,
 )
 from syscast.sinks.sink import SinkClosed
 
@@ -27,6 +28,7 @@ BUG = 70
 TRACEBACK = "SYSCAST_TRACEBACK"
 """Environment: show the traceback of every failure."""
 
+_LOG_HINT = "-v shows the verifier's whole log"
 _SCARCE = {
     errno.EMFILE: "allow more: ulimit -n",
     errno.ENFILE: "the whole system's limit is reached: sysctl fs.file-max",
@@ -48,8 +50,13 @@ class Interrupted(KeyboardInterrupt):
         self.signal = number
 
 
-def report(error: Exception) -> int:
-    """Say what went wrong and return the exit code."""
+def report(error: Exception, *, verbose: bool = False) -> int:
+    """Say what went wrong and return the exit code.
+
+    Args:
+        error: What was raised.
+        verbose: Show the whole log of a verifier that refused.
+    """
     if os.environ.get(TRACEBACK):
         import traceback  # noqa: PLC0415  (on request only)
 
@@ -60,6 +67,8 @@ def report(error: Exception) -> int:
         return _usage(error)
     text, code = _words(error)
     say(text)
+    if isinstance(error, VerifierError) and error.log:
+        say(f"the verifier's log:\n{error.log.rstrip()}" if verbose else _LOG_HINT)
     return code
 
 

@@ -158,8 +158,14 @@ def run(args: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  (the outermost: everything becomes words here)
         from syscast.cli.failures import report  # noqa: PLC0415  (only failures need it)
 
-        return report(error)
+        return report(error, verbose=_verbose(args))
     return found if isinstance(found, int) else 0
+
+
+def _verbose(args: Sequence[str]) -> bool:
+    """Whether -v is given, to syscast and not to a command behind ``--``."""
+    own = args[: args.index("--")] if "--" in args else args
+    return "-v" in own or "--verbose" in own
 
 
 def _complete(instruction: str) -> int:

@@ -59,6 +59,16 @@ def test_each_failure_has_its_exit_code_and_words(
     assert "Traceback" not in said
 
 
+def test_the_whole_log_of_a_verifier_is_there_on_request(capsys):
+    error = VerifierError("program 'p': load: refused", log="0: (95) exit\nR0 !read_ok\n")
+    assert report(error) == 1
+    assert capsys.readouterr().err == (
+        "syscast: program 'p': load: refused\nsyscast: -v shows the verifier's whole log\n"
+    )
+    report(error, verbose=True)
+    assert "the verifier's log:\n0: (95) exit\nR0 !read_ok\n" in capsys.readouterr().err
+
+
 def test_a_bug_leaves_a_report(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(InternalError) as caught:
