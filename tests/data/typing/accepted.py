@@ -87,7 +87,7 @@ def vfs_fsync(file: file | None) -> Seen | None:
     return None
 
 
-calls: sc.Counter[u16] = sc.Counter()
+calls = sc.Counter[u16]()
 
 
 @sc.function
