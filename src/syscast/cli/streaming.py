@@ -114,6 +114,10 @@ def stream(
             output.close()
         code = command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
+        if session.states and not closed:
+            from syscast.cli.states import show  # noqa: PLC0415  (few probes have state)
+
+            show(session.states, options)
         ledger = session.stats()
         if limits.reached:
             ledger = _without_rest(ledger)

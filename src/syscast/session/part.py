@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from syscast.session.sieve import Sieve
     from syscast.session.states import SharedStates
     from syscast.spec.meta import ObjectMeta
+    from syscast.state.state import State
 
 _TIME = itemgetter(0)
 _BLOCK = 1 << 18
@@ -56,6 +57,7 @@ class Part:
     Attributes:
         taken: Bytes read from the ring.
         reader: Reads the ring; None where no program sends an event.
+        states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
     """
 
@@ -82,6 +84,7 @@ class Part:
                 loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
             )
         self._shared = shared
+        self.states: dict[str, State] = shared.states if shared is not None else {}
         if shared is not None:
             shared.count_losses(loaded)
 

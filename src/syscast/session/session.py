@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from syscast.events.ledger import Ledger
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
+    from syscast.state.state import State
 
 _COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
@@ -332,6 +333,11 @@ class Session(Generic[E_co]):
     def explain(self) -> list[str]:
         """Where each filter runs, in the kernel or in Python, and why; a line for each."""
         return list(self.explained)
+
+    @property
+    def states(self) -> dict[str, State]:
+        """Objects that the probes share with Python, by the names that the probes have for them."""
+        return {name: held for part in self._parts for name, held in part.states.items()}
 
     def stats(self) -> Ledger:
         """The ledger: what became of every run of every probe (see `syscast.events.ledger`)."""

@@ -41,11 +41,20 @@ class SharedStates:
         spec: The object.
         states: Its state objects by the name of their map.
 
+    Attributes:
+        states: The same, by what the probes call them.
+
     Raises:
         KernelError: The kernel refused a map.
     """
 
     def __init__(self, spec: ObjectSpec, states: Mapping[str, State]) -> None:
+        described = {each.name: each for each in spec.meta.states} if spec.meta else {}
+        labels = [described[name].label for name in states]
+        self.states: dict[str, State] = {
+            name if labels.count(label) > 1 else label: state
+            for label, (name, state) in zip(labels, states.items(), strict=True)
+        }
         self._states: list[State] = []
         self._counted = False
         self._maps: dict[str, LoadedMap] = {}

@@ -127,11 +127,13 @@ class StateMeta(msgspec.Struct, frozen=True):
     Attributes:
         name: Of the map that programs look at first.
         kind: The Python class: ``Counter``, ``Hash`` and so on.
+        label: What the probes call it.
         losing: Sites that count updates for which the map had no room.
     """
 
     name: str
     kind: str
+    label: str = ""
     losing: tuple[int, ...] = ()
 
 

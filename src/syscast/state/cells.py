@@ -163,6 +163,10 @@ class Cells(State, Generic[K]):
                     cells.append(self._cell(row))
         return cells
 
+    def _plain_key(self, key: object) -> object:
+        assert self._keys is not None
+        return self._keys.plain(self._keys.raws(key))
+
     def clear(self) -> None:
         """Forget everything that was added so far."""
         self._all(_drain)

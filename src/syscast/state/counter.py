@@ -130,6 +130,12 @@ class Counter(Cells[K]):
         found = {key: cell[0] for key, _, cell in self._read(drain=drain)}
         return cast("dict[K, int]", dict(ranked(found)))
 
+    def _plain(self) -> dict[str, object]:
+        if self._keys is None:
+            return {"value": self.value}
+        shown = self._shown()
+        return {"items": [{"key": self._plain_key(key), "value": n} for key, n in shown]}
+
     def _need_keys(self) -> None:
         if self._keys is None:
             raise UsageError("Counter: read: it has no keys (use .value; or declare Counter[K]())")

@@ -159,6 +159,16 @@ class _Histogram(Cells[K]):
             return self._of_all({})
         return self._of_all(self._grouped(drain=True))
 
+    def _plain(self) -> dict[str, object]:
+        if self._keys is None:
+            return {"value": self.value.to_dict()}
+        return {
+            "items": [
+                {"key": self._plain_key(key), "value": each.to_dict()}
+                for key, each in self.items()
+            ]
+        }
+
     def __len__(self) -> int:
         return len(self.to_dict())
 

@@ -77,6 +77,20 @@ class _Values(State):
     def _per_cpu(self, rows: Rows | None) -> tuple[object, ...]:
         return tuple(self._plan.value.decode(row) for row in rows or ())
 
+    def _plain_value(self, rows: Rows) -> object:
+        shape = self._plan.value
+        return shape.plain(shape.unpack(self._one(rows)))
+
+    def _plain(self) -> dict[str, object]:
+        key = self._plan.key
+        with self._lock:
+            found = self._store.items()
+        items = [
+            {"key": key.plain(key.unpack(raw)), "value": self._plain_value(rows)}
+            for raw, rows in found
+        ]
+        return {"items": items}
+
     def _check_merge(self, merge: str) -> None:
         if merge not in _MERGES:
             raise UsageError(f"{type(self).__name__}: declare: merge={merge!r} (sum, min or max)")
@@ -332,6 +346,13 @@ class Array(_Values, Iterable[V]):
         with self._lock:
             return self._decoded(self._store.items())
 
+    def _plain(self) -> dict[str, object]:
+        with self._lock:
+            found = dict(self._store.items())
+        zero = (bytes(self._plan.value.size),)
+        keys = [self._plan.key.encode(index) for index in range(self._plan.entries)]
+        return {"items": [self._plain_value(found.get(key, zero)) for key in keys]}
+
     def _decoded(self, found: Iterable[tuple[bytes, Rows]]) -> list[V]:
         plan = self._plan
         values = [plan.value.decode(bytes(plan.value.size))] * plan.entries
@@ -404,6 +425,11 @@ class Var(_Values, Generic[V]):
     @value.setter
     def value(self, new: V) -> None:
         self.set(new)
+
+    def _plain(self) -> dict[str, object]:
+        with self._lock:
+            rows = self._store.get(self._at) or (bytes(self._plan.value.size),)
+        return {"value": self._plain_value(rows)}
 
     def set(self, value: V) -> None:
         """Give it another value."""

@@ -108,6 +108,25 @@ class State:
         """Updates by probes that found no room for another key, since it was made."""
         return self._lost + sum(count() for count in self._losses.values())
 
+    def to_json(self, name: str = "") -> str:
+        """Everything as one JSON object on one line: ``state`` (the class), ``lost`` and the data.
+
+        With keys the data is ``items``, a list of objects with ``key`` and ``value``; keys and values
+        of several parts are lists. Else it is ``value``.
+
+        Args:
+            name: Given as ``name`` where it is not empty.
+        """
+        found: dict[str, object] = {"name": name} if name else {}
+        found |= {"state": type(self).__name__, **self._plain()}
+        if self.lost:
+            found["lost"] = self.lost
+        return msgspec.json.encode(found).decode()
+
+    def _plain(self) -> dict[str, object]:
+        """The data as JSON takes it."""
+        raise NotImplementedError
+
     # ------------------------------------------------------------ for sessions
 
     def enter_kernel(self, store: Store) -> None:

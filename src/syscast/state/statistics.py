@@ -90,6 +90,15 @@ class _Statistic(Cells[K]):
         """Each CPU's number, of a key where there are keys."""
         return tuple(self._number(cell) for cell in self._rows_per_cpu(key[0] if key else None))
 
+    def _plain(self) -> dict[str, object]:
+        if self._keys is None:
+            return {"value": self.value}
+        return {
+            "items": [
+                {"key": self._plain_key(key), "value": number} for key, number in self.items()
+            ]
+        }
+
     def __len__(self) -> int:
         return len(self.to_dict())
 

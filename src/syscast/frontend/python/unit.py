@@ -42,6 +42,7 @@ class Unit:
         self._sources: dict[str, str] = {}
         self._programs = 0
         self._states: dict[str, State] = {}
+        self._labels: dict[str, str] = {}
         self._losing: dict[str, set[int]] = {}
 
     @property
@@ -85,6 +86,7 @@ class Unit:
         while name in self._states or name in STANDARD_MAPS:
             name, number = f"{plain[: _MAX_NAME - 3]}_{number}", number + 1
         self._states[name] = state
+        self._labels[name] = hint
         return name
 
     def may_lose(self, name: str, site: int) -> None:
@@ -147,7 +149,12 @@ class Unit:
             sites=tuple(self._sites.values()),
             maps=tuple(each for name, held in self._states.items() for each in _maps(name, held)),
             states=tuple(
-                StateMeta(name, type(held).__name__, tuple(sorted(self._losing.get(name, ()))))
+                StateMeta(
+                    name,
+                    type(held).__name__,
+                    self._labels[name],
+                    tuple(sorted(self._losing.get(name, ()))),
+                )
                 for name, held in self._states.items()
             ),
             sources=dict(sorted(self._sources.items())),
