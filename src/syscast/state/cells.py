@@ -48,7 +48,7 @@ class Cells(State, Generic[K]):
         self._keys: Shape | None = None
         value = of_parts(self.cell)
         if not self._types:
-            if entries is not None:
+            if entries is not None and self.optional:
                 raise UsageError(
                     f"{type(self).__name__}: declare: max_entries means nothing without a key type"
                 )
