@@ -14,6 +14,7 @@ from syscast.events.fieldtypes import u32
 from syscast.events.ledger import Ledger, LedgerRow, RaisedSite
 from syscast.sinks.sink import SinkClosed, SinkError
 from syscast.spec.meta import SiteMeta
+from syscast.state.counter import Counter
 
 
 class Tick(Event):
@@ -36,6 +37,7 @@ class Session:
     """Gives batches, then waits until it is stopped or, with a command, ends by itself."""
 
     def __init__(self, *batches, left=(), command=None, ledger=None, waits=False):
+        self.states = {}
         self.batches = list(batches)
         self.left = list(left)
         self.command = command
@@ -259,3 +261,18 @@ def test_a_second_signal_ends_at_once():
             assert process.stdout.readline() == line
             process.send_signal(signal.SIGINT)
         assert process.wait(30) == -signal.SIGINT
+
+
+@pytest.mark.parametrize(
+    ("json", "shown"),
+    [
+        (False, "\ncalls: Counter(7)\n"),
+        (True, '{"name":"calls","state":"Counter","value":7}\n'),
+    ],
+)
+def test_state_is_shown_at_the_end(capsys, json, shown):
+    session = Session()
+    session.states = {"calls": Counter()}
+    session.states["calls"].add(7)
+    assert run(session, Sink(), json=json) == 0
+    assert capsys.readouterr().out == shown
