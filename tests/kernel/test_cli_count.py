@@ -196,6 +196,43 @@ def test_tables_at_an_interval_add_up_to_all_calls(syscast):
     assert done.summary[1] == "3000"
 
 
+FLOOD = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+child = os.fork()
+for number in range({}): libc.getpriority(0, 1 << 23)
+if not child: os._exit(0)
+os.wait()
+"""
+
+
+@native
+def test_nothing_is_counted_twice_or_missed_while_two_processes_never_pause(syscast):
+    calls = 10000 if IN_VM else 60000
+    for words in (["count"], ["hist"]):
+        value = ["duration"] if words == ["hist"] else []
+        done = syscast(
+            *words, "syscall:getpriority", *value, "by", "cpu", "--every", "20ms", "--json",
+            "--", sys.executable, "-c", FLOOD.format(calls),
+        )  # fmt: skip
+        rows = [
+            row for found in done.objects for row in found.get("counts", found.get("histograms"))
+        ]
+        assert len(done.objects) > 2
+        assert sum(row["count"] for row in rows) == 2 * calls
+        assert done.summary.group(1, 3) == (str(2 * calls), "0")
+
+
+@native
+def test_what_runs_where_is_explained(syscast):
+    done = syscast(
+        "count", "syscall:*priority*", "by", "which", "--if", "which == 0", "--explain", "-v",
+        *calls(3),
+    )  # fmt: skip
+    assert "filter 'if' of probe 'syscall:*priority*': in the kernel\n" in done.stderr
+    assert "on sys_enter" in done.stderr
+
+
 @native
 def test_so_many_tables_and_no_more(syscast):
     done = syscast(

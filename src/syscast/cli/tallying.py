@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,7 @@ LOST = 3
 _LIVE_S = 0.5
 _NAMES_SHOWN = 4
 _RAISED_SHOWN = 5
+_CLASS = re.compile(r" \(\d+\)(?=')")
 
 
 def own_options() -> list[click.Parameter]:
@@ -237,7 +239,11 @@ def _live(writer: _Writer, running: Tallying) -> tuple[Callable[[], None], Calla
 
 
 def _introduce(running: Tallying, options: Options) -> None:
-    """Say what is left out, and with -v how all is attached."""
+    """Say what is left out, with -v how all is attached, with --explain where filters run."""
+    if options.explain:
+        # Programs of one pattern have the same filters.
+        for line in dict.fromkeys(_CLASS.sub("", each) for each in running.session.explain()):
+            say(line)
     if options.verbose:
         for line in running.session.describe():
             say(line)

@@ -101,7 +101,9 @@ def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
         return open_session(jobs, filters, command=list(options.command) or None)
     except CompileError as error:
         findings = [
-            replace(each, hint=each.hint or _hint(each.source, jobs[0].target))
+            replace(each, hint=_hint(each.source, jobs[0].target) or each.hint)
+            if each.message.startswith("no such name") and "did you mean" not in each.hint
+            else each
             for each in error.diagnostics
         ]
         raise CompileError(findings) from None

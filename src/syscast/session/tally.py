@@ -190,10 +190,12 @@ def open_tally(
         plans.add(target)
     metas = plans.key_types()
     state = _state(query, metas, plans.targets)
-    jobs = [
-        Job(choice.target.name, choice.role, tally, f"tally_{at}", choice)
-        for at, (choice, tally) in enumerate(plans.tallies(state))
-    ]
+    jobs: list[Job] = []
+    for choice, tally in plans.tallies(state):
+        target = choice.target.qualified
+        again = sum(each.target == target for each in jobs)
+        name = f"{target} ({again + 1})" if again else target
+        jobs.append(Job(target, choice.role, tally, name, choice))
     session = open_session(jobs, filters, command=command)
     try:
         return Tallying(session, state, metas, known, plans.skipped, plans.targets)
@@ -351,7 +353,7 @@ def _with_hints(error: CompileError, arguments: Sequence[str]) -> CompileError:
     for each in error.diagnostics:
         word = _word_at(each)
         hint = each.hint
-        if not hint and each.message.startswith("no such name"):
+        if each.message.startswith("no such name") and "did you mean" not in hint:
             near = near_words(word, arguments)
             if near:
                 hint = f"did you mean {' or '.join(near)}?"
