@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         kernel_str,
         list_entries,
         now,
+        path_of,
         user_str,
         wrap32,
         wrap64,
@@ -98,7 +99,7 @@ _FROM = {
     "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
     "syscast.frontend.python.kernelenums": "enum",
     "syscast.frontend.python.language": (
-        "bounded cast container_of current emit hlist_entries kernel_str list_entries now user_str "
+        "bounded cast container_of current emit hlist_entries kernel_str list_entries now path_of user_str "
         "wrap32 wrap64"
     ),
     "syscast.session.attach": "attach run_object",
@@ -178,6 +179,7 @@ __all__ = [
     "kretprobe",
     "list_entries",
     "now",
+    "path_of",
     "raw_tracepoint",
     "run_object",
     "syscall",

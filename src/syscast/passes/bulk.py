@@ -32,6 +32,9 @@ MAX_COPY = 64
 MAX_FILL = 256
 """Bytes that are still zeroed inline: 32 stores."""
 
+_MAX_STORES = 128
+"""Of one Fill, by LLVM's BPF back end; those at odd places are of single bytes."""
+
 
 def run(program: Program, btf: Btf) -> Program:
     """Replace what is too large."""
@@ -42,7 +45,7 @@ def run(program: Program, btf: Btf) -> Program:
         def visit(op: Op) -> bool:
             nonlocal zeros
             match op:
-                case ops.Fill() if op.size > MAX_FILL:
+                case ops.Fill() if op.size > min(MAX_FILL, _MAX_STORES * _alignment(op.offset)):
                     zeros = max(zeros, op.size)
                     source = editor.register(MAP)
                     editor.add(ops.DataAddr(result=source, offset=zeros_at))
@@ -61,6 +64,10 @@ def run(program: Program, btf: Btf) -> Program:
         return made
     data = program.data.ljust(zeros_at + zeros, b"\0")
     return msgspec.structs.replace(made, data=data)
+
+
+def _alignment(offset: int) -> int:
+    return min(8, offset & -offset) if offset else 8
 
 
 def _copy(editor: Editor, target: Reg, source: Reg, size: int) -> None:

@@ -183,3 +183,15 @@ def text_that_grows(sock, backlog):
     name = current.comm
     name = f"{name}{backlog}"
     return Name(name=name)
+
+
+def path_of_number(sock, backlog):
+    return Name(name=sc.path_of(backlog))
+
+
+def path_capacity(sock, backlog):
+    return Name(name=sc.path_of(sock.file, 8))
+
+
+def path_capacity_varies(sock, backlog):
+    return Name(name=sc.path_of(sock.file, backlog))

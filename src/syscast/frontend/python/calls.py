@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.events.event import Event
-from syscast.frontend.python import casts, enums, kernelenums, language, strings, textformat
+from syscast.frontend.python import casts, enums, kernelenums, language, paths, strings, textformat
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
 from syscast.frontend.python.functions import callee_of, inline
@@ -177,6 +177,7 @@ NAMES: dict[str, object] = {
     "len": len,
     "max": max,
     "min": min,
+    "path_of": language.path_of,
     "pow": pow,
     "str": str,
 }
@@ -189,6 +190,7 @@ CALLS: dict[int, CallHandler] = {
     id(language.cast): casts.cast,
     id(language.container_of): casts.container_of,
     id(kernelenums.enum): enums.enum,
+    id(language.path_of): paths.path_of,
     id(language.wrap32): wrap(32),
     id(language.wrap64): wrap(64),
     id(abs): absolute,

@@ -44,9 +44,9 @@ def fill(low: Lowering, node: ast.AST, key: str, slot: Slot, value: StrValue) ->
     span = low.span(node)
     address = low.reg(PtrType(Space.STACK))
     low.add(SlotAddr(address, slot))
-    low.add(CopyBytes(address, value.address, value.size, span=span))
     if value.size < slot.size:
-        low.add(Fill(address, slot.size - value.size, value.size, span=span))
+        low.add(Fill(address, slot.size, span=span))
+    low.add(CopyBytes(address, value.address, value.size, span=span))
 
 
 def text_in(low: Lowering, slot: Slot) -> StrValue:

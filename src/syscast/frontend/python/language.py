@@ -175,6 +175,23 @@ def container_of(pointer: object, type_name: object, member: str) -> object:
     raise _only_in_probe("container_of()")
 
 
+def path_of(thing: object, size: int = 256) -> str:
+    """The full path of a file, as the running task sees it.
+
+    It is what the links in ``/proc/PID/fd`` show: through mounts up to the task's root directory,
+    ``" (deleted)"`` behind files that have no name any more, ``pipe:[123]``, ``socket:[123]`` and
+    ``anon_inode:[eventfd]`` for what is in no directory. A path that does not fit loses its
+    beginning, and so does not start with a slash.
+
+    Args:
+        thing: A ``struct file *`` or a ``struct path``; of a ``struct dentry *`` the path ends at
+            the root of its file system.
+        size: Capacity in bytes with the NUL. A constant of 16 to 4096.
+    """
+    del thing, size
+    raise _only_in_probe("path_of()")
+
+
 def wrap32(value: int) -> int:
     """A whole expression modulo 2**32: see `wrap64`."""
     return value & _U32

@@ -102,6 +102,14 @@ def to_text(low: Lowering, node: ast.Call) -> Lowered:
     return _built(low, node, _rendered(low, inner, value, _Spec(), ""))
 
 
+def numbered(low: Lowering, node: ast.expr, name: tuple[Value, int], number: IntValue) -> StrValue:
+    """``name:[number]``; the name as its address and the most bytes that it has."""
+    parts = [_Part(*name), ":[", *_number(low, node, number, _Spec()), "]"]
+    made = _built(low, node, parts)
+    assert isinstance(made, StrValue)
+    return made
+
+
 def _formatted(low: Lowering, node: ast.FormattedValue) -> list[str | _Part]:
     value = low.expr(node.value)
     text = ""
