@@ -106,9 +106,9 @@ def event_constant_too_big(sock, backlog):
     return Small(value=256)
 
 
-def event_in_variable(sock, backlog):
-    event = Small(value=1)
-    return event
+def empty_tuple_in_a_variable(sock, backlog):
+    nothing = ()
+    return nothing
 
 
 def event_nowhere(sock, backlog):

@@ -157,8 +157,8 @@ def struct_member_unknown(sock, backlog):
     structs[1].third += 1
 
 
-def struct_in_a_variable(sock, backlog):
-    pair = structs[1]
+def class_in_a_variable(sock, backlog):
+    pair = Pair
 
 
 def event_key_of_another_class(sock, backlog):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from syscast.frontend.python.arithmetic import as_kind
 from syscast.frontend.python.capacities import capacity, fill
+from syscast.frontend.python.compound import store_compound
 from syscast.frontend.python.context import Local
 from syscast.frontend.python.strings import text_of
 from syscast.frontend.python.values import (
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
 
 
-_NOT_KEPT = (
-    PyValue | TupleValue | MethodValue | StructValue | ElementValue | ItemValue | RecordValue
-)
+_NOT_KEPT = PyValue | MethodValue | ItemValue | RecordValue
+_Scalar = IntValue | BoolValue | PtrValue | PlaceValue | ElementValue
 
 
 def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
@@ -42,18 +42,16 @@ def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
     value = low.known(node, value)
     if isinstance(value, PyValue) and isinstance(value.value, str):
         value = text_of(low, node, value)
-    if isinstance(value, EventValue):
-        raise low.rejection(
-            node, "an event cannot be kept in a variable", "return it or emit() it in place"
-        )
     if isinstance(value, _NOT_KEPT):
         raise low.rejection(
             node,
-            f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer or a string",
-            "keep a number, a pointer or a string in it; a struct is kept by a pointer to it",
+            f"'{name}' would hold {low.describe(value)}; a local holds an integer, a bool, a pointer, a string, or a tuple, struct or event of them",
+            "keep a number, a pointer or a string in it",
         )
     if isinstance(value, StrValue):
         _assign_text(low, node, name, value)
+    elif isinstance(value, TupleValue | StructValue | EventValue):
+        store_compound(low, node, name, value, assign)
     else:
         _assign_scalar(low, node, name, value)
     low.assigned.add(name)
@@ -80,18 +78,24 @@ def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> N
     fill(low, node, key, local.slot, value)
 
 
-def _scalar(value: IntValue | BoolValue | PtrValue | PlaceValue) -> Value:
+def _scalar(value: _Scalar) -> Value:
+    if isinstance(value, ElementValue):
+        return value.pointer
     return value.base if isinstance(value, PlaceValue) else value.value
 
 
-def _assign_scalar(
-    low: Lowering, node: ast.expr, name: str, value: IntValue | BoolValue | PtrValue | PlaceValue
-) -> None:
+def _assign_scalar(low: Lowering, node: ast.expr, name: str, value: _Scalar) -> None:
     local = low.locals.get(name)
     if local is None:
         wide = low.prefix + name in low.wide and isinstance(value, IntValue)
         type_ = U64 if wide else _scalar(value).type
         kept = name in low.kept
+        if kept and isinstance(value, ElementValue):
+            raise low.rejection(
+                node,
+                f"'{name}' stands for a place in a map, which may be gone behind the yield",
+                "look it up again behind the yield",
+            )
         if kept and isinstance(type_, PtrType):
             # A map keeps the bits of a pointer, not what the verifier knows of it.
             type_ = PtrType(type_.space, type_.pointee)
@@ -126,6 +130,8 @@ def _same_shape(a: Lowered, b: Lowered) -> bool:
         return a.pointee == b.pointee and a.space == b.space
     if isinstance(a, PlaceValue) and isinstance(b, PlaceValue):
         return (a.root, a.path, a.space) == (b.root, b.path, b.space)
+    if isinstance(a, ElementValue) and isinstance(b, ElementValue):
+        return a.state is b.state
     return type(a) is type(b)
 
 

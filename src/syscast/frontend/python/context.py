@@ -131,11 +131,13 @@ class Local:
     Attributes:
         slot: Where its value lives.
         shape: A value whose description (not its register) fits whatever the slot holds.
+        parts: Of a struct or event: the slot of each field; `slot` is the first.
     """
 
-    def __init__(self, slot: Slot, shape: Lowered) -> None:
+    def __init__(self, slot: Slot, shape: Lowered, parts: tuple[Slot, ...] = ()) -> None:
         self.slot = slot
         self.shape = shape
+        self.parts = parts
 
 
 class Flow(NamedTuple):

@@ -11,6 +11,7 @@ from syscast.btf.layout import find_member, near_members
 from syscast.btf.render import type_name
 from syscast.btf.types import Array, Enum, Fwd, Int, Ptr, Struct, Typedef
 from syscast.btf.types import Const as ConstType
+from syscast.frontend.python.compound import field, load_compound
 from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.enums import enumerator
 from syscast.frontend.python.kernelenums import KernelEnum
@@ -18,6 +19,7 @@ from syscast.frontend.python.language import Current
 from syscast.frontend.python.values import (
     BoolValue,
     ElementValue,
+    EventValue,
     IntValue,
     ItemValue,
     Lowered,
@@ -26,6 +28,7 @@ from syscast.frontend.python.values import (
     PtrValue,
     PyValue,
     RecordValue,
+    StructValue,
     StrValue,
     TupleValue,
 )
@@ -113,6 +116,8 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
     """The value in a local's slot, described as it was stored."""
     local = low.locals[node.id]
     slot, shape = local.slot, local.shape
+    if isinstance(shape, TupleValue | StructValue | EventValue):
+        return load_compound(low, node, local, read_local)
     if isinstance(shape, StrValue):
         address = low.reg(PtrType(Space.STACK))
         low.add(SlotAddr(address, slot))
@@ -123,14 +128,8 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
     if isinstance(shape, IntValue):
         known = low.ranges.get(node.id)
         return IntValue(value, shape.natural, shape.enum, shape.network, shape.name, known)
-    if isinstance(shape, BoolValue):
-        return BoolValue(value)
-    if isinstance(shape, PtrValue):
-        return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
-    assert isinstance(shape, PlaceValue)
-    return PlaceValue(
-        value, shape.space, shape.root, shape.path, shape.bit_offset, shape.type_id, shape.name
-    )
+    held = {PlaceValue: "base", ElementValue: "pointer"}.get(type(shape), "value")
+    return msgspec.structs.replace(shape, **{held: value})
 
 
 def captured(low: Lowering, node: ast.expr, value: object) -> PyValue:
@@ -180,6 +179,8 @@ def attribute(low: Lowering, node: ast.expr) -> Lowered:
         return MethodValue(base, node.attr)
     if isinstance(base, PyValue):
         return _attribute_of_object(low, node, base)
+    if isinstance(base, StructValue | EventValue):
+        return field(low, node, base)
     if isinstance(base, RecordValue):
         assert low.gate is not None
         found = low.gate.field(low, node, base)
