@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from syscast.btf.record import Record
-from syscast.errors import UsageError
+from syscast.errors import TargetError, UsageError
 from syscast.probes import registers, registry
 
 if TYPE_CHECKING:
@@ -98,7 +98,12 @@ def _groups(jobs: Sequence[Job], *, here: bool) -> list[list[tuple[Job, Choice]]
     """Probes that share an object: those on the kernel's BTF, or on one module's."""
     groups: dict[str, list[tuple[Job, Choice]]] = {}
     for job in jobs:
-        choice = job.choice or registry.choose(job.target, job.role, here=here)
+        try:
+            choice = job.choice or registry.choose(job.target, job.role, here=here)
+        except TargetError as error:
+            from syscast.session.placing import placed  # noqa: PLC0415  (only for errors)
+
+            raise placed(error, job.body, job.target) from error.__cause__
         groups.setdefault(choice.types.name, []).append((job, choice))
     return list(groups.values())
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from syscast.cli.expressions import parse
 from syscast.diagnostics import CompileError
-from syscast.frontend.python.lower import lower_probe
+from syscast.frontend.python.lower import lower_expressions, lower_probe
 from syscast.frontend.python.source import read_function
 from syscast.frontend.python.unit import Unit
 from syscast.probes.fentry import FENTRY
@@ -122,3 +123,39 @@ def test_every_message_stands_in_its_form(btf, name):
         )
         assert finding.source.strip()
         assert 1 <= finding.span.column <= len(finding.source)
+
+
+def typed_in(btf, *texts, condition=None):
+    """What is wrong with expressions of a command line."""
+    body = parse(texts, condition)
+    target = FENTRY.resolve("inet_listen", btf)
+    contexts = FENTRY.contexts(target, role="probe")
+    with pytest.raises(CompileError) as caught:
+        lower_expressions(
+            Unit(), btf, contexts, "inet_listen", fields=body.fields, condition=body.condition
+        )
+    return str(caught.value)
+
+
+def test_an_expression_is_shown_with_its_place(btf):
+    assert typed_in(btf, "sock.sk.skc_nmu as port") == (
+        "<expression 1>:1:1: error: struct sock has no member 'skc_nmu'\n"
+        "    1 | sock.sk.skc_nmu\n"
+        "      | ^~~~~~~~~~~~~~~\n"
+        "      = hint: did you mean skc_num, skc_net?"
+    )
+
+
+def test_all_expressions_and_the_condition_are_looked_at(btf):
+    text = typed_in(btf, "backlog / 2", "sock.sk", "sokc.sk as b", condition="backlog > 'a'")
+    heads = [line for line in text.splitlines() if ": error: " in line]
+    assert heads == [
+        "<--if>:1:11: error: an integer is needed here, this is the str 'a'",
+        "<expression 1>:1:1: error: `/` makes a float, and the kernel has none",
+        "<expression 3>:1:1: error: no such name: 'sokc'",
+    ]
+
+
+def test_a_name_that_is_no_argument_is_told_what_there_is(btf):
+    assert "hint: the target has sock, backlog; and there is current" in typed_in(btf, "zzz + 1")
+    assert "hint: did you mean backlog?" in typed_in(btf, "backlg")

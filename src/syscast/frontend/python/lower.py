@@ -384,11 +384,12 @@ def _send_inferred(
     ]
     if condition is not None:
         low.text = condition[1]
-        send_it, skip = low.builder.label("send"), low.builder.label("skip")
-        low.branch(condition[0], low.truth(condition[0]), send_it, skip)
-        low.builder.start(skip)
-        low.add(Finish(span=low.span(condition[0])))
-        low.builder.start(send_it)
+        with low.apart(set(), "--if"):
+            send_it, skip = low.builder.label("send"), low.builder.label("skip")
+            low.branch(condition[0], low.truth(condition[0]), send_it, skip)
+            low.builder.start(skip)
+            low.add(Finish(span=low.span(condition[0])))
+            low.builder.start(send_it)
     values: list[tuple[str, ast.expr, SourceText, Lowered]] = []
     for label, node, text in nodes:
         low.text = text

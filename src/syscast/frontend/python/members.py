@@ -304,7 +304,10 @@ def _member(low: Lowering, node: ast.Attribute, place: PlaceValue) -> Lowered:
     struct = low.btf.type(struct_id)
     if not isinstance(struct, Struct):
         detail = " (BTF knows its name only)" if isinstance(struct, Fwd) else ""
-        raise low.rejection(node, f"{type_name(low.btf, struct_id)} has no members{detail}")
+        raise low.rejection(
+            node,
+            f"'{ast.unparse(node.value)}' leads to {type_name(low.btf, struct_id)}, which has no members{detail}",
+        )
     path = find_member(low.btf, struct_id, node.attr)
     if path is None:
         near = near_members(low.btf, struct_id, node.attr)
@@ -598,7 +601,16 @@ def _current(low: Lowering, node: ast.Attribute) -> Lowered:
 def _near_names(low: Lowering, wanted: str) -> str:
     import difflib  # noqa: PLC0415  (only messages need it)
 
-    near = difflib.get_close_matches(wanted, low.locals, 3)
+    arguments = [each.name for each in low.context.arguments if each.name]
+    if low.context.returns is not None:
+        arguments.append("ret")
+    typed_in = low.text.file.startswith(("<expression ", "<--"))
+    known = {*low.locals, *(arguments if typed_in else ())}
+    if low.outer is not None:
+        known |= low.outer.names()
+    near = difflib.get_close_matches(wanted, sorted(known), 3)
     if near:
         return f"did you mean {', '.join(near)}?"
+    if typed_in:
+        return f"the target has {', '.join(arguments) or 'no arguments'}; and there is current"
     return "a probe sees its parameters, its own variables, and names of the scopes around it"

@@ -96,6 +96,10 @@ class FunctionSource:
                 return True, value
         return False, None
 
+    def names(self) -> set[str]:
+        """The names of the closure and the module, for messages."""
+        return {*self._names, *self._module}
+
     @property
     def is_generator(self) -> bool:
         """Whether it has a ``yield`` of its own."""
