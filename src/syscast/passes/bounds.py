@@ -25,6 +25,7 @@ from syscast.ir.intervals import (
 from syscast.ir.ops import CurrentItem
 from syscast.ir.types import Const, IntType, Reg
 from syscast.ir.walk import result, targets
+from syscast.passes.growth import Growth
 
 if TYPE_CHECKING:
     from syscast.ir.ops import Op
@@ -59,6 +60,7 @@ class Bounds:
         self._registers: dict[int, Interval] = {}
         self._made: dict[int, Op] = {}
         self._escaped: set[int] = set()
+        self._stored: dict[int, Interval] = {}
         for block in function.blocks:
             for op in block.ops:
                 made = result(op)
@@ -66,6 +68,7 @@ class Bounds:
                     self._made[made.id] = op
                 if isinstance(op, ops.SlotAddr):
                     self._escaped.add(op.slot.id)
+        self._growth = Growth(function, self._made)
         if any(isinstance(op, _NEEDS) for op in self._made.values()):
             self._solve(function)
 
@@ -104,18 +107,42 @@ class Bounds:
             out = state.copy()
             if isinstance(last, ops.Branch) and last.then != last.other:
                 self._assume(last.cond, out, holds=target == last.then)
+            if target in self._growth.bodies and block.label not in self._growth.bodies[target]:
+                self._growth.enter(target, out.slots)
             if target not in entry:
                 entry[target] = out
                 grew = True
             else:
-                grew |= _merge(entry[target], out, widen=target in widen)
+                grew |= self._merge(entry[target], out, target, widen=target in widen)
+        return grew
+
+    def _merge(self, into: _State, new: _State, label: str, *, widen: bool) -> bool:
+        """Join a state into a block's entry; tells whether it grew."""
+        slots: dict[int, Interval] = {}
+        counts = label in self._growth.bodies
+        for slot, interval in into.slots.items():
+            if slot not in new.slots:
+                continue
+            both = join(interval, new.slots[slot])
+            if both != interval and counts:
+                reach = self._growth.at_head(label, slot, self._operands, self._stored)
+                if reach is not None:
+                    slots[slot] = join(interval, meet(both, reach) if not widen else reach)
+                    continue
+            if both == interval or not widen:
+                slots[slot] = both
+        registers = _joined(into.registers, new.registers, widen=widen)
+        origins = {r: s for r, s in into.origins.items() if new.origins.get(r) == s}
+        grew = (slots, registers, origins) != (into.slots, into.registers, into.origins)
+        into.slots, into.registers, into.origins = slots, registers, origins
         return grew
 
     def _transfer(self, op: Op, state: _State) -> bool:
         """Follow one op; tells whether a register's range changed."""
         if isinstance(op, ops.SlotStore):
             slot = op.slot.id
-            state.slots[slot] = self._of(op.value, state)
+            value = state.slots[slot] = self._of(op.value, state)
+            self._stored[id(op)] = value
             state.origins = {r: s for r, s in state.origins.items() if s != slot}
             return False
         made = result(op)
@@ -209,16 +236,6 @@ def _made_range(op: Op, whole: Interval) -> Interval:
             return _U32
         case _:
             return whole
-
-
-def _merge(into: _State, new: _State, *, widen: bool) -> bool:
-    """Join a state into a block's entry; tells whether it grew."""
-    slots = _joined(into.slots, new.slots, widen=widen)
-    registers = _joined(into.registers, new.registers, widen=widen)
-    origins = {r: s for r, s in into.origins.items() if new.origins.get(r) == s}
-    grew = (slots, registers, origins) != (into.slots, into.registers, into.origins)
-    into.slots, into.registers, into.origins = slots, registers, origins
-    return grew
 
 
 def _joined(a: dict[int, Interval], b: dict[int, Interval], *, widen: bool) -> dict[int, Interval]:
