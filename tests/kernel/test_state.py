@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import threading
@@ -17,11 +18,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from state_runner import running
 
 import syscast as sc
-from syscast import i32, i64, u8, u16, u32, u64
+from syscast import features, i32, i64, u8, u16, u32, u64
 from syscast.btf import source
 from syscast.codegen.child import Child
 from syscast.errors import FullError
 from syscast.kernel.host import possible_cpus
+from syscast.session.attach import open_session
+from syscast.session.filters import Filters
+from syscast.session.plan import Job
 from syscast.state.state import State
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
@@ -51,6 +55,7 @@ sums = sc.Hash[u32, u64](default=0)
 pairs = sc.Hash[u8, Pair]()
 tuples = sc.Hash[tuple[u32, u16, bool], tuple[u8, u64]]()
 names = sc.Hash[Annotated[str, 16], bool]()
+flows = sc.Hash[u16, Pair](default=Pair(number=9))
 texts = sc.Hash[u8, Annotated[str, 24]]()
 events = sc.Hash[Key, Color]()
 recent = sc.LruHash[u32, u32](64)
@@ -116,6 +121,17 @@ def structs(_a, b, _c):
         pairs[k].number = pairs[k].number + 1
     else:
         pairs[k] = Pair(number=k, total=1)
+
+
+def defaults(_a, b, _c):
+    if flows[b & 7].number == 9:
+        last.value += 1
+    if b & 1:
+        flows[b & 7].total += 2
+    if b & 2:
+        flows[b & 7].number = b & 15
+    if b & 7 in flows and flows[b & 7].signed == -1:
+        last.value += 100
 
 
 def composes(_a, b, _c):
@@ -226,6 +242,7 @@ def inputs():
         takes_out,
         misses,
         structs,
+        defaults,
         composes,
         per_cpu,
         indexes,
@@ -493,3 +510,57 @@ def test_a_state_may_have_the_name_of_a_map_of_ours(child):
     with running(named, child=child) as runner:
         runner.run("named")
         assert (ledger.value, events.value) == (1, 1)
+
+
+# ---------------------------------------------------------------- examples
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(f"counting_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def own_comm():
+    return Path("/proc/thread-self/comm").read_text().rstrip("\n")
+
+
+def test_the_example_that_counts_system_calls():
+    module = example("syscalls")
+    with module.sys_enter.attach(pid=os.getpid()):
+        own_pid(2000)
+        first = module.calls.drain()
+        own_pid(500)
+    assert set(first) == {own_comm()}
+    assert 2000 <= first[own_comm()] < 4000
+    assert 500 <= module.calls[own_comm()] < 2500
+
+
+@pytest.mark.parametrize(
+    ("place", "feature"),
+    [
+        ("kretprobe:vfs_read", "kprobe"),
+        ("fexit:vfs_read", "fexit"),
+        ("syscall:read", "raw_tracepoint"),
+    ],
+)
+def test_the_example_that_measures_reads(place, feature):
+    if not features.supported(feature):
+        pytest.skip(features.probe(feature).reason)
+    module = example("read_latency")
+    job = Job(place, "call", module.vfs_read.function, "reads")
+    filters = Filters(pid=os.getpid())
+    with Path("/dev/zero").open("rb", 0) as zero, open_session([job], filters):
+        started = time.monotonic_ns()
+        for _ in range(500):
+            zero.read(4096)
+        whole = time.monotonic_ns() - started
+        inside = module.latency[own_comm()].value
+    assert 500 <= inside.count < 1500
+    assert sum(low * count for low, _, count in inside.buckets) < whole * 2
+    assert own_comm() in repr(module.latency)
+    assert "█" in repr(module.latency)

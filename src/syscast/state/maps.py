@@ -154,9 +154,11 @@ class Hash(_Values, MutableMapping[K, V]):
             rows = self._store.get(raw)
         if rows is not None:
             return cast("V", self._value(raw, rows))
-        if self._default is not None:
-            return self._default
-        raise KeyError(key)
+        if self._default is None:
+            raise KeyError(key)
+        if isinstance(self._default, Struct):  # a copy, whose changes put it into the map
+            return cast("V", self._value(raw, (self._plan.value.encode(self._default),)))
+        return self._default
 
     def __setitem__(self, key: K, value: V) -> None:
         raw, data = self._plan.key.encode(key), self._plan.value.encode(value)

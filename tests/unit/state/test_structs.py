@@ -67,3 +67,12 @@ def test_a_change_goes_back_into_the_map():
     taken = flows.pop(1)
     taken.port = 5
     assert 1 not in flows
+
+
+def test_a_default_struct_is_put_in_when_it_changes():
+    flows = sc.Hash[sc.u32, Flow](default=Flow(port=1))
+    assert flows[5].port == 1
+    assert 5 not in flows
+    flows[5].bytes += 3
+    assert flows.to_dict() == {5: Flow(port=1, bytes=3)}
+    assert flows[6] == Flow(port=1)

@@ -149,10 +149,18 @@ def _item(low: Lowering, node: ast.Subscript, state: State) -> Lowered:
     if isinstance(state, Var):
         raise low.rejection(node, "a Var has no elements", "use .value")
     access = Access(low, node, state, _hint(node.value))
-    if state.plan.value.cls is not None and _default(state) is not None:
-        # Its fields may be written, so that it has to be in the map.
-        return ElementValue(_place(access, _key(access, key)), state)
     return read_value(low, node, state, _found(access, _key(access, key)))
+
+
+def _owner(low: Lowering, node: ast.expr) -> Lowered:
+    """What an attribute is about to be written in: ``m[k]`` of ``m[k].a += 1`` has to be in the map."""
+    if isinstance(node, ast.Subscript):
+        state = state_of(low.expr(node.value))
+        if state is not None and state.plan.value.cls is not None and _default(state) is not None:
+            access = Access(low, node, state, _hint(node.value))
+            key = (node.slice, low.expr(node.slice))
+            return ElementValue(_place(access, _key(access, key)), state)
+    return low.expr(node)
 
 
 def _contains(
@@ -184,7 +192,7 @@ def _assign(low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) ->
         return True
     if not isinstance(target, ast.Attribute):
         return False
-    base = low.expr(target.value)
+    base = _owner(low, target.value)
     if isinstance(base, ElementValue):
         field = _field(low, target, base)
         made = store(low, value[0], field, value[1])
@@ -239,7 +247,8 @@ def _augment(low: Lowering, statement: ast.AugAssign) -> bool:
     target = statement.target
     if isinstance(target, ast.Name):
         return _augment_name(low, statement, target)
-    base = low.expr(target.value)
+    owned = isinstance(target, ast.Attribute)
+    base = _owner(low, target.value) if owned else low.expr(target.value)
     state = state_of(base)
     if isinstance(base, ElementValue) and isinstance(target, ast.Attribute):
         field = _field(low, target, base)
