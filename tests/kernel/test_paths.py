@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "differential"))
 from probing import I64, Probes
 
 import syscast as sc
-from syscast import current, path_of
+from syscast import current, features, path_of
 
 pytestmark = pytest.mark.kernel
 
@@ -287,3 +287,74 @@ def test_an_overlay(tree):
         (tree / "memory/merged/b/new").write_text("x")
 
     in_namespace(prepare, tree / "memory/merged/b/c/file", tree / "memory/merged/b/new")
+
+
+# ---------------------------------------------------------------- in programs of other kinds
+
+ME = os.getpid()
+
+
+class Seen(sc.Event):
+    text: Annotated[str, 200]
+    low: bool
+
+
+@sc.raw_tracepoint("sched_process_exec")
+def executed(p, old_pid, bprm):  # noqa: ARG001 - go by position
+    if current.ppid != ME:
+        return None
+    path = path_of(bprm.file, 128)
+    ends = path.endswith(("true", "env")) and "/bin" in path and path[-1] != "/"
+    return Seen(text=f"{path}|{p.comm[:3]}|{current.pid:08x}|{len(path):>4}", low=ends)
+
+
+def test_where_the_verifier_knows_pointers():
+    """As tp_btf, where members are read directly; the same text operations as elsewhere."""
+    import subprocess  # noqa: PLC0415
+
+    with executed.attach() as session:
+        child = subprocess.Popen(["/usr/bin/env", "-i", "/bin/true"])
+        child.wait()
+        session.detach()
+        events = [
+            event for event in session.read(0) if event.text.split("|")[2] == f"{child.pid:08x}"
+        ]
+        stats = session.stats()
+    assert stats.problems() == []
+    paths = [str(Path(each).resolve()) for each in ("/usr/bin/env", "/bin/true")]
+    for event, path in zip(events, paths, strict=True):
+        comm = Path(path).name[:3]
+        assert event.text == f"{path}|{comm}|{child.pid:08x}|{len(path):>4}"
+        assert event.low == path.endswith(("true", "env"))
+
+
+@sc.fentry("security_file_open")
+def opened_by_file(file):
+    return Named(path=path_of(file))
+
+
+@sc.kprobe("vfs_open")
+def opened_by_path(path):
+    return Named(path=path_of(path))
+
+
+@pytest.mark.parametrize("probe", [opened_by_file, opened_by_path], ids=["fentry", "kprobe"])
+def test_attached_to_functions(probe, tmp_path):
+    kind = "fentry" if probe is opened_by_file else "kprobe"
+    if not features.supported(kind):
+        pytest.skip(features.probe(kind).reason)
+    file = tmp_path / "one" / "two"
+    file.parent.mkdir()
+    file.write_text("x")
+    with probe.attach(pid=ME) as session:
+        for path in (file, Path("/dev/null"), Path("/proc/self/status")):
+            os.close(os.open(path, os.O_RDONLY))
+        session.detach()
+        seen = [event.path for event in session.read(0)]
+        stats = session.stats()
+    assert stats.problems() == []
+    assert [each for each in seen if each in {str(file), "/dev/null", f"/proc/{ME}/status"}] == [
+        str(file),
+        "/dev/null",
+        f"/proc/{ME}/status",
+    ]

@@ -81,9 +81,24 @@ def path_of(low: Lowering, node: ast.Call) -> Lowered:
         size = known
     if not 16 <= size <= MAX_CAPACITY:
         raise low.rejection(rest[0], f"the capacity must be 16 to {MAX_CAPACITY} bytes")
+    pointer, kind = _asked_of(low, thing_node)
     walk = _Walk(low, node, size)
-    mount, dentry = walk.start(thing_node, low.expr(thing_node))
+    mount, dentry = walk.start(thing_node, pointer, kind)
     return walk.run(mount, dentry)
+
+
+def _asked_of(low: Lowering, node: ast.expr) -> tuple[Value, str]:
+    """A kernel pointer, and which of the structs that have a path it points to."""
+    value = low.expr(node)
+    if isinstance(value, PlaceValue):
+        value = PtrValue(address_of(low, node, value), value.type_id, value.space)
+    if isinstance(value, PtrValue) and value.pointee and value.space is Space.KERNEL:
+        kind = low.btf.type(low.btf.resolve(value.pointee))
+        if isinstance(kind, Struct) and kind.name in {"file", "path", "dentry"}:
+            return value.value, kind.name
+    raise low.rejection(
+        node, f"path_of() takes a struct file, path or dentry, this is {low.describe(value)}"
+    )
 
 
 class _Walk:
@@ -200,29 +215,16 @@ class _Walk:
 
     # ------------------------------------------------------------ the way
 
-    def start(self, node: ast.expr, value: Lowered) -> tuple[Value, Value]:
+    def start(self, node: ast.expr, pointer: Value, kind: str) -> tuple[Value, Value]:
         """Mount and dentry of what the path is asked of."""
-        low = self._low
-        if isinstance(value, PlaceValue):
-            value = PtrValue(address_of(low, node, value), value.type_id, value.space)
-        kind = (
-            low.btf.type(low.btf.resolve(value.pointee))
-            if isinstance(value, PtrValue) and value.pointee
-            else None
-        )
-        name = kind.name if isinstance(kind, Struct) else ""
-        prefix = {"file": "f_path.", "path": "", "dentry": None}.get(name, "no")
-        if not isinstance(value, PtrValue) or value.space is not Space.KERNEL or prefix == "no":
-            raise low.rejection(
-                node,
-                f"path_of() takes a struct file, path or dentry, this is {low.describe(value)}",
-            )
-        if prefix is None:
-            return Const(0, self._pointer("vfsmount")), value.value
-        site = low.site(node, "MemoryError")
-        mount = self._load(value.value, name, f"{prefix}mnt", self._pointer("vfsmount"), site)
-        return mount, self._load(
-            value.value, name, f"{prefix}dentry", self._pointer("dentry"), site
+        mount, dentry = self._pointer("vfsmount"), self._pointer("dentry")
+        if kind == "dentry":
+            return Const(0, mount), pointer
+        prefix = "f_path." if kind == "file" else ""
+        site = self._low.site(node, "MemoryError")
+        return (
+            self._load(pointer, kind, f"{prefix}mnt", mount, site),
+            self._load(pointer, kind, f"{prefix}dentry", dentry, site),
         )
 
     def run(self, mount: Value, dentry: Value) -> StrValue:

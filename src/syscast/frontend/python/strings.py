@@ -161,16 +161,18 @@ def length(low: Lowering, node: ast.Call) -> Lowered:
 
 def _source(low: Lowering, node: ast.AST, text: StrValue, start: Value) -> Value:
     """The address of a byte inside a string, to be read as kernel memory."""
-    address, result, delta = (
-        low.reg(PtrType(Space.KERNEL)),
-        low.reg(PtrType(Space.KERNEL)),
+    # The sum is made where the verifier allows it, in memory of our own, and only then seen as an
+    # address of the kernel's.
+    delta, inside, result = (
         low.reg(U64),
+        low.reg(text.address.type),
+        low.reg(PtrType(Space.KERNEL)),
     )
     span = low.span(node)
     mask = (1 << (text.size - 1).bit_length()) - 1
-    low.add(Convert(address, text.address, span=span))
     low.add(Masked(delta, start, mask, span=span))
-    low.add(Offset(result, address, delta, span=span))
+    low.add(Offset(inside, text.address, delta, span=span))
+    low.add(Convert(result, inside, span=span))
     return result
 
 
