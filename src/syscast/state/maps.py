@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from syscast.errors import UsageError
@@ -245,7 +247,10 @@ class Hash(_Values, MutableMapping[K, V]):
             self._store.drain()
 
     def __repr__(self) -> str:
-        rows = [(str(key), str(value)) for key, value in self._pairs()]
+        pairs = self._pairs()
+        with contextlib.suppress(TypeError):  # keys without an order stay as they come
+            pairs.sort(key=itemgetter(0))
+        rows = [(str(key), str(value)) for key, value in pairs]
         return table(f"{type(self).__name__}, {len(rows)} keys", rows, self._notes())
 
     __hash__ = object.__hash__
