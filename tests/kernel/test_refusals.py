@@ -10,7 +10,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import refusals
 
+from syscast.btf import source
+from syscast.cli.main import run
+
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def types_of_this_kernel():
+    """Open for the life of the process; not a leak of the first test that needs it."""
+    source.kernel()
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +36,41 @@ def test_the_cause_is_what_the_table_says(name, table, vm_kernel):
         assert made.cause in known or made.verifier == refusals.TAKEN
         return
     assert made == wanted
+
+
+TOO_MUCH = """\
+import syscast as sc
+
+class E(sc.Event):
+    n: sc.u64
+
+@sc.raw_tracepoint
+def sys_enter(*, id: int) -> E:
+    total = 0
+    for i in range(120):
+        for j in range(120):
+            for k in range(120):
+                total = total ^ (id + k)
+    return E(n=total)
+"""
+
+
+def test_a_python_loop_that_is_too_much_is_named_with_its_cure(tmp_path, capfd):
+    path = tmp_path / "probe.py"
+    path.write_text(TOO_MUCH)
+    assert run(["run", str(path), "--", "true"]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "syscast: program 'sys_enter_0': load: refused by the verifier"
+    # Which of its limits a verifier reaches first, instructions or branches, is up to its version.
+    place, _, said = lines[1].partition(": error: ")
+    assert said.startswith(("it is too much for the verifier", "it has too many branches"))
+    assert place.startswith(f"{path}:")
+    assert place.split(":")[1] in {"11", "12"}
+    assert lines[2].strip().startswith(("11 | ", "12 | "))
+    assert "^" in lines[3]
+    assert lines[4].startswith("      = hint: lower the l")
+    assert lines[5].startswith("      = note: the verifier: ")
+    assert lines[-1] == "syscast: -v shows the verifier's whole log"
 
 
 def test_no_kernel_says_what_is_not_understood(table):

@@ -50,6 +50,8 @@ LOG_STATS = 4
 _LOG_FIRST = 1 << 16
 _LOG_MAX = (1 << 24) - 1
 _PATIENCE = 10.0
+_LONG_WALK = 0.1
+"""Seconds of a refusal whose log is a long one; each attempt to get it takes as much again."""
 
 
 class ProgAttr(NamedTuple):
@@ -136,9 +138,8 @@ class _Request:
         with Blocked():
             return bpfcall.until(lambda: bpfcall.charged(bpfcall.PROG_LOAD, self.buffer), deadline)
 
-    def load_with_log(self, level: int) -> tuple[int, str]:
+    def load_with_log(self, level: int, size: int = _LOG_FIRST) -> tuple[int, str]:
         """As ``load``, with the verifier's log in a buffer that grows until the log fits."""
-        size = _LOG_FIRST
         while True:
             log = bytearray(size)
             put32(self.buffer, 24, level, size)
@@ -168,10 +169,12 @@ def prog_load(attr: ProgAttr, *, explain: bool = True) -> Fd:
     """
     request = _Request(attr)
     subject = f"program '{attr.name}'"
+    began = time.monotonic()
     result = request.load()
     log = ""
     if result < 0 and explain and result != -errno.EPERM:
-        result, log = request.load_with_log(1)
+        long = time.monotonic() - began > _LONG_WALK
+        result, log = request.load_with_log(1, _LOG_MAX if long else _LOG_FIRST)
         if result == -errno.ENOSPC:
             # Older kernels keep the start of a log that is too long, and the reason is at its end.
             result, reason = request.load_with_log(LOG_STATS)

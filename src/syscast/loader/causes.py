@@ -125,7 +125,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause(
             "it has too many branches for the verifier, which gave up",
             "make it shorter, unroll less, or move a part into a function of its own",
-            "use fewer conditions in one place, or lower the limit of the loop around them",
+            "lower the limit of the loop around it, or use fewer conditions in one place",
         ),
     ),
     (
