@@ -23,8 +23,17 @@ from pathlib import Path
 from surroundings import machine, median, table
 
 ROUNDS = 15
-ONCE = "--once"
-PROBE = Path(__file__).with_name("probe.py")
+ONCE = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from probe import inet_sock_set_state
+from syscast.session.plan import plan
+for _ in range(2):
+    began = time.perf_counter()
+    plan([inet_sock_set_state.job()])
+    print((time.perf_counter() - began) * 1e3)
+"""
+"""The measured process: compiles the probe, once and again, and prints the milliseconds of both."""
 
 
 @dataclass
@@ -64,22 +73,9 @@ class Way:
             self.again.append(float(words[1]))
 
 
-def once() -> None:
-    """Compile the probe, once and again, and print the milliseconds of both."""
-    sys.path.insert(0, str(PROBE.parent))
-    from probe import inet_sock_set_state  # noqa: PLC0415 - in the measured process only
-
-    from syscast.session.plan import plan  # noqa: PLC0415
-
-    for _ in range(2):
-        began = time.perf_counter()
-        plan([inet_sock_set_state.job()])
-        print((time.perf_counter() - began) * 1e3)
-
-
 def run(rounds: int) -> None:
     """Measure and print."""
-    this = [sys.executable, __file__, ONCE]
+    this = [sys.executable, "-c", ONCE, str(Path(__file__).parent)]
     ways = [
         Way("no cache at all", "syscast", this),
         Way("a new probe", "syscast/objects", this),
@@ -108,7 +104,4 @@ def run(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    if ONCE in sys.argv:
-        once()
-    else:
-        run(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    run(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syscast.btf.lookup import Btf
+    from syscast.codegen.child import Child
     from syscast.diagnostics import Diagnostic
     from syscast.events.event import Event
     from syscast.events.where import Where
@@ -170,16 +171,41 @@ def build(program: Program, btf: Btf) -> bytes:
     from syscast.codegen.child import Child  # noqa: PLC0415  (a warm start needs none)
 
     with Child() as child:  # it loads LLVM while the passes are imported and run here
-        from syscast.compiler.backend import build_object  # noqa: PLC0415
+        return _built(child, program, btf)
+
+
+def _built(child: Child, program: Program, btf: Btf) -> bytes:
+    from syscast.compiler.backend import build_object  # noqa: PLC0415  (a warm start needs none)
+
+    try:
+        return build_object(program, btf, child=child)
+    except SyscastError:
+        raise
+    except Exception as error:
+        from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
+
+        raise in_back_end(error, program) from error
+
+
+def _made(program: Program, btf: Btf) -> ObjectSpec:
+    """Build an object and read it; each process does what it can while the other works."""
+    from syscast.codegen.child import Child  # noqa: PLC0415  (a warm start needs none)
+
+    with Child(_import_reader) as child:
+        data = _built(child, program, btf)
+        child.end()
+        from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
 
         try:
-            return build_object(program, btf, child=child)
-        except SyscastError:
-            raise
-        except Exception as error:
+            return read_object(data, program.name)
+        except FormatError as error:
             from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
 
             raise in_back_end(error, program) from error
+
+
+def _import_reader() -> None:
+    import syscast.spec.read  # noqa: PLC0415, F401  (early, see `Child`)
 
 
 def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSpec, bool]:
@@ -203,14 +229,7 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
             return ObjectSpec.decode(held), True
         except msgspec.MsgspecError:
             pass  # an older layout of the blueprint: made again and overwritten
-    from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
-
-    try:
-        spec = read_object(build(program, btf), program.name)
-    except FormatError as error:
-        from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
-
-        raise in_back_end(error, program) from error
+    spec = _made(program, btf)
     cache.put(key, spec.encode())
     return spec, False
 
