@@ -33,18 +33,19 @@ _BROKEN = ("ImportError:", "ModuleNotFoundError:", "OSError:")
 
 
 class Child:
-    """One running child; a context manager."""
+    """One running child; a context manager.
 
-    def __init__(self, meanwhile: Callable[[], object] | None = None) -> None:
+    Attributes:
+        meanwhile: Called once while LLVM works, for what is needed afterwards.
+    """
+
+    def __init__(self) -> None:
         """Start it.
-
-        Args:
-            meanwhile: Called once while LLVM works, for what is needed afterwards.
 
         Raises:
             NotSupportedError: llvmlite is not installed, or the process cannot be started.
         """
-        self._meanwhile = meanwhile
+        self.meanwhile: Callable[[], object] | None = None
         spec = importlib.util.find_spec("llvmlite")
         if spec is None or spec.origin is None:
             raise NotSupportedError(
@@ -97,9 +98,9 @@ class Child:
         watchdog.start()
         try:
             _write_all(self._stdin, len(request).to_bytes(4, "little") + request)
-            if self._meanwhile is not None:
-                self._meanwhile()
-                self._meanwhile = None
+            if self.meanwhile is not None:
+                self.meanwhile()
+                self.meanwhile = None
             size = int.from_bytes(_read_all(self._stdout, 4), "little")
             answer = _read_all(self._stdout, size)
         except (BrokenPipeError, EOFError):

@@ -27,7 +27,7 @@ from syscast.spec.digest import digest
 from syscast.spec.objectspec import ObjectSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from syscast.btf.lookup import Btf
     from syscast.codegen.child import Child
@@ -187,11 +187,12 @@ def _built(child: Child, program: Program, btf: Btf) -> bytes:
         raise in_back_end(error, program) from error
 
 
-def _made(program: Program, btf: Btf) -> ObjectSpec:
+def _made(program: Program, btf: Btf, start: Callable[[], Child] | None) -> ObjectSpec:
     """Build an object and read it; each process does what it can while the other works."""
     from syscast.codegen.child import Child  # noqa: PLC0415  (a warm start needs none)
 
-    with Child(_import_reader) as child:
+    with (start or Child)() as child:
+        child.meanwhile = _import_reader
         data = _built(child, program, btf)
         child.end()
         from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
@@ -208,13 +209,16 @@ def _import_reader() -> None:
     import syscast.spec.read  # noqa: PLC0415, F401  (early, see `Child`)
 
 
-def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSpec, bool]:
+def compile_program(
+    program: Program, btf: Btf, identity: str, start: Callable[[], Child] | None = None
+) -> tuple[ObjectSpec, bool]:
     """Compile an IR program, or find its object in the cache.
 
     Args:
         program: From `lower`.
         btf: What it was lowered against.
         identity: Content key of that BTF: type ids in IR mean nothing without it.
+        start: Gives LLVM's child where it is needed; else one is started.
 
     Returns:
         The object, and whether it came from the cache.
@@ -229,7 +233,7 @@ def compile_program(program: Program, btf: Btf, identity: str) -> tuple[ObjectSp
             return ObjectSpec.decode(held), True
         except msgspec.MsgspecError:
             pass  # an older layout of the blueprint: made again and overwritten
-    spec = _made(program, btf)
+    spec = _made(program, btf, start)
     cache.put(key, spec.encode())
     return spec, False
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syscast.btf.lookup import Btf
+    from syscast.compiler.early import Early
     from syscast.events.event import Event
     from syscast.events.where import Where
     from syscast.ir.program import Function, Program
@@ -86,7 +87,10 @@ def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> lis
     """
     if not jobs:
         raise UsageError("session: open: no probe is given")
-    return [_compile(group, follow=follow) for group in _groups(jobs, here=here)]
+    from syscast.compiler.early import Early  # noqa: PLC0415  (the compiler's door)
+
+    with Early(job.body for job in jobs) as early:
+        return [_compile(group, early, follow=follow) for group in _groups(jobs, here=here)]
 
 
 def programs_of(jobs: Sequence[Job], *, follow: bool = False) -> list[Program]:
@@ -142,13 +146,13 @@ def lower(
     )
 
 
-def _compile(group: Sequence[tuple[Job, Choice]], *, follow: bool) -> Plan:
+def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool) -> Plan:
     from syscast.compiler.driver import compile_program  # noqa: PLC0415  (the compiler's door)
 
     types = group[0][1].types
     states: dict[str, State] = {}
     program, classes = lower(group, follow=follow, states=states)
-    spec, cached = compile_program(program, types, identity(types))
+    spec, cached = compile_program(program, types, identity(types), early.take)
     own = {_name(job, choice): choice.kind for job, choice in group if job.choice is not None}
     refused = {
         _name(job, choice): job.where
