@@ -136,7 +136,7 @@ class _Structs:
         bases: dict[str, None] = {}
         lines = []
         for field in fields:
-            shown = self._annotator.of(field.type_id, f"_{name}_{field.name}")
+            shown = self._annotator.of(field.type_id, _inner(name, field.name))
             lines.append(f"    {python_name(field.name)}: {shown.spell(hidden)}\n")
             if field.name.startswith("__") and self._is_struct(field.type_id) and shown.name:
                 bases[shown.name] = None
@@ -173,12 +173,17 @@ class _Structs:
             struct = self._btf.type(self._known.get(other, 0))
             for field in self._flat(struct, 0) if isinstance(struct, Struct) else ():
                 if field.name.startswith("__") and self._is_struct(field.type_id):
-                    base = self._annotator.of(field.type_id, f"_{other}_{field.name}").name
+                    base = self._annotator.of(field.type_id, _inner(other, field.name)).name
                     if base == name:
                         return True
                     if base not in seen:
                         others.add(base)
         return False
+
+
+def _inner(owner: str, member: str) -> str:
+    """What to call a struct without a name."""
+    return f"{owner if owner.startswith('_') else f'_{owner}'}_{member}"
 
 
 def _enum_stubs(btf: Btf, known: dict[str, int]) -> Iterator[str]:

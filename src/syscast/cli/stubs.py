@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from syscast.btf.lookup import Btf
 
@@ -37,22 +37,36 @@ def command(output: str | None, btf: str | None) -> int:
     """Run ``syscast stubs``."""
     import gc  # noqa: PLC0415  (once the options are right)
 
-    from syscast.btf import source, stubs  # noqa: PLC0415
+    from syscast.btf import source  # noqa: PLC0415
     from syscast.cli.messages import say  # noqa: PLC0415
 
-    # Half a million small records live until the end, so looking for garbage is time wasted.
-    gc.disable()
     kernel = source.kernel() if btf is None else source.from_file(btf)
     types: list[Btf] = [kernel]
     if btf is None and kernel.name == "vmlinux":
         types += [source.module(each) for each in source.modules()]
     place = os.path.join(output or _site_packages(), _PACKAGE)  # noqa: PTH118  (pathlib costs 5 ms)
-    size = _write(place, "py.typed", ["partial\n"])
-    size += _write(place, "running.pyi", [stubs.RUNNING])
-    size += _write(place, "kernel/__init__.pyi", stubs.struct_stubs(types, _modules()))
-    size += _write(place, "kernel/functions.pyi", stubs.function_stubs(types))
+    # Half a million small records live until the end, so looking for garbage is time wasted.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        size = _write_all(place, types)
+    finally:
+        if collecting:
+            gc.enable()
     say(f"wrote {place}, {size / 1e6:.1f} MB{_advice(output)}")
     return 0
+
+
+def _write_all(place: str, types: Sequence[Btf]) -> int:
+    """Write the package and return its size in bytes."""
+    from syscast.btf import stubs  # noqa: PLC0415  (once the options are right)
+
+    return (
+        _write(place, "py.typed", ["partial\n"])
+        + _write(place, "running.pyi", [stubs.RUNNING])
+        + _write(place, "kernel/__init__.pyi", stubs.struct_stubs(types, _modules()))
+        + _write(place, "kernel/functions.pyi", stubs.function_stubs(types))
+    )
 
 
 def _site_packages() -> str:

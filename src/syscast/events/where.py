@@ -22,7 +22,7 @@ class Where:
     """
 
     def __init__(self, functions: Sequence[Callable[[Event], object]]) -> None:
-        self.functions = tuple(functions)
+        self.functions: tuple[Callable[[Event], object], ...] = tuple(functions)
         self.refused: str = ""
 
     def holds(self, event: Event) -> bool:

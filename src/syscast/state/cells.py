@@ -27,7 +27,7 @@ _U64 = (1 << 64) - 1
 
 COUNT: tuple[tuple[str, FieldType], ...] = (("count", U64),)
 TOTAL: tuple[tuple[str, FieldType], ...] = (("total", I64),)
-COUNT_TOTAL = COUNT + TOTAL
+COUNT_TOTAL: tuple[tuple[str, FieldType], ...] = COUNT + TOTAL
 COUNT_LEAST: tuple[tuple[str, FieldType], ...] = (("count", U64), ("value", I64))
 
 

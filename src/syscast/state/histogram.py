@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from syscast.errors import UsageError
 from syscast.state.cells import COUNT, Cells
@@ -49,7 +49,7 @@ class Distribution:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Distribution) and self.buckets == other.buckets
 
-    __hash__ = None  # type: ignore[assignment]  # as of a list
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # as of a list
 
     def __repr__(self) -> str:
         if not self.buckets:

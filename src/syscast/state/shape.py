@@ -44,7 +44,7 @@ class Shape:
         used = max((each.offset + each.size for each in schema.fields), default=0)
         self.form = form
         self.cls = cls
-        self.types = tuple(kind for _, kind in parts)
+        self.types: tuple[FieldType, ...] = tuple(kind for _, kind in parts)
         self.fields: tuple[FieldMeta, ...] = schema.fields
         self.size: int = (used + align - 1) & -align
         self._packer = payload_struct(schema, self.size)

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from syscast.btf.encode import BtfBuilder
+from syscast.btf.types import Func, FuncProto, Int, Member, Param, Struct
+from syscast.cli.main import run
 from syscast.cli.stubs import command
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -129,3 +132,47 @@ def test_event_classes_are_what_checkers_take_them_for(check, plain, tmp_path):
 def test_the_stubs_are_python(stubs):
     for path in stubs[1].rglob("*.pyi"):
         ast.parse(path.read_text(), str(path))
+
+
+def test_a_directory_that_cannot_be_written_is_said_so(tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("SYSCAST_TRACEBACK", raising=False)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert run(["stubs", "-o", str(blocked), "--btf", str(small_btf(tmp_path))]) == 2
+    assert capfd.readouterr().err == (
+        f"syscast: stubs '{blocked}/syscast-stubs/py.typed': write: not a directory "
+        "(choose a directory of yours with -o)\n"
+    )
+
+
+def test_a_file_that_is_no_btf_is_said_so(tmp_path, capfd):
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(b"not types" * 10)
+    assert run(["stubs", "-o", str(tmp_path), "--btf", str(wrong)]) == 2
+    assert "wrong magic" in capfd.readouterr().err
+    assert not (tmp_path / "syscast-stubs").exists()
+
+
+def test_another_kernels_btf_is_taken_from_a_file(tmp_path, capfd):
+    assert run(["stubs", "-o", str(tmp_path), "--btf", str(small_btf(tmp_path))]) == 0
+    written = tmp_path / "syscast-stubs"
+    assert (written / "py.typed").read_text() == "partial\n"
+    assert "class task_struct(_Struct):" in (written / "kernel" / "__init__.pyi").read_text()
+    assert "do_exit: _F[[int], None]  # code" in (written / "kernel/functions.pyi").read_text()
+    assert sorted(path.name for path in written.rglob("*.*")) == [
+        "__init__.pyi",
+        "functions.pyi",
+        "py.typed",
+        "running.pyi",
+    ]
+    assert "wrote" in capfd.readouterr().err
+
+
+def small_btf(where):
+    builder = BtfBuilder()
+    number = builder.add(Int("int", 4, 1, 32))
+    builder.add(Struct("task_struct", 8, (Member("pid", number, 0),)))
+    builder.add(Func("do_exit", builder.add(FuncProto(0, (Param("code", number),)))))
+    path = where / "small.btf"
+    path.write_bytes(builder.encode())
+    return path

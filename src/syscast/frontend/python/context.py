@@ -220,10 +220,10 @@ class Scope:
     def __init__(
         self, text: SourceText, outer: FunctionSource | None, returns: Returns | None
     ) -> None:
-        self.text = text
+        self.text: SourceText = text
         self.outer = outer
         self.returns = returns
-        self.prefix = ""
+        self.prefix: str = ""
         self.stored: frozenset[str] = frozenset()
         self.kept: frozenset[str] = frozenset()
         self.locals: dict[str, Local] = {}
@@ -286,11 +286,11 @@ class Lowering:
         self.btf = btf
         self.context = context
         self.builder = builder
-        self.text = text
+        self.text: SourceText = text
         self.outer = outer
         self.bound: dict[str, Lowered] = {}
         self.returns: Returns | None = None
-        self.prefix = ""
+        self.prefix: str = ""
         self.probe = outer
         self.stack: tuple[Frame, ...] = ()
         self.inlined = 0

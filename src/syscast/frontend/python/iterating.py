@@ -53,7 +53,7 @@ class Constants:
     """Items known when compiling, each with the expression it stands for."""
 
     def __init__(self, items: Sequence[tuple[ast.expr, Lowered]]) -> None:
-        self.items = list(items)
+        self.items: list[tuple[ast.expr, Lowered]] = list(items)
 
 
 def bounded_arguments(low: Lowering, node: ast.Call) -> tuple[ast.expr, int]:

@@ -63,7 +63,7 @@ class Sent:
     direct = False
 
     def __init__(self, low: Lowering) -> None:
-        self.end = low.builder.label("emitted")
+        self.end: str = low.builder.label("emitted")
 
     def send(self, low: Lowering, node: ast.AST, value: Lowered) -> None:
         """Send an event."""
@@ -91,7 +91,7 @@ class Unused:
     direct = False
 
     def __init__(self, low: Lowering) -> None:
-        self.end = low.builder.label("next")
+        self.end: str = low.builder.label("next")
 
     def drop(self, low: Lowering, node: ast.AST, value: Lowered) -> None:
         """Drop a value; an event is no value to be dropped."""
@@ -128,7 +128,7 @@ class Returned:
     direct = False
 
     def __init__(self, low: Lowering, name: str) -> None:
-        self.end = low.builder.label("returned")
+        self.end: str = low.builder.label("returned")
         low.joins += 1
         self._joined = _Joined(name, f"({low.context.section} {low.joins})", low.builder.mark())
 

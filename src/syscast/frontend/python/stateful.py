@@ -53,7 +53,7 @@ from syscast.state.state import State
 from syscast.state.structs import struct_fields
 
 if TYPE_CHECKING:
-    from syscast.frontend.python.context import Lowering, MethodHandler
+    from syscast.frontend.python.context import Lowering, MethodHandler, StateHandlers
     from syscast.spec.meta import FieldMeta
     from syscast.state.structs import Struct
 
@@ -634,7 +634,7 @@ def _length(low: Lowering, node: ast.expr, state: State) -> Lowered:
     raise low.rejection(node, f"a probe cannot count the keys of {_a(state)}")
 
 
-class Handlers:
+class _Handlers:
     """See `context.StateHandlers`."""
 
     item = staticmethod(_item)
@@ -648,4 +648,4 @@ class Handlers:
     length = staticmethod(_length)
 
 
-HANDLERS = Handlers()
+HANDLERS: StateHandlers = _Handlers()
