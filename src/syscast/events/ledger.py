@@ -42,6 +42,9 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
         read: Records taken from the ring.
         decode_errors: Records that could not be decoded.
         sifted: Events that a filter in Python held back; they are among ``filtered`` or ``raised``.
+        unreturned: Calls whose exit was missed: the same task made the call again in the same
+            frame. They are among ``missed``.
+        ended: Calls whose task ended inside.
         delivered: Events handed to the reader or the sinks.
         gaps: Sequence numbers that never came; the witness for dropped and discarded.
     """
@@ -58,6 +61,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     read: int = 0
     decode_errors: int = 0
     sifted: int = 0
+    unreturned: int = 0
+    ended: int = 0
     delivered: int = 0
     gaps: int = 0
 
@@ -217,6 +222,8 @@ def _sum(probe: str, rows: Iterable[LedgerRow]) -> LedgerRow:
         read=add("read"),
         decode_errors=add("decode_errors"),
         sifted=add("sifted"),
+        unreturned=add("unreturned"),
+        ended=add("ended"),
         delivered=add("delivered"),
         gaps=add("gaps"),
     )

@@ -7,6 +7,9 @@ How: a scalar takes 8 bytes of the state, a buffer its size rounded up. At the e
 copied out and deleted first, so that a raise cannot leak it. Counted is the call, not each of its two
 programs: an entry that suspends is not a run, nor is an exit without state (its entry was
 filtered, raised, or came before the attachment). A full map loses the call: ``tried``, ``dropped``.
+An entry that finds state under its key has found a call whose exit was missed, since a task is in
+one call in one frame: ``unreturned``. The state's last word is the thread, for who sweeps the map
+(``session.keptcalls``).
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ STATE = "@call_state"
 _KEY = "@call_key"
 _FRAME = "@frame"
 _PROCESS = 0xFFFFFFFF << 32
+_NOEXIST, _EXIST = Const(1, U64), Const(2, U64)  # BPF_NOEXIST, BPF_EXIST
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -46,7 +50,7 @@ def run(program: Program, btf: Btf) -> Program:
     pairs = sorted({function.pair for function in program.functions if function.pair})
     if not pairs:
         return program
-    size = max(8, *(_size(function) for function in program.functions))
+    size = 8 + max(8, *(_size(function) for function in program.functions))
 
     def edit(editor: Editor) -> None:
         number = pairs.index(editor.function.pair) if editor.function.pair else -1
@@ -134,7 +138,7 @@ def _entry(editor: Editor, number: int, size: int) -> None:
                 delta = Const(places[op.slot], I64)
                 editor.add(ops.Offset(result=op.result, ptr=base, delta=delta))
             case ops.Suspend():
-                _suspend(editor, number, places)
+                _suspend(editor, number, places, size)
             case _:
                 return False
         return True
@@ -143,7 +147,7 @@ def _entry(editor: Editor, number: int, size: int) -> None:
     editor.drop_slots(slot for slot in places if slot.type is None)
 
 
-def _suspend(editor: Editor, number: int, places: dict[Slot, int]) -> None:
+def _suspend(editor: Editor, number: int, places: dict[Slot, int], size: int) -> None:
     state = editor.address(editor.slot(STATE, None))
     for slot, offset in places.items():
         if slot.type is not None:
@@ -151,10 +155,16 @@ def _suspend(editor: Editor, number: int, places: dict[Slot, int]) -> None:
             if not isinstance(slot.type, PtrType):
                 value = editor.convert(value, U64)
             editor.store(state, value, offset)
+    editor.store(state, pid_tgid(editor), size - 8)
     key = _key(editor, number, editor.read_slot(editor.slot(_FRAME, U64)))
-    arguments = (editor.map(CALLS_MAP), key, state, Const(0, U64))
-    full, kept = editor.label("calls_full"), editor.label("kept")
-    editor.branch(editor.failed("map_update_elem", *arguments), full, kept)
+    arguments = (editor.map(CALLS_MAP), key, state)
+    taken, full, kept = (editor.label(hint) for hint in ("taken", "calls_full", "kept"))
+    editor.branch(editor.failed("map_update_elem", *arguments, _NOEXIST), taken, kept)
+    editor.start(taken)
+    arguments = (editor.map(CALLS_MAP), key, state)
+    editor.when(editor.failed("map_update_elem", *arguments, _EXIST), full, "unreturned")
+    count(editor, "unreturned")
+    editor.jump(kept)
     editor.start(full)
     count(editor, "ran")
     count(editor, "tried")

@@ -27,6 +27,8 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
     sites: list[RaisedSite] = []
     left = pending.copy()
     for part in parts:
+        if part.calls is not None:
+            part.calls.sweep()
         rows += [_row(part, program, left) for program in part.meta.programs]
         sites += _sites(part)
     return Ledger(
@@ -50,7 +52,8 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     return LedgerRow(
         probe=program.probe,
         role=program.role,
-        missed=_missed(part, program),
+        missed=_missed_calls(part, program, counted["unreturned"]),
+        ended=part.calls.ended[program.id] if part.calls is not None else 0,
         read=received - waiting,  # what nobody has taken yet may still be taken
         sifted=sifted,
         delivered=received - waiting - sifted,
@@ -71,6 +74,23 @@ def _counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
     ledger = part.loaded.maps.get(LEDGER_MAP)
     values = ledger.lookup_cpus(program.id) if ledger is not None else None
     return [unpack(f"<{len(LEDGER)}Q", value) for value in values or ()]
+
+
+def _missed_calls(part: Part, program: ProgramMeta, unreturned: int) -> int | None:
+    """Hits that were missed; with the exits that the entry noticed, where the kernel counts none."""
+    missed = _missed(part, program)
+    if not unreturned:
+        return missed
+    exits = [each for each in part.meta.programs if each.name == _exit_of(part, program)]
+    if any(_missed(part, each) is not None for each in exits):
+        return missed
+    return (missed or 0) + unreturned
+
+
+def _exit_of(part: Part, entry: ProgramMeta) -> str:
+    """The program of the same call's exit: it has the next number."""
+    names = {each.id: each.name for each in part.meta.programs if each.role == "exit"}
+    return names.get(entry.id + 1, "")
 
 
 def _missed(part: Part, program: ProgramMeta) -> int | None:

@@ -13,10 +13,10 @@ from syscast.buffers.opening import open_reader
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
 from syscast.events.records import Decoder
-from syscast.kernel.host import wall_offset_ns
+from syscast.kernel.host import in_first_pid_namespace, wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
-from syscast.spec.meta import CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
+from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syscast.loader.loaded import LoadedObject, LoadedProgram
     from syscast.probes.kind import Kind
     from syscast.session.filters import Filters
+    from syscast.session.keptcalls import KeptCalls
     from syscast.session.plan import Plan
     from syscast.session.sieve import Sieve
     from syscast.session.states import SharedStates
@@ -59,6 +60,7 @@ class Part:
         reader: Reads the ring; None where no program sends an event.
         states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
+        calls: What calls keep between entry and exit; None where no probe is one.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Part:
         self.taken: int = 0
         self.decoder: Decoder = _decoder(meta, classes)
         self.sieve: Sieve | None = None
+        self.calls: KeptCalls | None = _kept_calls(loaded, meta)
         self.reader: Reader | None = None
         if EVENTS_MAP in loaded.maps:
             self.reader = open_reader(
@@ -225,6 +228,17 @@ class Part:
                 last.callback(self.reader.close)
             for link in self.links.values():
                 last.callback(link.close)
+
+
+def _kept_calls(loaded: LoadedObject, meta: ObjectMeta) -> KeptCalls | None:
+    """The kept state, if there is any and this process knows the kernel's process numbers."""
+    states = loaded.maps.get(CALLS_MAP)
+    if states is None or meta.foreign or not in_first_pid_namespace():
+        return None
+    from syscast.session.keptcalls import KeptCalls  # noqa: PLC0415  (calls only)
+
+    entries = sorted((each.name, each.id) for each in meta.programs if each.role == "entry")
+    return KeptCalls(states, [number for _, number in entries])
 
 
 def _decoder(meta: ObjectMeta, classes: dict[int, type[Event]]) -> Decoder:

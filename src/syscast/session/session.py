@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
+_SWEEP_S = 10.0
+"""How often the state of calls is searched for tasks that are gone."""
 """How often the offset of wall clock to boot clock is looked at again."""
 _LEAVE_S = 2.0
 """How long `close` waits for other threads to leave the poller after they were woken."""
@@ -72,6 +74,7 @@ class Session(Generic[E_co]):
         self._waiting = RLock()
         self._told: Callable[[], object] | None = None
         self._next_clock_check = 0.0
+        self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
         for part in self._parts:
@@ -427,6 +430,11 @@ class Session(Generic[E_co]):
         if now < self._next_clock_check:
             return
         self._next_clock_check = now + _CLOCK_CHECK_S
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_S
+            for part in self._parts:
+                if part.calls is not None:
+                    part.calls.sweep()
         from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (one line of a larger module)
 
         offset = wall_offset_ns()

@@ -17,11 +17,13 @@ u32 tid, u16 schema id, u16 program id, u32 cpu, char comm[16].
 """
 RECORD_HEADER_SIZE = 56
 
-LEDGER = ("ran", "filtered", "raised", "tried", "dropped", "discarded")
+LEDGER = ("ran", "filtered", "raised", "tried", "dropped", "discarded", "unreturned")
 """u64 counters of one row of the per-CPU map ``ledger``; the row's index is the program id.
 
 tried counts every attempt to reserve a record and gives the sequence number; dropped are the
-attempts that found the ring full; discarded are records given up after the reservation.
+attempts that found the ring full; discarded are records given up after the reservation;
+unreturned (of a call's entry) are calls whose exit never came before the same task made the call again
+in the same frame.
 """
 
 EVENTS_MAP = "events"
