@@ -447,6 +447,13 @@ def _lower(unit: Unit, btf: Btf, job: Job) -> None:
         known = set(wide)
         try:
             functions, lows = _attempt(unit, btf, job, wide, ids)
+        except RecursionError:
+            finding = job.text.diagnostic(
+                job.node,
+                "this is nested too deeply",
+                "give parts of expressions names, or call fewer functions inside each other",
+            )
+            raise CompileError([finding]) from None
         except Unfilterable as refused:
             assert job.where is not None
             job.where.refused = str(refused)
@@ -668,7 +675,7 @@ def _read_text_again(low: Lowering, parameter: Parameter) -> None:
 def _function(
     low: Lowering, job: Job, number: int, role: str, keeps: tuple[Slot, ...] = ()
 ) -> Function:
-    base = re.sub(r"\W", "_", job.probe) or "probe"
+    base = re.sub(r"\W", "_", job.probe, flags=re.ASCII) or "probe"
     paired = role != "probe"
     return Function(
         f"{base}_{number}",

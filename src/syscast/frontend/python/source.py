@@ -164,13 +164,12 @@ def read_function(function: FunctionType, what: str = "probe") -> FunctionSource
             ]
         )
     source = SourceText.of(file, text)
-    node: ast.FunctionDef | ast.AsyncFunctionDef | None
-    if code.co_name == _LAMBDA:
-        node = _lambda(source, code, what)
-    else:
-        node = _search(_excerpt(text, code.co_firstlineno), code) or _search(
-            _whole(source, what), code
-        )
+    try:
+        node = _definition(source, code, what)
+    except (RecursionError, MemoryError):
+        message = f"{what}: it is nested too deeply for Python's own parser"
+        hint = "give parts of it names: x = ..."
+        raise CompileError([Diagnostic(message, where, hint=hint)]) from None
     if node is None:
         raise CompileError(
             [
@@ -189,7 +188,18 @@ def read_function(function: FunctionType, what: str = "probe") -> FunctionSource
                 )
             ]
         )
+    check_depth(node, source)
     return FunctionSource(node.name, node, source, _closure(function), function.__globals__, code)
+
+
+def _definition(
+    source: SourceText, code: CodeType, what: str
+) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    if code.co_name == _LAMBDA:
+        return _lambda(source, code, what)
+    return _search(_excerpt(source.text, code.co_firstlineno), code) or _search(
+        _whole(source, what), code
+    )
 
 
 _LAMBDA = "<lambda>"
@@ -234,6 +244,36 @@ def _inside(extent: tuple[tuple[int, int], tuple[int, int]], body: ast.expr) -> 
         body.end_lineno or 0,
         body.end_col_offset or 0,
     )
+
+
+MAX_DEPTH = 100
+"""Levels of expressions and statements inside one another; each takes some of Python's own stack."""
+
+
+def check_depth(tree: ast.AST, text: SourceText) -> None:
+    """Refuse what is nested so deeply that lowering would run out of Python's stack.
+
+    Raises:
+        CompileError: At the first place that is too deep.
+    """
+    todo: list[tuple[ast.AST, int]] = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            what = "statements" if isinstance(node, ast.stmt) else "expressions"
+            raise CompileError(
+                [
+                    text.diagnostic(
+                        node,
+                        f"{what} are nested more than {MAX_DEPTH} levels deep here",
+                        "give parts of it names: x = ..., or put them into functions",
+                    )
+                ]
+            )
+        chained = node.orelse if isinstance(node, ast.If) and len(node.orelse) == 1 else []
+        for child in ast.iter_child_nodes(node):
+            elif_ = child in chained and isinstance(child, ast.If)
+            todo.append((child, depth + (isinstance(child, ast.expr | ast.stmt) and not elif_)))
 
 
 def _search(

@@ -89,23 +89,44 @@ def _augmented(low: Lowering, statement: ast.stmt) -> bool:
 
 
 def _if(low: Lowering, statement: ast.stmt) -> bool:
+    """``if`` with all its ``elif``s: a chain of hundreds is no deep nesting."""
     assert isinstance(statement, ast.If)
-    then, other, end = (low.builder.label(hint) for hint in ("then", "else", "end"))
-    flows = branch_on(low, statement.test, then, other)
+    end = low.builder.label("end")
     paths: list[Flow] = []
-    for label, body, flow in zip(
-        (then, other), (statement.body, statement.orelse), flows, strict=True
-    ):
-        low.builder.start(label)
-        low.resume(flow)
-        if run(low, body):
-            low.jump(end)
+    first = statement
+    while True:
+        then, other = low.builder.label("then"), low.builder.label("else")
+        try:
+            flow, missed = branch_on(low, statement.test, then, other)
+        except Rejected as rejected:
+            if statement is first:
+                raise
+            low.diagnostics += [rejected.diagnostic] if rejected.diagnostic is not None else []
             paths.append(low.flow())
+            low.jump(end)
+            break
+        low.builder.start(then)
+        low.resume(flow)
+        _branch(low, statement.body, end, paths)
+        low.builder.start(other)
+        low.resume(missed)
+        if len(statement.orelse) == 1 and isinstance(statement.orelse[0], ast.If):
+            statement = statement.orelse[0]
+            continue
+        _branch(low, statement.orelse, end, paths)
+        break
     if not paths:
         return False
     low.resume(*paths)
     low.builder.start(end)
     return True
+
+
+def _branch(low: Lowering, body: Sequence[ast.stmt], end: str, paths: list[Flow]) -> None:
+    """One branch of several; where control gets past it, what is known there joins ``paths``."""
+    if run(low, body):
+        paths.append(low.flow())
+        low.jump(end)
 
 
 def _assert(low: Lowering, statement: ast.stmt) -> bool:
