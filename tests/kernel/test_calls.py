@@ -145,7 +145,7 @@ class Read(sc.Event):
 
 
 @sc.call("vfs_read")
-def vfs_read(file, buf, count):
+def vfs_read(file, buf, count):  # noqa: ARG001  (by position)
     if count != MARK:
         return None
     ret = yield
@@ -217,9 +217,9 @@ class Ending(sc.Event):
 
 @sc.call("do_exit")
 def do_exit(code):
-    code = code
+    status = code
     yield
-    return Ending(pid=current.pid, code=code)
+    return Ending(pid=current.pid, code=status)
 
 
 def test_the_state_of_tasks_that_ended_inside_a_call_is_taken_back(monkeypatch):

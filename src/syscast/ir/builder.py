@@ -38,6 +38,7 @@ class Builder:
         self._next_slot = max((slot.id + 1 for slot in self._slots), default=0)
         self._blocks: list[tuple[str, list[Op]]] = []
         self._labels: set[str] = set()
+        self._counts: dict[str, int] = {}  # by hint, the number of its last label
         self._open: list[Op] | None = None
         self.size: int = 0
 
@@ -55,9 +56,12 @@ class Builder:
 
     def label(self, hint: str) -> str:
         """Make a label that no block has yet."""
-        label, n = hint, 1
+        n = self._counts.get(hint, 0)
+        label = f"{hint}.{n}" if n else hint
         while label in self._labels:
-            label, n = f"{hint}.{n}", n + 1
+            n += 1
+            label = f"{hint}.{n}"
+        self._counts[hint] = n
         self._labels.add(label)
         return label
 

@@ -7,9 +7,11 @@ How: a scalar takes 8 bytes of the state, a buffer its size rounded up. At the e
 copied out and deleted first, so that a raise cannot leak it. Counted is the call, not each of its two
 programs: an entry that suspends is not a run, nor is an exit without state (its entry was
 filtered, raised, or came before the attachment). A full map loses the call: ``tried``, ``dropped``.
-An entry that finds state under its key has found a call whose exit was missed, since a task is in
-one call in one frame: ``unreturned``. The state's last word is the thread, for who sweeps the map
-(``session.keptcalls``).
+A kretprobe can miss a return. So a task's frames in a call are listed in the map ``frames`` (the newest
+tasks' only): frames on one stack that are not above a new call's, or that are below one that returns,
+are those of calls that have returned unseen. Their state is deleted: ``unreturned``. Where
+calls have no frame, an entry that finds state has found such a call. The state's last word is the
+thread, for who sweeps the map of tasks that are gone (``session.keptcalls``).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from syscast.passes.maps import CALL_KEY_SIZE, TASKS
 from syscast.passes.members import member
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import EMITTED, count, pid_tgid
-from syscast.spec.meta import CALLS_MAP
+from syscast.spec.meta import CALLS_MAP, FRAMES_MAP
 from syscast.spec.objectspec import MapSpec
 
 if TYPE_CHECKING:
@@ -40,8 +42,15 @@ if TYPE_CHECKING:
 
 STATE = "@call_state"
 _KEY = "@call_key"
+_KEY_OF_STALE = "@stale_key"
 _FRAME = "@frame"
 _PROCESS = 0xFFFFFFFF << 32
+_FRAMES = 4
+"""Calls inside the same call that are followed; deeper ones are kept all the same."""
+_FRAMES_KEY = "@frames_key"
+_FRAMES_KEY_SIZE = 16
+_STACK_BITS = 14
+"""THREAD_SIZE: one stack's addresses differ below this bit (an interrupt has a stack of its own)."""
 _NOEXIST, _EXIST = Const(1, U64), Const(2, U64)  # BPF_NOEXIST, BPF_EXIST
 
 
@@ -62,8 +71,16 @@ def run(program: Program, btf: Btf) -> Program:
             editor.walk(lambda _: False)
 
     made = each_function(program, btf, Sites(program.sites), edit)
-    calls = MapSpec(CALLS_MAP, "hash", CALL_KEY_SIZE, size, TASKS)
-    return msgspec.structs.replace(made, maps=(*made.maps, calls))
+    maps = [MapSpec(CALLS_MAP, "hash", CALL_KEY_SIZE, size, TASKS)]
+    if any(_may_miss(function) for function in program.functions):
+        maps.append(MapSpec(FRAMES_MAP, "lru_hash", _FRAMES_KEY_SIZE, 8 * _FRAMES, TASKS))
+    return msgspec.structs.replace(made, maps=(*made.maps, *maps))
+
+
+def _may_miss(function: Function) -> bool:
+    """Whether a call's exit can be missed: what is told apart by the stack pointer is a kretprobe."""
+    context = function.context
+    return bool(function.pair) and context is not None and context.frame not in {"", "ctx"}
 
 
 def _layout(function: Function) -> list[tuple[Slot, int]]:
@@ -83,19 +100,95 @@ def _size(function: Function) -> int:
 # ---------------------------------------------------------------- both
 
 
-def _key(editor: Editor, number: int, frame: Value) -> Reg:
-    """Build the key {task, frame, process << 32 | pair} on the stack.
+def _key(editor: Editor, number: int, frame: Value, name: str = _KEY) -> Reg:
+    """Build the key {task, frame, process << 32 | pair} on the stack, in the slot of this name.
 
     Of a task that calls execve, the thread number changes in the middle: not its address, nor the
     process, which tells it from a later task at the same address.
     """
-    key = editor.address(editor.slot(_KEY, None, CALL_KEY_SIZE))
+    key = editor.address(editor.slot(name, None, CALL_KEY_SIZE))
     task = editor.helper("get_current_task", type_=KERNEL)
     editor.store(key, editor.convert(task, U64), 0)
     editor.store(key, frame, 8)
     process = editor.binary(BinaryOp.AND, pid_tgid(editor), Const(_PROCESS, U64))
     editor.store(key, editor.binary(BinaryOp.OR, process, Const(number, U64)), 16)
     return key
+
+
+def _frames_row(editor: Editor, key: Reg) -> tuple[Reg, Reg]:
+    """The key {task, process << 32 | pair} of a task's frames, and its row, which may be NULL."""
+    short = editor.address(editor.slot(_FRAMES_KEY, None, _FRAMES_KEY_SIZE))
+    editor.store(short, editor.load(key, U64, 0), 0)
+    editor.store(short, editor.load(key, U64, 16), 8)
+    return short, editor.helper("map_lookup_elem", editor.map(FRAMES_MAP), short, type_=MAP)
+
+
+def _forget(editor: Editor, number: int, row: Reg, at: int, listed: Reg, frame: Value) -> None:
+    """Delete the state of a listed frame if that call has returned unseen."""
+    same = editor.binary(BinaryOp.LSHR, editor.binary(BinaryOp.XOR, listed, frame), _STACK_BITS)
+    other, below, stale, done = (
+        editor.label(hint) for hint in ("one_stack", "not_above", "stale", "live")
+    )
+    editor.branch(editor.compare(Predicate.EQ, same, 0), other, done)
+    editor.start(other)
+    pred = Predicate.ULE if editor.function.role == "entry" else Predicate.ULT
+    editor.branch(editor.compare(pred, listed, frame), below, done)
+    editor.start(below)
+    key = _key(editor, number, listed, _KEY_OF_STALE)
+    editor.store(row, Const(0, U64), at)
+    arguments = (editor.map(CALLS_MAP), key)
+    editor.branch(editor.failed("map_delete_elem", *arguments), done, stale)
+    editor.start(stale)
+    count(editor, "unreturned")
+    editor.jump(done)
+    editor.start(done)
+
+
+def _note_frame(editor: Editor, number: int, key: Reg, frame: Value) -> None:
+    """List a call's frame, in the first free place, and forget the calls that it shows to be over."""
+    short, row = _frames_row(editor, key)
+    new, listed, noted = (editor.label(hint) for hint in ("new_task", "listed", "noted"))
+    editor.branch(editor.is_null(row), new, listed)
+    editor.start(new)
+    first = editor.address(editor.slot("@frames", None, 8 * _FRAMES))
+    editor.add(ops.Fill(ptr=first, size=8 * _FRAMES))
+    editor.store(first, frame, 0)
+    editor.helper_void("map_update_elem", editor.map(FRAMES_MAP), short, first, Const(0, U64))
+    editor.jump(noted)
+    editor.start(listed)
+    for index in range(_FRAMES):
+        _forget(editor, number, row, 8 * index, editor.load(row, U64, 8 * index), frame)
+    for index in range(_FRAMES):
+        free, taken = editor.label("free"), editor.label("taken_place")
+        here = editor.load(row, U64, 8 * index)
+        editor.branch(editor.compare(Predicate.EQ, here, 0), free, taken)
+        editor.start(free)
+        editor.store(row, frame, 8 * index)
+        editor.jump(noted)
+        editor.start(taken)
+    editor.jump(noted)
+    editor.start(noted)
+
+
+def _drop_frame(editor: Editor, number: int, key: Reg, frame: Value) -> None:
+    """Take a frame that returns off the list, and forget the calls that it shows to be over."""
+    _, row = _frames_row(editor, key)
+    listed, done = editor.label("listed"), editor.label("unlisted")
+    editor.branch(editor.is_null(row), done, listed)
+    editor.start(listed)
+    for index in range(_FRAMES):
+        own, other, following = (editor.label(hint) for hint in ("own", "other", "following"))
+        here = editor.load(row, U64, 8 * index)
+        editor.branch(editor.compare(Predicate.EQ, here, frame), own, other)
+        editor.start(own)
+        editor.store(row, Const(0, U64), 8 * index)
+        editor.jump(following)
+        editor.start(other)
+        _forget(editor, number, row, 8 * index, here, frame)
+        editor.jump(following)
+        editor.start(following)
+    editor.jump(done)
+    editor.start(done)
 
 
 def _frame(editor: Editor) -> Value:
@@ -156,7 +249,10 @@ def _suspend(editor: Editor, number: int, places: dict[Slot, int], size: int) ->
                 value = editor.convert(value, U64)
             editor.store(state, value, offset)
     editor.store(state, pid_tgid(editor), size - 8)
-    key = _key(editor, number, editor.read_slot(editor.slot(_FRAME, U64)))
+    frame = editor.read_slot(editor.slot(_FRAME, U64))
+    key = _key(editor, number, frame)
+    if _may_miss(editor.function):
+        _note_frame(editor, number, key, frame)
     arguments = (editor.map(CALLS_MAP), key, state)
     taken, full, kept = (editor.label(hint) for hint in ("taken", "calls_full", "kept"))
     editor.branch(editor.failed("map_update_elem", *arguments, _NOEXIST), taken, kept)
@@ -187,13 +283,16 @@ def _suspend(editor: Editor, number: int, places: dict[Slot, int], size: int) ->
 
 def _exit(editor: Editor, number: int) -> None:
     editor.start_new("call")
-    key = _key(editor, number, _frame(editor))
+    frame = _frame(editor)
+    key = _key(editor, number, frame)
     state = editor.helper("map_lookup_elem", editor.map(CALLS_MAP), key, type_=MAP)
     missing = editor.label("no_call")
     editor.when(editor.is_null(state), missing, "called")
     for slot, offset in _layout(editor.function):
         _take(editor, slot, state, offset)
     editor.helper_void("map_delete_elem", editor.map(CALLS_MAP), key)
+    if _may_miss(editor.function):
+        _drop_frame(editor, number, key, frame)
     count(editor, "ran")
     editor.jump(editor.entry)
     editor.start(missing)

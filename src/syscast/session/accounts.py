@@ -88,7 +88,9 @@ def _missed_calls(part: Part, program: ProgramMeta, unreturned: int) -> int | No
 
 
 def _exit_of(part: Part, entry: ProgramMeta) -> str:
-    """The program of the same call's exit: it has the next number."""
+    """The program of the same call's exit: it has the entry's next number."""
+    if entry.role == "exit":
+        return entry.name
     names = {each.id: each.name for each in part.meta.programs if each.role == "exit"}
     return names.get(entry.id + 1, "")
 

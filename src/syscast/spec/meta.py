@@ -22,8 +22,7 @@ LEDGER = ("ran", "filtered", "raised", "tried", "dropped", "discarded", "unretur
 
 tried counts every attempt to reserve a record and gives the sequence number; dropped are the
 attempts that found the ring full; discarded are records given up after the reservation;
-unreturned (of a call's entry) are calls whose exit never came before the same task made the call again
-in the same frame.
+unreturned are calls whose exit was missed, found when the same task went on.
 """
 
 EVENTS_MAP = "events"
@@ -33,10 +32,20 @@ SCRATCH_MAP = "scratch"
 FOLLOWED_MAP = "followed"
 CGROUPS_MAP = "cgroups"
 CALLS_MAP = "calls"
+FRAMES_MAP = "frames"
 CONFIG_SECTION = ".rodata"
 
 STANDARD_MAPS = frozenset(
-    {EVENTS_MAP, LEDGER_MAP, RAISED_MAP, SCRATCH_MAP, FOLLOWED_MAP, CGROUPS_MAP, CALLS_MAP}
+    {
+        EVENTS_MAP,
+        LEDGER_MAP,
+        RAISED_MAP,
+        SCRATCH_MAP,
+        FOLLOWED_MAP,
+        CGROUPS_MAP,
+        CALLS_MAP,
+        FRAMES_MAP,
+    }
 )
 """Names that no other map of an object may have."""
 

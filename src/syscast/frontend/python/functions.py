@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 MAX_CALLS = 10_000
 """Calls lowered in place in one probe; where functions call functions twice, they multiply."""
-MAX_OPS = 200_000
-"""Operations in a probe beyond which no call is lowered: LLVM would work on it for minutes."""
 MAX_DEPTH = 32
 """Calls inside calls; each takes some of Python's own stack here."""
 
@@ -208,15 +206,10 @@ def _check_chain(low: Lowering, node: ast.Call, source: FunctionSource) -> None:
         raise low.rejection(
             node, f"calls are nested {MAX_DEPTH} deep here", "call fewer functions"
         )
-    if low.inlined >= MAX_CALLS or low.builder.size >= MAX_OPS:
-        what = (
-            f"{low.inlined} calls"
-            if low.inlined >= MAX_CALLS
-            else f"{low.builder.size} operations"
-        )
+    if low.inlined >= MAX_CALLS:
         raise low.rejection(
             node,
-            f"the probe grows too large: {what} so far",
+            f"the probe grows too large: {low.inlined} calls so far",
             "each call of a function is a copy of it; call fewer, or smaller ones",
         )
 

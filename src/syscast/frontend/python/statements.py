@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from syscast.diagnostics import CompileError
 from syscast.frontend.python import language
 from syscast.frontend.python.arithmetic import combine
 from syscast.frontend.python.assignment import assign, assign_to, target_name
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from syscast.frontend.python.values import Lowered
 
 
+MAX_OPS = 30_000
+"""Operations in a probe; some of them become many instructions, and a branch reaches over 32767."""
+
+
 def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
     """Lower statements in order; says whether control gets past them.
 
@@ -36,6 +41,13 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
             # Unreachable, yet no statement is dropped unseen: it must be right all the same.
             low.builder.start(low.builder.label("unreachable"))
             low.assigned |= set(low.locals)
+        if low.builder.size > MAX_OPS:
+            finding = low.text.diagnostic(
+                statement,
+                f"the probe grows too large: {low.builder.size} operations so far",
+                "the kernel takes no such program; do the rest in Python, on the events",
+            )
+            raise CompileError([finding])
         try:
             handler = _STATEMENTS.get(type(statement))
             if handler is None:
