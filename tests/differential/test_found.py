@@ -32,6 +32,22 @@ FOUND = {
         e=0)""",
 }
 
+FOUND_IN_TEXT = {
+    "a place in a short string was computed by `or`": """\
+    return Flag(f=user_str(t, 8)[-1] == "b")""",
+}
+
+
+@pytest.mark.parametrize("body", FOUND_IN_TEXT.values(), ids=FOUND_IN_TEXT.keys())
+def test_is_right_now_with_text(body: str) -> None:
+    probe = Probe(
+        0, f"def probe(a, t):\n{body}\n", (PARAMETERS[0], Parameter("t", 0, signed=False))
+    )
+    rows = [(1, text) for text in ("", "b", "ab", "abcdefg", "abcdefgh")]
+    with Engine() as engine:
+        tally = engine.run([(probe, rows)])
+    assert not tally.mismatches, str(tally.mismatches[0])
+
 
 @pytest.mark.parametrize("body", FOUND.values(), ids=FOUND.keys())
 def test_is_right_now(body: str) -> None:

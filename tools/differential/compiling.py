@@ -24,20 +24,21 @@ from syscast.frontend.python.lower import lower_probe
 from syscast.frontend.python.source import read_function
 from syscast.ir import ops
 from syscast.ir.program import ArgumentSource, Block, ProgramContext
-from syscast.ir.types import I64, U64, Const, Reg
+from syscast.ir.types import U64, Const, Reg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FunctionType
 
     from differential.grammar import Probe
-    from differential.inputs import Parameter
+    from differential.inputs import Parameter, Row
     from syscast.events.event import Event
     from syscast.frontend.python.unit import Unit
     from syscast.ir.program import Function, Program
     from syscast.ir.types import Slot
     from syscast.spec.meta import SiteMeta
 
+_MASK = (1 << 64) - 1
 SITE_SLOT = "@site"
 """The slot in which the pass raises keeps a site's number."""
 
@@ -105,9 +106,11 @@ def surroundings(parameters: Sequence[Parameter]) -> ProgramContext:
         ArgumentSource(
             each.name,
             offset=8 * index,
-            size=each.bits // 8,
+            size=(each.bits or 64) // 8,
             signed=each.signed,
-            ctype=each.annotation,
+            user=each.text,
+            string=each.text,
+            ctype="char *" if each.text else each.annotation,
         )
         for index, each in enumerate(parameters)
     )
@@ -179,7 +182,28 @@ def _with_number(block: Block, site: Slot, free: int) -> Block:
     )
 
 
-def words(values: Sequence[int]) -> list[int]:
-    """Arguments as the words of a context."""
-    mask = (1 << I64.bits) - 1
-    return [each & mask for each in values]
+class Texts:
+    """The strings among the arguments of many runs, one behind the other, as they will lie in memory.
+
+    Attributes:
+        data: All of them, each with its NUL.
+    """
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._places: dict[str, int] = {}
+
+    def words(self, row: Row) -> list[int]:
+        """Arguments as the words of a context; of a string its place in `data`."""
+        return [self._place(each) if isinstance(each, str) else each & _MASK for each in row]
+
+    def _place(self, text: str) -> int:
+        if text not in self._places:
+            self._places[text] = len(self.data)
+            self.data += text.encode() + b"\0"
+        return self._places[text]
+
+
+def text_columns(parameters: Sequence[Parameter]) -> tuple[int, ...]:
+    """Which words of a context point to text."""
+    return tuple(index for index, each in enumerate(parameters) if each.text)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from differential.compiling import Compiled
     from differential.grammar import Probe
-    from differential.inputs import Parameter
+    from differential.inputs import Parameter, Row
 
 CPU = "v3"
 
@@ -39,13 +39,13 @@ class Mismatch(NamedTuple):
 
     probe: Probe
     way: str
-    row: tuple[int, ...]
+    row: Row
     expected: str
     got: str
 
     def __str__(self) -> str:
         given = ", ".join(
-            f"{parameter.name}: {parameter.annotation} = {value}"
+            f"{parameter.name}: {parameter.annotation} = {value!r}"
             for parameter, value in zip(self.probe.parameters, self.row, strict=False)
         )
         return f"{self.probe.text}\n{given}\nexpected: {self.expected}\n{self.way}: {self.got}"
@@ -106,7 +106,7 @@ class Engine:
         """Run probes; each on inputs that follow from the seed and the probe's number."""
         return self.run([(probe, self.rows_of(probe, seed)) for probe in probes])
 
-    def run(self, work: Sequence[tuple[Probe, Sequence[tuple[int, ...]]]]) -> Tally:
+    def run(self, work: Sequence[tuple[Probe, Sequence[Row]]]) -> Tally:
         """Run probes on the inputs given."""
         tally = Tally(probes=len(work))
         prepared = self._prepare([probe for probe, _ in work], tally)
@@ -133,7 +133,7 @@ class Engine:
                     tally.mismatches.append(wrong)
         return tally
 
-    def rows_of(self, probe: Probe, seed: int) -> list[tuple[int, ...]]:
+    def rows_of(self, probe: Probe, seed: int) -> list[Row]:
         """A probe's inputs."""
         choose = random.Random(f"{seed}/{probe.number}/rows")  # noqa: S311  (repeatable is the point)
         return inputs.make(choose, probe.parameters, probe.text, self._rows)
@@ -177,23 +177,26 @@ class Engine:
     # ------------------------------------------------------------ answers
 
     def _answers(
-        self, prepared: Prepared, rows: list[list[tuple[int, ...]]], tally: Tally
+        self, prepared: Prepared, rows: list[list[Row]], tally: Tally
     ) -> dict[str, list[list[Answer]]]:
         text = prepared.compiled.text()
         names = prepared.compiled.names
-        inputs_of = [[compiling.words(row) for row in each] for each in rows]
+        texts = compiling.Texts()
+        inputs_of = [[texts.words(row) for row in each] for each in rows]
+        columns = [compiling.text_columns(each.parameters) for each in prepared.probes]
+        data = bytes(texts.data)
         found: dict[str, list[list[Answer]]] = {}
         if "host" in self._ways:
             try:
-                runs = list(zip(names, inputs_of, strict=True))
-                found["host"] = self._host.run(text, runs)
+                runs = list(zip(names, columns, inputs_of, strict=True))
+                found["host"] = self._host.run(text, runs, data)
             except HostDiedError as error:
                 tally.mismatches += self._one_by_one(prepared, rows, error)
         if "kernel" in self._ways:
             try:
-                with Kernel(strip(self._compile(text)), names) as kernel:
+                with Kernel(strip(self._compile(text)), names, data) as kernel:
                     found["kernel"] = [
-                        [kernel.run(number, row) for row in each]
+                        [kernel.run(number, row, columns[number]) for row in each]
                         for number, each in enumerate(inputs_of)
                     ]
             except SyscastError as error:
@@ -201,7 +204,7 @@ class Engine:
         return found
 
     def _one_by_one(
-        self, prepared: Prepared, rows: list[list[tuple[int, ...]]], error: Exception
+        self, prepared: Prepared, rows: list[list[Row]], error: Exception
     ) -> list[Mismatch]:
         """Which probes of a batch the host or the kernel fails on, each compiled alone."""
         if len(prepared.probes) == 1:
@@ -244,23 +247,30 @@ class Engine:
 
 def kinds_of(parameters: Sequence[Parameter]) -> dict[str, Kind]:
     """The parameters' machine kinds."""
-    return {
-        each.name: Kind.U64 if each.bits == 64 and not each.signed else Kind.I64
-        for each in parameters
-    }
+    kinds = {}
+    for each in parameters:
+        kinds[each.name] = Kind.U64 if each.bits == 64 and not each.signed else Kind.I64
+        if each.text:
+            kinds[each.name] = Kind.OTHER
+    return kinds
 
 
-def expect(probe: Probe, rows: Sequence[tuple[int, ...]]) -> list[Outcome]:
+def expect(probe: Probe, rows: Sequence[Row]) -> list[Outcome]:
     """What Python says, for each input."""
     kinds = kinds_of(probe.parameters)
     reference = Reference(probe.text, compiling.file_of(probe), compiling.names(), kinds)
-    makers: list[type[Machine]] = [
-        U64 if kinds[each.name] is Kind.U64 else I64 for each in probe.parameters
-    ]
     return [
-        reference.run([make(value) for make, value in zip(makers, row, strict=True)])
+        reference.run(
+            [
+                value if isinstance(value, str) else _MACHINES[kinds[each.name]](value)
+                for each, value in zip(probe.parameters, row, strict=True)
+            ]
+        )
         for row in rows
     ]
+
+
+_MACHINES: dict[Kind, type[Machine]] = {Kind.I64: I64, Kind.U64: U64}
 
 
 def _failed(probe: Probe, way: str, error: Exception) -> Mismatch:
@@ -270,7 +280,7 @@ def _failed(probe: Probe, way: str, error: Exception) -> Mismatch:
 def _differs(
     probe: Probe,
     way: str,
-    cases: Sequence[tuple[tuple[int, ...], Outcome, Answer]],
+    cases: Sequence[tuple[Row, Outcome, Answer]],
     compiled: Compiled,
 ) -> Mismatch | None:
     """The first case with different answers."""

@@ -15,10 +15,12 @@ from differential.palette import CLASSES, NUMBERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-INT, WIDE, BOOL = "int", "wide", "bool"
-"""Sorts of expressions: I64, U64, truth values."""
+INT, WIDE, BOOL, TEXT = "int", "wide", "bool", "text"
+"""Sorts of expressions: I64, U64, truth values, strings."""
 
 _TYPES = tuple(Parameter("", bits, signed) for bits in (8, 16, 32, 64) for signed in (True, False))
+TEXT_SHARE = 0.2
+"""Of the probes have a string among their parameters."""
 _LITERALS = (0, 1, 2, 3, 5, 7, 8, 10, 13, 16, 31, 32, 63, 64, 100, 255, 256, 1000, 65535)
 _LARGE = (1 << 31, (1 << 32) - 1, 1 << 32, 1 << 62, (1 << 63) - 1, 3037000500)
 _HUGE = (1 << 63, (1 << 63) + 1, (1 << 64) - 1)
@@ -72,9 +74,12 @@ class Writer:
         self.fixed: set[str] = set()
         self.lines: list[str] = []
         self.helpers: list[str] = []
+        self.functions: dict[str, tuple[tuple[str, ...], str, bool]] = {}
+        self.features = features
+        self.inside = False
         self.indent = 1
         self.loops = 0
-        self._names = 0
+        self.names = 0
         self._by_sort: dict[str, list[Feature]] = {}
         for feature in features:
             self._by_sort.setdefault(feature.sort, []).append(feature)
@@ -91,8 +96,8 @@ class Writer:
 
     def fresh(self) -> str:
         """A new name."""
-        self._names += 1
-        return f"v{self._names}"
+        self.names += 1
+        return f"v{self.names}"
 
     def variable(self, *sorts: str, free: bool = False) -> str:
         """A variable of one of the sorts; ``free``: one that may be assigned."""
@@ -123,6 +128,8 @@ class Writer:
 
     def leaf(self, sort: str) -> str:
         """A variable, or a literal."""
+        if sort == TEXT:
+            return self.variable(TEXT)
         if sort != BOOL and self.chance(0.35):
             return self.literal(sort)
         try:
@@ -133,6 +140,10 @@ class Writer:
             if sort == WIDE:
                 return f"({self.variable(INT)} | {self.random.choice(_HUGE)})"
             return self.literal(sort)
+
+    def word(self) -> str:
+        """A string."""
+        return self.choose('"a"', '"ab"', '"nginx"', '"lib"', '"abc"', '"x"', '"python3"')
 
     def literal(self, sort: str) -> str:
         """A number."""
@@ -403,6 +414,55 @@ def _membership(w: Writer, depth: int) -> str:
     return f"({w.operand(w.choose(INT, INT, WIDE), depth - 1)} {word} ({inside}))"
 
 
+def _compared_text(w: Writer, depth: int) -> str:
+    side = f"{w.choose('==', '!=')} {w.word()}"
+    if w.chance(0.3):
+        side = f"{w.choose('in', 'not in')} ({w.word()}, {w.word()})"
+    return f"({w.expr(TEXT, depth - 1)} {side})"
+
+
+def _text_test(w: Writer, depth: int) -> str:
+    text = w.expr(TEXT, depth - 1)
+    if w.chance(0.3):
+        return f"({w.word()} in {text})"
+    if w.chance(0.1):
+        return f"bool({text})"
+    return f"{text}.{w.choose('startswith', 'endswith')}({w.word()})"
+
+
+def _length(w: Writer, depth: int) -> str:
+    return f"len({w.expr(TEXT, depth - 1)})"
+
+
+def _text_leaf(w: Writer, depth: int) -> str:
+    del depth
+    return w.variable(TEXT) if w.chance(0.5) else _read(w)
+
+
+def _read(w: Writer) -> str:
+    """A string with a capacity; a parameter is a pointer, of which no place can be taken before it is read."""
+    name = w.variable(TEXT)
+    if name.startswith("v"):
+        return name
+    return f"user_str({name}, {w.choose('8', '16', '24', '64')})"
+
+
+def _slice(w: Writer, depth: int) -> str:
+    text = _read(w)
+    if w.chance(0.5):
+        ends = [w.choose("", "0", "1", "3"), w.choose("", "2", "5", "20")]
+    else:
+        ends = [w.choose("", "-3", "-1", w.leaf(INT)), w.choose("", "-1", "4", w.leaf(INT))]
+    del depth
+    return f"{text}[{':'.join(ends)}]"
+
+
+def _element(w: Writer, depth: int) -> str:
+    del depth
+    index = w.choose("0", "2", "-1", "-4", w.leaf(INT))
+    return f'({_read(w)}[{index}] == {w.word()[:2]}")'
+
+
 def _bool_call(w: Writer, depth: int) -> str:
     return f"bool({w.operand(w.choose(INT, WIDE, BOOL), depth - 1)})"
 
@@ -419,6 +479,68 @@ def _assign(w: Writer, depth: int) -> str:
     w.line(f"{name} = {value}")
     w.scope[name] = sort
     return ""
+
+
+def _assign_text(w: Writer, depth: int) -> str:
+    name = w.fresh()
+    w.line(f"{name} = {w.expr(TEXT, depth)}")
+    w.scope[name] = TEXT
+    w.fixed.add(name)
+    return ""
+
+
+def _emit_text(w: Writer, depth: int) -> str:
+    number = f"{w.operand(INT, depth - 1)} & 1023"
+    w.line(f"emit(Text(t={w.expr(TEXT, depth)}, n={number}))")
+    return ""
+
+
+def _function(w: Writer, depth: int) -> str:
+    """A function above the probe, which goes into the table of those that can be called."""
+    w.deeper(depth)
+    if len(w.functions) >= 3 or w.indent > 1 or w.inside:
+        raise Stuck
+    inner = Writer(w.random, w.features)
+    inner.functions, inner.inside = dict(w.functions), True
+    names = "xyz"[: w.random.choice((1, 2, 3))]
+    sorts = [w.choose(INT, INT, WIDE, BOOL) for _ in names]
+    inner.scope = dict(zip(names, sorts, strict=True))
+    result = w.choose(INT, INT, WIDE, BOOL)
+    for _ in range(w.random.choice((0, 1, 2))):
+        inner.statement(1)
+    if w.chance(0.5):
+        inner.line(f"if {inner.expr(BOOL, 1)}:")
+        inner.line(f"    return {inner.operand(result, 1)}")
+    inner.line(f"return {inner.operand(result, 2)}")
+    name = f"f{len(w.functions)}"
+    given = list(names)
+    if sorts[-1] == INT and w.chance(0.4):
+        given[-1] += f"={w.literal(INT)}"
+    w.helpers.append("\n".join([f"def {name}({', '.join(given)}):", *inner.lines, "", ""]))
+    w.functions[name] = (tuple(sorts), result, "=" in given[-1])
+    w.line(f"{w.fresh()} = {_call_of(w, name, depth)}")
+    w.scope[f"v{w.names}"] = result
+    return ""
+
+
+def _call_of(w: Writer, name: str, depth: int) -> str:
+    sorts, _, optional = w.functions[name]
+    values = [w.operand(sort, depth - 1) for sort in sorts]
+    if optional and w.chance(0.4):
+        values.pop()
+    elif w.chance(0.2):
+        values[-1] = f"{'xyz'[len(values) - 1]}={values[-1]}"
+    return f"{name}({', '.join(values)})"
+
+
+def _call(sort: str) -> Callable[[Writer, int], str]:
+    def write(w: Writer, depth: int) -> str:
+        names = [name for name, each in w.functions.items() if each[1] == sort]
+        if not names or depth < 1:
+            raise Stuck
+        return _call_of(w, w.random.choice(names), depth)
+
+    return write
 
 
 def _several(w: Writer, depth: int) -> str:
@@ -568,6 +690,18 @@ FEATURES: tuple[Feature, ...] = (
     Feature("bool ternary", BOOL, 1, _ternary(BOOL)),
     Feature("membership", BOOL, 2, _membership),
     Feature("bool()", BOOL, 1, _bool_call),
+    Feature("length", INT, 1, _length),
+    Feature("text", TEXT, 3, _text_leaf),
+    Feature("slice", TEXT, 2, _slice),
+    Feature("text compared", BOOL, 4, _compared_text),
+    Feature("text tested", BOOL, 4, _text_test),
+    Feature("element of text", BOOL, 1, _element),
+    Feature("text assigned", "", 3, _assign_text),
+    Feature("text sent", "", 3, _emit_text),
+    Feature("function", "", 2, _function),
+    Feature("int call", INT, 2, _call(INT)),
+    Feature("wide call", WIDE, 2, _call(WIDE)),
+    Feature("bool call", BOOL, 2, _call(BOOL)),
     Feature("assignment", "", 8, _assign),
     Feature("several targets", "", 2, _several),
     Feature("walrus kept", "", 1, _kept),
@@ -590,10 +724,14 @@ def generate(seed: int, number: int, features: Sequence[Feature] = FEATURES) -> 
     parameters = _parameters(choose)
     for each in parameters:
         writer.scope[each.name] = WIDE if each.bits == 64 and not each.signed else INT
+        if each.text:
+            writer.scope[each.name] = TEXT
+            writer.fixed.add(each.name)
     for _ in range(choose.choice((1, 2, 3, 4, 5, 6))):
         writer.statement(choose.choice((1, 2, 2, 3)))
     writer.line(f"return {writer.event(2)}")
     names = ", ".join(each.name for each in parameters)
+    assert writer.indent == 1
     text = "\n".join([*writer.helpers, f"def probe({names}):", *writer.lines, ""])
     return Probe(number, text, parameters)
 
@@ -601,5 +739,7 @@ def generate(seed: int, number: int, features: Sequence[Feature] = FEATURES) -> 
 def _parameters(choose: random.Random) -> tuple[Parameter, ...]:
     types = [Parameter("", 64, signed=True), Parameter("", 64, signed=False)]
     types += choose.choices(_TYPES, k=2)
+    if choose.random() < TEXT_SHARE:
+        types[3] = Parameter("", 0, signed=False)
     choose.shuffle(types)
     return tuple(each._replace(name=name) for name, each in zip("abcd", types, strict=True))

@@ -52,25 +52,30 @@ class Host:
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(
-        self, text: str, runs: Sequence[tuple[str, Sequence[Sequence[int]]]]
+        self,
+        text: str,
+        runs: Sequence[tuple[str, Sequence[int], Sequence[Sequence[int]]]],
+        texts: bytes = b"",
     ) -> list[list[Answer]]:
         """Compile a module and run functions of it.
 
         Args:
             text: LLVM IR for BPF.
-            runs: Name of each function, and the words of its context for each run.
+            runs: Name of each function, which of its words are places in the texts, and the words of its context for
+                each run.
+            texts: Strings that words point to.
 
         Raises:
             HostDiedError: The child died, or refused the text.
         """
-        request = [native(text).encode()]
-        for name, rows in runs:
+        request = [native(text).encode(), texts]
+        for name, columns, rows in runs:
             words = b"".join(pack(f"<{WORDS}Q", *row, *[0] * (WORDS - len(row))) for row in rows)
-            request += [name.encode(), words]
+            request += [name.encode(), bytes(columns), words]
         answer = self._ask(b"".join(len(part).to_bytes(4, "little") + part for part in request))
         found: list[list[Answer]] = []
         at = 0
-        for _, rows in runs:
+        for _, _, rows in runs:
             answers = []
             for _ in rows:
                 site, size = unpack_from("<II", answer, at)

@@ -1,7 +1,8 @@
 """The child of `host`: compiles a module natively and runs its functions. Started by path; imports nothing of the project.
 
 Helpers are functions of a second module, in LLVM IR: a ring that is a buffer, maps that are one row of zeros, a task
-that is always the same. Frames: u32 length, then parts of u32 length each (the text, then name and contexts of each function); the
+that is always the same. Frames: u32 length, then parts of u32 length each (LLVM IR, strings that contexts point to, then for each function its
+name, the numbers of the words that point to strings, and the contexts); the
 answer is a byte (0 for good), u32 length, then for each run u32 return value, u32 length and the records.
 """
 
@@ -58,9 +59,48 @@ define void @helper132(ptr %record, i64 %flags) noinline {{
   store i32 1, ptr %kept
   ret void
 }}
+define i64 @helper112(ptr %to, i64 %size, ptr %from) noinline {{
+  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 false)
+  ret i64 0
+}}
+define i64 @helper113(ptr %to, i64 %size, ptr %from) noinline {{
+  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 false)
+  ret i64 0
+}}
+define i64 @helper114(ptr %to, i64 %size, ptr %from) noinline {{
+  %n = call i64 @copy_text(ptr %to, i64 %size, ptr %from)
+  ret i64 %n
+}}
+define i64 @helper115(ptr %to, i64 %size, ptr %from) noinline {{
+  %n = call i64 @copy_text(ptr %to, i64 %size, ptr %from)
+  ret i64 %n
+}}
+define i64 @copy_text(ptr %to, i64 %size, ptr %from) noinline {{
+start:
+  %none = icmp eq i64 %size, 0
+  br i1 %none, label %empty, label %next
+empty:
+  ret i64 0
+next:
+  %n = phi i64 [ 0, %start ], [ %m, %more ]
+  %m = add i64 %n, 1
+  %source = getelementptr i8, ptr %from, i64 %n
+  %target = getelementptr i8, ptr %to, i64 %n
+  %last = icmp eq i64 %m, %size
+  %read = load i8, ptr %source
+  %byte = select i1 %last, i8 0, i8 %read
+  store i8 %byte, ptr %target
+  %end = icmp eq i8 %byte, 0
+  br i1 %end, label %done, label %more
+more:
+  br label %next
+done:
+  ret i64 %m
+}}
 define i64 @helper25(ptr %c, ptr %map, i64 %flags, ptr %data, i64 %size) noinline {{ ret i64 -1 }}
 define void @helper133(ptr %record, i64 %flags) noinline {{ ret void }}
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
 
@@ -101,7 +141,7 @@ class _Native:
     def _machine(self) -> llvm.TargetMachine:
         return llvm.Target.from_triple(self._triple).create_target_machine(opt=2, jit=True)
 
-    def run(self, text: str, jobs: list[tuple[str, bytes]]) -> bytes:
+    def run(self, text: str, texts: bytes, jobs: list[tuple[str, bytes, bytes]]) -> bytes:
         declared = "\n".join(
             line.replace("noinline { ret", "{ ret")
             for line in _declarations()
@@ -113,17 +153,24 @@ class _Native:
         engine = llvm.create_mcjit_compiler(module, machine)
         try:
             engine.finalize_object()
-            answers = [self._function(engine.get_function_address(n), words) for n, words in jobs]
+            held = ctypes.create_string_buffer(texts)
+            base = ctypes.addressof(held)
+            answers = [
+                self._function(engine.get_function_address(name), columns, words, base)
+                for name, columns, words in jobs
+            ]
         finally:
             engine.close()
         return b"".join(answers)
 
-    def _function(self, address: int, words: bytes) -> bytes:
+    def _function(self, address: int, columns: bytes, words: bytes, base: int) -> bytes:
         call = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(address)
-        context = ctypes.create_string_buffer(_WORDS * 8)
+        context = (ctypes.c_uint64 * _WORDS)()
         made = bytearray()
         for at in range(0, len(words), _WORDS * 8):
             ctypes.memmove(context, words[at : at + _WORDS * 8], _WORDS * 8)
+            for column in columns:
+                context[column] += base
             self._used.value = 0
             ctypes.memset(self._row, 0, 256)
             value = call(ctypes.addressof(context))
@@ -152,10 +199,10 @@ def serve() -> None:
             length = int.from_bytes(request[at : at + 4], "little")
             parts.append(request[at + 4 : at + 4 + length])
             at += 4 + length
-        text, *rest = parts
-        jobs = [(rest[n].decode(), rest[n + 1]) for n in range(0, len(rest), 2)]
+        text, texts, *rest = parts
+        jobs = [(rest[n].decode(), rest[n + 1], rest[n + 2]) for n in range(0, len(rest), 3)]
         try:
-            code, answer = b"\0", native.run(text.decode(), jobs)
+            code, answer = b"\0", native.run(text.decode(), texts, jobs)
         except RuntimeError as error:
             code, answer = b"\1", str(error).encode()
         answers.write(code + len(answer).to_bytes(4, "little") + answer)

@@ -10,11 +10,20 @@ if TYPE_CHECKING:
 
 
 class Parameter(NamedTuple):
-    """One parameter of a probe, and so one word of its context."""
+    """One parameter of a probe, and so one word of its context.
+
+    Attributes:
+        bits: Of an integer; 0 for a pointer to text in user memory.
+    """
 
     name: str
     bits: int
     signed: bool
+
+    @property
+    def text(self) -> bool:
+        """Whether it is text."""
+        return self.bits == 0
 
     @property
     def low(self) -> int:
@@ -29,6 +38,8 @@ class Parameter(NamedTuple):
     @property
     def annotation(self) -> str:
         """As the type's name."""
+        if self.text:
+            return "str"
         return f"{'i' if self.signed else 'u'}{self.bits}"
 
 
@@ -41,6 +52,19 @@ _NEAR = tuple(
     for delta in (-1, 0, 1)
 )
 _ROOTS = (3037000499, 3037000500, -3037000500, 4294967296, 6442450941)
+_TEXTS = (
+    "",
+    "a",
+    "ab",
+    "nginx",
+    "python3",
+    "/usr/lib",
+    "x" * 14,
+    "y" * 15,
+    "z" * 16,
+    "abcabcabd" * 4,
+)
+_QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = re.compile(r"(?<![\w.])\d+")
 
 
@@ -50,22 +74,34 @@ def numbers_in(text: str) -> list[int]:
     return sorted({n + d for n in found for d in (-1, 0, 1)} | {-n for n in found})
 
 
+def texts_in(text: str) -> list[str]:
+    """Strings of a text, and such as differ in one place."""
+    found = []
+    for each in _QUOTED.findall(text):
+        found += [each, each[:-1], each + "q", "q" + each, each[1:], each[:-1] + "?", each * 2]
+    return [each for each in found if len(each) < 200]
+
+
+Row = tuple[int | str, ...]
+
+
 def make(
     choose: random.Random, parameters: tuple[Parameter, ...], text: str, count: int
-) -> list[tuple[int, ...]]:
+) -> list[Row]:
     """Rows of values for the parameters, each inside its type."""
     own = numbers_in(text)
+    words = [*_TEXTS, *texts_in(text)]
     pools = (_SMALL, _SHIFTS, _NEAR, own or _SMALL, _ROOTS)
     weights = (40, 10, 25, 15, 3, 7)
-    rows = []
+    rows: list[Row] = []
     for _ in range(count):
-        row = []
+        row: list[int | str] = []
         for parameter, pool in zip(
             parameters,
             choose.choices((*pools, ()), weights, k=len(parameters)),
             strict=True,
         ):
-            row.append(_one(choose, parameter, pool))
+            row.append(choose.choice(words) if parameter.text else _one(choose, parameter, pool))
         rows.append(tuple(row))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -40,19 +41,28 @@ class Answer(NamedTuple):
 class Kernel:
     """One loaded object."""
 
-    def __init__(self, elf: bytes, names: Sequence[str]) -> None:
+    def __init__(self, elf: bytes, names: Sequence[str], texts: bytes = b"") -> None:
         """Load it.
+
+        Args:
+            elf: The object.
+            names: Of its programs.
+            texts: What words that point to text are places in.
 
         Raises:
             VerifierError: The kernel refuses a program.
         """
         self._loaded = load(read_object(elf, "cases"), btf=types())
         self._programs = [self._loaded.programs[name].fd for name in names]
+        self._texts = ctypes.create_string_buffer(texts)
         events = self._loaded.maps.get(EVENTS_MAP)
         self._reader: Reader | None = open_reader(events) if events is not None else None
 
-    def run(self, program: int, values: Sequence[int]) -> Answer:
-        """Run a program once on the words of its context."""
+    def run(self, program: int, values: Sequence[int], columns: Sequence[int] = ()) -> Answer:
+        """Run a program once on the words of its context, of which some are places in the texts."""
+        if columns:
+            base = ctypes.addressof(self._texts)
+            values = [v + base if n in columns else v for n, v in enumerate(values)]
         context = _CONTEXT.pack(*values, *[0] * (WORDS - len(values)))
         site = prog_test_run(self._programs[program], ctx_in=context).retval
         records = self._reader.read(_MANY) if self._reader is not None else ()

@@ -39,9 +39,15 @@ class Kinds:
         variables: Of its variables, parameters included.
     """
 
-    def __init__(self, function: ast.FunctionDef, parameters: Mapping[str, Kind]) -> None:
+    def __init__(
+        self,
+        function: ast.FunctionDef,
+        parameters: Mapping[str, Kind],
+        functions: Mapping[str, ast.FunctionDef] | None = None,
+    ) -> None:
         self.variables: dict[str, Kind] = dict(parameters)
-        self._functions: dict[str, Kind] = {}
+        self._function = function
+        self._functions = functions or {}
         while self._round(function):
             pass
 
@@ -85,7 +91,30 @@ class Kinds:
             return Kind.I64 if name == "min" and Kind.I64 in kinds else joined(kinds)
         if name in {"int", "abs"} and node.args:
             return self._integer(self.of(node.args[0]))
+        if name in self._functions:
+            return self.callee(node).returned()
         return CASTS.get(name, Kind.OTHER)
+
+    def callee(self, node: ast.Call) -> Kinds:
+        """The kinds inside a function for this call of it: each call has its own."""
+        assert isinstance(node.func, ast.Name)
+        function = self._functions[node.func.id]
+        names = [each.arg for each in function.args.args]
+        given = dict(zip(names, node.args, strict=False))
+        defaults = function.args.defaults
+        given = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)) | given
+        given |= {each.arg: each.value for each in node.keywords if each.arg}
+        return Kinds(
+            function, {name: self.of(each) for name, each in given.items()}, self._functions
+        )
+
+    def returned(self) -> Kind:
+        """The kind of what the function returns."""
+        return joined(
+            self.of(each.value) if each.value is not None else Kind.OTHER
+            for each in ast.walk(self._function)
+            if isinstance(each, ast.Return)
+        )
 
     @staticmethod
     def _integer(kind: Kind) -> Kind:

@@ -8,6 +8,7 @@ branches it takes the kind that `kinds` found (OverflowError where it does not f
 from __future__ import annotations
 
 import ast
+import copy
 import operator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Unpack
@@ -66,18 +67,20 @@ class Reference:
         self, text: str, file: str, names: Mapping[str, object], parameters: Mapping[str, Kind]
     ) -> None:
         tree = ast.parse(text, file)
-        for index, node in enumerate(tree.body):
-            if isinstance(node, ast.FunctionDef):
-                kinds = Kinds(node, parameters)
-                made = _Instrument(kinds).visit(node)
-                tree.body[index] = ast.fix_missing_locations(made)
+        functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+        probe = functions.pop("probe")
+        made: list[ast.stmt] = []
+        kinds = Kinds(probe, parameters, functions)
+        made.append(_Instrument(kinds, made, functions).visit(copy.deepcopy(probe)))
+        tree.body = made
+        ast.fix_missing_locations(tree)
         self._file = file
         self._sent: list[tuple[str, bytes]] = []
         space: dict[str, object] = {**names, **_RUNTIME, "emit": self._emit}
         exec(compile(tree, file, "exec"), space)  # noqa: S102  (that is what it is for)
         self._probe: object = space["probe"]
 
-    def run(self, arguments: Sequence[Machine]) -> Outcome:
+    def run(self, arguments: Sequence[Machine | str]) -> Outcome:
         """Run it once."""
         self._sent = []
         raised = None
@@ -174,6 +177,10 @@ def _shifted_left(value: int, count: int) -> int:
 
 def _make(cls: type[Event], lines: Mapping[str, int], **values: object) -> Event:
     """An event; a field that does not fit raises at its value's line, in the order declared."""
+    for field in cls._fields:
+        text = values.get(field.name)
+        if field.type.kind == "str" and isinstance(text, str):
+            values[field.name] = text[: field.type.size - 1]  # a field cuts what it cannot hold
     try:
         return cls(**values)
     except (OverflowError, ValueError):
@@ -193,6 +200,8 @@ _RUNTIME: dict[str, object] = {
     "max": _extreme(operator.gt),
     **{name: _cast(name) for name in CASTS if name[1:].isdigit()},
     "_raw": int,
+    "len": lambda text: I64(len(text)),
+    "user_str": lambda text, size=256: text[: size - 1],
     "_shl": _shifted_left,
     "wrap64": lambda value: U64(int(value) & _MASK),
     "wrap32": lambda value: I64(int(value) & 0xFFFF_FFFF),
@@ -206,9 +215,37 @@ _RUNTIME: dict[str, object] = {
 class _Instrument(ast.NodeTransformer):
     """Writes the language's conversions out."""
 
-    def __init__(self, kinds: Kinds) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        made: list[ast.stmt],
+        functions: Mapping[str, ast.FunctionDef],
+        returns: Kind = Kind.OTHER,
+    ) -> None:
         self._kinds = kinds
+        self._made = made
+        self._functions = functions
+        self._returns = returns
         self._temporaries = 0
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        """What a function gives back takes one kind."""
+        if node.value is not None:
+            value = node.value
+            node.value = self._converted(self._returns, value, self._visited(value))
+        return node
+
+    def _called(self, node: ast.Call) -> ast.AST:
+        """A call of a function: each call gets a copy of its own, with the kinds that it has there."""
+        assert isinstance(node.func, ast.Name)
+        inside = self._kinds.callee(node)
+        function = copy.deepcopy(self._functions[node.func.id])
+        instrument = _Instrument(inside, self._made, self._functions, inside.returned())
+        function = instrument.visit(function)
+        node.func.id = function.name = f"{function.name}_{len(self._made)}_{node.col_offset}"
+        self._made.insert(0, function)
+        self.generic_visit(node)
+        return node
 
     # Values that are stored take the variable's kind.
 
@@ -350,6 +387,8 @@ class _Instrument(ast.NodeTransformer):
         if name in {"wrap32", "wrap64"}:
             node.args = [self._modular(node.args[0])]
             return node
+        if name in self._functions:
+            return self._called(node)
         if name == "bool":
             node.args = [self._truth(each) for each in node.args]
             return node

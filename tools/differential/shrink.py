@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from differential.engine import Engine, Mismatch
     from differential.grammar import Probe
+    from differential.inputs import Row
 
 PATIENCE = 60.0
 """Seconds for one probe."""
@@ -35,12 +36,15 @@ def shrink(engine: Engine, found: Mismatch, patience: float = PATIENCE) -> Misma
         for value in (0, 1, -1, 2):
             row = (*best.row[:index], value, *best.row[index + 1 :])
             parameter = best.probe.parameters[index]
-            if abs(value) < abs(best.row[index]) and parameter.low <= value <= parameter.high:
+            old = best.row[index]
+            if isinstance(old, str) or abs(value) >= abs(old):
+                continue
+            if parameter.low <= value <= parameter.high:
                 best = _fails(engine, best, best.probe, row) or best
     return best
 
 
-def _fails(engine: Engine, known: Mismatch, probe: Probe, row: tuple[int, ...]) -> Mismatch | None:
+def _fails(engine: Engine, known: Mismatch, probe: Probe, row: Row) -> Mismatch | None:
     rows = [row] if row else engine.rows_of(probe, 0)[:5]
     for each in engine.run([(probe, rows)]).mismatches:
         if each.way == known.way and _sort(each) == _sort(known):
@@ -82,6 +86,8 @@ def _changes(tree: ast.Module) -> Iterator[Callable[[ast.Module], None]]:
                         yield _splice(number, name, index, "orelse")
     for number, node in enumerate(nodes):
         for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.Subscript | ast.Attribute):
+                continue
             if isinstance(value, ast.expr) and name not in {"func", "target"}:
                 yield from _instead(number, name, None, value)
             elif isinstance(value, list):

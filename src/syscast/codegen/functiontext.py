@@ -291,8 +291,11 @@ class FunctionText:
         self._put(f"store {text} {value}, ptr {address}, align {_size(type_)}")
 
     def _offset(self, op: ops.Offset) -> None:
-        base = self._base(op.ptr)
-        self._make(op, f"getelementptr i8, ptr {base}, i64 {self._wide(op.delta)}")
+        base, delta = self._base(op.ptr), self._wide(op.delta)
+        if isinstance(op.delta, Reg):
+            # Where LLVM knows that no bit is set in both, it adds by `or`, which pointers may not.
+            delta = self._temp(f'call i64 asm "", "=r,0"(i64 {delta})')
+        self._make(op, f"getelementptr i8, ptr {base}, i64 {delta}")
 
     def _atomic_add(self, op: ops.AtomicAdd) -> None:
         # A result that is not used and the weakest order give XADD, which every kernel has.
