@@ -23,6 +23,13 @@ FOUND = {
     "an operand of `or` had to fit although another decided": """\
     x = b or a
     return Lone(v=x & 1023)""",
+    "a constant range of negative numbers only": """\
+    x = 0
+    for i in range(-1, -4, -1):
+        x = x * 3 + i
+    for i in range(-5, 1, 9):
+        x -= i
+    return Lone(v=x + (a & 1))""",
     "a field was fitted before the next was computed": """\
     return Narrow(
         a=a,

@@ -274,7 +274,8 @@ _MACHINES: dict[Kind, type[Machine]] = {Kind.I64: I64, Kind.U64: U64}
 
 
 def _failed(probe: Probe, way: str, error: Exception) -> Mismatch:
-    return Mismatch(probe, way, (), "an answer", f"{type(error).__name__}: {error}")
+    words = f"{type(error).__name__}: {error}"
+    return Mismatch(probe, way, (), "an answer", "\n".join(words.splitlines()[:8]))
 
 
 def _differs(

@@ -163,6 +163,8 @@ class Kinds:
                 return self._counter(iterated.args[0])
             if iterated.func.id == "range":
                 return joined(self._integer(self.of(each)) for each in iterated.args)
+        if isinstance(iterated, ast.Tuple):
+            return joined(self._integer(self.of(each)) for each in iterated.elts)
         return Kind.OTHER
 
     def _give(self, name: str, kind: Kind) -> None:

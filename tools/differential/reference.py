@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from differential.integers import I64, U64, Machine, kind_of
 from differential.kinds import CASTS, Kind, Kinds
+from syscast.errors import LimitError
 from syscast.events.event import Event
 from syscast.events.schema import FIRST_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 _MASK = (1 << 64) - 1
@@ -139,6 +140,34 @@ def _u64(value: int) -> U64:
     return U64.fitted(int(value))
 
 
+class _Rounds:
+    """Counts the rounds of one loop."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+
+
+def _round(rounds: _Rounds, going: object) -> bool:
+    """Whether a loop goes on; LimitError where it would go on past its limit."""
+    if not going:
+        return False
+    if not rounds.left:
+        raise LimitError("loop: went past its limit")
+    rounds.left -= 1
+    return True
+
+
+def _numbers(kind: str, items: Iterable[int]) -> Iterator[Machine]:
+    """The items of a loop in the kind of its variable."""
+    made = U64 if kind == "u64" else I64
+    for each in items:
+        yield made.fitted(int(each))
+
+
+def _range(*ends: int) -> range:
+    return range(*map(int, ends))
+
+
 def _extreme(better: Callable[[int, int], bool]) -> Callable[[Unpack[tuple[int, ...]]], int]:
     """``min`` or ``max`` of numbers, each intermediate one in the kind of those so far."""
 
@@ -199,6 +228,10 @@ _RUNTIME: dict[str, object] = {
     "min": _extreme(operator.lt),
     "max": _extreme(operator.gt),
     **{name: _cast(name) for name in CASTS if name[1:].isdigit()},
+    "_Rounds": _Rounds,
+    "_round": _round,
+    "_numbers": _numbers,
+    "range": _range,
     "_raw": int,
     "len": lambda text: I64(len(text)),
     "user_str": lambda text, size=256: text[: size - 1],
@@ -327,9 +360,28 @@ class _Instrument(ast.NodeTransformer):
         """``if``."""
         return self._tested(node)
 
-    def visit_While(self, node: ast.While) -> ast.AST:
-        """``while``."""
-        return self._tested(node)
+    def visit_While(self, node: ast.While) -> list[ast.AST]:
+        """``while``; of ``bounded`` each loop counts its rounds."""
+        self._temporaries += 1
+        limit: ast.expr | None = None
+        if isinstance(node.test, ast.Call) and getattr(node.test.func, "id", "") == "bounded":
+            limit, node.test = node.test.keywords[0].value, node.test.args[0]
+        made = self._tested(node)
+        if limit is None:
+            return [made]
+        name = f"_rounds{self._temporaries}"
+        begin = ast.Assign([ast.Name(name, ast.Store())], _call("_Rounds", node.test, limit))
+        going = _call("_round", node.test, ast.Name(name, ast.Load()), node.test)
+        node.test = going
+        return [ast.copy_location(begin, node), made]
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        """``for``: numbers have the kind of the loop's variable."""
+        kind = self._kind_of_target(node.target)
+        self.generic_visit(node)
+        if kind in _STORE:
+            node.iter = _call("_numbers", node.iter, ast.Constant(kind.value), node.iter)
+        return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         """``assert``."""

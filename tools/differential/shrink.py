@@ -76,24 +76,31 @@ def _smaller(text: str) -> Iterator[str]:
 def _changes(tree: ast.Module) -> Iterator[Callable[[ast.Module], None]]:
     nodes = list(ast.walk(tree))
     for number, node in enumerate(nodes):
-        for name in ("body", "orelse"):
-            block: object = getattr(node, name, None)
-            if isinstance(block, list) and not isinstance(node, ast.Module):
-                for index, each in enumerate(block):
-                    yield _drop(number, name, index)
-                    if isinstance(each, ast.If | ast.For | ast.While):
-                        yield _splice(number, name, index, "body")
-                        yield _splice(number, name, index, "orelse")
+        if not isinstance(node, ast.Module):
+            yield from _fewer_statements(number, node)
     for number, node in enumerate(nodes):
-        for name, value in ast.iter_fields(node):
-            if isinstance(node, ast.Subscript | ast.Attribute):
-                continue
-            if isinstance(value, ast.expr) and name not in {"func", "target"}:
-                yield from _instead(number, name, None, value)
-            elif isinstance(value, list):
-                for index, each in enumerate(value):
-                    if isinstance(each, ast.expr) and name != "targets":
-                        yield from _instead(number, name, index, each)
+        if not isinstance(node, ast.Subscript | ast.Attribute):
+            yield from _shorter_expressions(number, node)
+
+
+def _fewer_statements(number: int, node: ast.AST) -> Iterator[Callable[[ast.Module], None]]:
+    for name in ("body", "orelse"):
+        block: object = getattr(node, name, None)
+        for index, each in enumerate(block if isinstance(block, list) else ()):
+            yield _drop(number, name, index)
+            if isinstance(each, ast.If | ast.For | ast.While):
+                yield _splice(number, name, index, "body")
+                yield _splice(number, name, index, "orelse")
+
+
+def _shorter_expressions(number: int, node: ast.AST) -> Iterator[Callable[[ast.Module], None]]:
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.expr) and name not in {"func", "target"}:
+            yield from _instead(number, name, None, value)
+        elif isinstance(value, list) and name != "targets":
+            for index, each in enumerate(value):
+                if isinstance(each, ast.expr):
+                    yield from _instead(number, name, index, each)
 
 
 def _nth(tree: ast.Module, number: int) -> ast.AST:

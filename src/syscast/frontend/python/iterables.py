@@ -142,7 +142,11 @@ class _ConstantRange(_Numbered):
         assert isinstance(start, IntValue)
         ends = (values[0], values[-1]) if values else (values.start, values.start)
         kind = start.kind
-        if max(ends) >> 63:
+        if max(ends) >= 1 << 63:
+            if min(ends) < 0:
+                raise low.rejection(
+                    self.node, f"no 64-bit integer holds both {min(ends)} and {max(ends)}"
+                )
             kind, start = U64, IntValue(Const(values.start, U64), U64)
         value = _stepped(low, self.node, start.value, number, (values.step, kind))
         return IntValue(value, kind, known=meet((min(ends), max(ends)), of_type(kind)))
