@@ -518,8 +518,9 @@ def _function(w: Writer, depth: int) -> str:
         given[-1] += f"={w.literal(INT)}"
     w.helpers.append("\n".join([f"def {name}({', '.join(given)}):", *inner.lines, "", ""]))
     w.functions[name] = (tuple(sorts), result, "=" in given[-1])
-    w.line(f"{w.fresh()} = {_call_of(w, name, depth)}")
-    w.scope[f"v{w.names}"] = result
+    kept = w.fresh()
+    w.line(f"{kept} = {_call_of(w, name, depth)}")
+    w.scope[kept] = result
     return ""
 
 

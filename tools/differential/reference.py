@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MASK = (1 << 64) - 1
+_ENDLESS = 100_000
+"""Rounds after which a loop that should have ended by itself raises LimitError, which the compiler's answer has not."""
 _STORE = {Kind.I64: "_i64", Kind.U64: "_u64"}
 _MODULAR = (ast.Add, ast.Sub, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift)
 
@@ -153,7 +155,7 @@ def _round(rounds: _Rounds, going: object) -> bool:
         return False
     if not rounds.left:
         raise LimitError("loop: went past its limit")
-    rounds.left -= 1
+    rounds.left -= 1  # of a loop that must end by itself there are enough
     return True
 
 
@@ -363,13 +365,13 @@ class _Instrument(ast.NodeTransformer):
     def visit_While(self, node: ast.While) -> list[ast.AST]:
         """``while``; of ``bounded`` each loop counts its rounds."""
         self._temporaries += 1
+        name = f"_rounds{self._temporaries}"
         limit: ast.expr | None = None
         if isinstance(node.test, ast.Call) and getattr(node.test.func, "id", "") == "bounded":
             limit, node.test = node.test.keywords[0].value, node.test.args[0]
         made = self._tested(node)
         if limit is None:
-            return [made]
-        name = f"_rounds{self._temporaries}"
+            limit = ast.Constant(_ENDLESS)
         begin = ast.Assign([ast.Name(name, ast.Store())], _call("_Rounds", node.test, limit))
         going = _call("_round", node.test, ast.Name(name, ast.Load()), node.test)
         node.test = going
