@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -564,3 +565,18 @@ def test_the_example_that_measures_reads(place, feature):
     assert sum(low * count for low, _, count in inside.buckets) < whole * 2
     assert own_comm() in repr(module.latency)
     assert "█" in repr(module.latency)
+
+
+def test_a_built_object_brings_its_state(tmp_path):
+    built = tmp_path / "syscalls.bpf.o"
+    done = subprocess.run(
+        [sys.executable, "-m", "syscast", "build", EXAMPLES / "syscalls.py", "-o", built],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with sc.run_object(built, Filters(pid=os.getpid())) as session:
+        own_pid(500)
+        calls_of = session.states["calls"]
+    assert calls_of[own_comm()] >= 500

@@ -112,10 +112,11 @@ def from_schema(schema: SchemaMeta, reserved: Collection[str]) -> Iterator[Event
             attribute += "_"
             while attribute in taken:
                 attribute += "_"
-        yield EventField(field.name, attribute, _type_of(field))
+        yield EventField(field.name, attribute, type_of(field))
 
 
-def _type_of(field: FieldMeta) -> FieldType:
+def type_of(field: FieldMeta) -> FieldType:
+    """The type of a field of a schema; an enum gets a class of its own."""
     if field.kind != "enum":
         return FieldType(field.kind, field.size, field.signed)
     members: dict[str, int] = {}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from syscast.kernel.spawn import StoppedCommand
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
+    from syscast.state.state import State
 
 
 def attach(  # noqa: PLR0913  (one argument for each filter)
@@ -196,7 +197,12 @@ def run_object(
         each.role == "follow" for each in (spec.meta.programs if spec.meta else ())
     ):
         raise FormatError(f"object '{name}': follow: it was built without the programs for that")
-    made = Plan(spec, (), {}, cached=False, kinds={}, states={})
+    states: dict[str, State] = {}
+    if spec.meta is not None and spec.meta.states:
+        from syscast.state.described import from_meta  # noqa: PLC0415  (few objects have state)
+
+        states = {each.name: from_meta(each) for each in spec.meta.states}
+    made = Plan(spec, (), {}, cached=False, kinds={}, states=states)
     return _open([made], filters or Filters(), command, ring_size)
 
 

@@ -140,12 +140,18 @@ class StateMeta(msgspec.Struct, frozen=True):
         kind: The Python class: ``Counter``, ``Hash`` and so on.
         label: What the probes call it.
         losing: Sites that count updates for which the map had no room.
+        key: Parts of the user's key, () without one; a single one has no name.
+        value: Parts of a value that is not given by the class.
+        options: What the class is constructed with.
     """
 
     name: str
     kind: str
     label: str = ""
     losing: tuple[int, ...] = ()
+    key: tuple[FieldMeta, ...] = ()
+    value: tuple[FieldMeta, ...] = ()
+    options: dict[str, int | str] = {}
 
 
 def state_data(name: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from syscast.events.fieldtypes import FieldType
+    from syscast.spec.meta import FieldMeta
     from syscast.state.shape import Shape
     from syscast.state.store import Rows, Store
 
@@ -71,6 +72,14 @@ class Cells(State, Generic[K]):
     def buckets(self) -> int:
         """Cells under one key."""
         return self._buckets
+
+    def types(self) -> tuple[tuple[FieldMeta, ...], tuple[FieldMeta, ...]]:
+        """See `State.types`."""
+        return (self._keys.fields if self._keys is not None else ()), ()
+
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {} if self._keys is None else super().options()
 
     # ------------------------------------------------------------ cells
 

@@ -172,6 +172,10 @@ class TopK(Counter[K]):
         self.n: int = n
         super().__init__(max_entries=max_entries or max(10240, 16 * n))
 
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {**super().options(), "n": self.n}
+
     def ranking(self) -> list[tuple[K, int]]:
         """The largest counts with their keys."""
         return self.items()[: self.n]

@@ -256,6 +256,10 @@ class LinearHist(_Histogram[K]):
         self.step: int = step
         self._make(count + 2, max_entries)
 
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {**super().options(), "low": self.low, "high": self.high, "step": self.step}
+
     def _bucket(self, value: int) -> int:
         if value < self.low:
             return 0

@@ -17,6 +17,7 @@ from syscast.state.tables import table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syscast.spec.meta import FieldMeta
     from syscast.state.store import Rows, Store
 
 K = TypeVar("K")
@@ -287,6 +288,10 @@ class PerCpuHash(Hash[K, V]):
         super().__init__(max_entries, default=default)
         self._check_merge(merge)
 
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {**super().options(), "merge": self._merge}
+
     def per_cpu(self, key: K) -> tuple[V, ...]:
         """Each CPU's value; raises KeyError."""
         with self._lock:
@@ -319,6 +324,14 @@ class Array(_Values, Iterable[V]):
         if self.per_cpu_type:
             _need_number(value, name)
         self._settle(MapPlan(self.map_type, one(U32), value, length))
+
+    def types(self) -> tuple[tuple[FieldMeta, ...], tuple[FieldMeta, ...]]:
+        """See `State.types`."""
+        return (), self._plan.value.fields
+
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {"length": self._plan.entries}
 
     def _key(self, index: int) -> bytes:
         if not 0 <= index < self._plan.entries:
@@ -397,6 +410,10 @@ class PerCpuArray(Array[V]):
         super().__init__(length)
         self._check_merge(merge)
 
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {**super().options(), "merge": self._merge}
+
     def per_cpu(self, index: int) -> tuple[V, ...]:
         """Each CPU's value."""
         with self._lock:
@@ -421,6 +438,14 @@ class Var(_Values, Generic[V]):
         self._at = self._plan.key.encode(0)
         if initial is not None:
             self.set(initial)
+
+    def types(self) -> tuple[tuple[FieldMeta, ...], tuple[FieldMeta, ...]]:
+        """See `State.types`."""
+        return (), self._plan.value.fields
+
+    def options(self) -> dict[str, int | str]:
+        """See `State.options`."""
+        return {}
 
     @property
     def value(self) -> V:

@@ -14,6 +14,7 @@ from syscast.state.store import LocalStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from syscast.spec.meta import FieldMeta
     from syscast.state.store import Rows, Store
 
 DEFAULT_ENTRIES = 10240
@@ -107,6 +108,14 @@ class State:
     def lost(self) -> int:
         """Updates by probes that found no room for another key, since it was made."""
         return self._lost + sum(count() for count in self._losses.values())
+
+    def types(self) -> tuple[tuple[FieldMeta, ...], tuple[FieldMeta, ...]]:
+        """Parts of the user's key and value, as an object describes them."""
+        return self._plan.key.fields, self._plan.value.fields
+
+    def options(self) -> dict[str, int | str]:
+        """What it was constructed with, beside its types."""
+        return {"max_entries": self._plan.entries}
 
     def to_json(self, name: str = "") -> str:
         """Everything as one JSON object on one line: ``state`` (the class), ``lost`` and the data.

@@ -154,6 +154,8 @@ class Unit:
                     type(held).__name__,
                     self._labels[name],
                     tuple(sorted(self._losing.get(name, ()))),
+                    *held.types(),
+                    held.options(),
                 )
                 for name, held in self._states.items()
             ),
