@@ -110,6 +110,8 @@ class ProgramContext(msgspec.Struct, frozen=True):
         direct_reads: Whether the verifier knows BTF pointers here (fentry, fexit, tp_btf).
         frame: For call pairs: "" (one call per task at a time), ``ctx`` (the context's address
             tells calls apart) or a member of pt_regs (``sp``); `frame_bias` is added to it.
+        numbered: A program on many functions: the number of the attachment tells apart calls with
+            one frame, as a function has that ends by jumping to another (a tail call).
         syscall: The syscall's number, or -1; the test for it is in `guards`.
         guards: Tests that a program on a shared attach point makes first, in this order: the
             syscall's number, and that the caller is not a 32-bit one.
@@ -127,6 +129,7 @@ class ProgramContext(msgspec.Struct, frozen=True):
     direct_reads: bool = False
     frame: str = ""
     frame_bias: int = 0
+    numbered: bool = False
     syscall: int = -1
     guards: tuple[Guard, ...] = ()
     kernel_bound: bool = False

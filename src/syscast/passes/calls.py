@@ -52,6 +52,7 @@ _FRAMES_KEY_SIZE = 16
 _STACK_BITS = 14
 """THREAD_SIZE: one stack's addresses differ below this bit (an interrupt has a stack of its own)."""
 _NOEXIST, _EXIST = Const(1, U64), Const(2, U64)  # BPF_NOEXIST, BPF_EXIST
+_NUMBER_AT = 48
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -206,9 +207,27 @@ def _frame(editor: Editor) -> Value:
             raise InternalError("struct 'pt_regs': it is not in the kernel's BTF")
         at = member(editor.btf, regs, context.frame).bit_offset // 8
         frame = editor.load(base, U64, at)
-    if not context.frame_bias:
-        return frame
-    return editor.binary(BinaryOp.ADD, frame, context.frame_bias)
+    if context.frame_bias:
+        frame = editor.binary(BinaryOp.ADD, frame, context.frame_bias)
+    return _numbered(editor, frame) if context.numbered else frame
+
+
+def _numbered(editor: Editor, frame: Value) -> Value:
+    """A frame with the number of the attachment in its upper bits, which kernel addresses share.
+
+    A kernel without such numbers takes the later of two calls with one frame for the only one.
+    """
+    slot = editor.slot("@numbered_frame", U64)
+    editor.write_slot(slot, frame)
+    given, done = editor.label("numbered"), editor.label("framed")
+    editor.branch(editor.exists("get_attach_cookie"), given, done)
+    editor.start(given)
+    number = editor.helper("get_attach_cookie", editor.context())
+    upper = editor.binary(BinaryOp.SHL, number, _NUMBER_AT)
+    editor.write_slot(slot, editor.binary(BinaryOp.XOR, frame, upper))
+    editor.jump(done)
+    editor.start(done)
+    return editor.read_slot(slot)
 
 
 # ---------------------------------------------------------------- entry

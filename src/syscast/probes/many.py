@@ -129,6 +129,7 @@ class ManyFunctions(_Kind):
             returns=target.returns if at_return else None,
             frame=machine.stack[0],
             frame_bias=0 if at_return else machine.return_bias,
+            numbered=True,
         )
 
     def unavailable(self) -> str | None:
