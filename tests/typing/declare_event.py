@@ -64,6 +64,11 @@ def look(event: Listen, whole: Everything) -> None:
     event.port = 1  # type: ignore[misc]  # frozen
 
 
+def cast(number: int) -> None:
+    assert_type(u16(number), int)
+    Listen(addr=IPv4Address(0), port=u16(number), backlog=number)
+
+
 def match(event: Event) -> int:
     match event:
         case Listen(port=port, backlog=backlog):

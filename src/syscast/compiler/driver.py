@@ -18,7 +18,9 @@ from syscast._version import __version__
 from syscast.btf.record import Record
 from syscast.diagnostics import CompileError
 from syscast.errors import FormatError, SyscastError, UsageError
+from syscast.events.machineints import i8, i16, i32, i64, u8, u16, u32, u64
 from syscast.frontend.python import language
+from syscast.frontend.python.kernelenums import enum
 from syscast.frontend.python.lower import lower_expressions, lower_probe, lower_tally
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
 from syscast.frontend.python.tally import STATE, Tally
@@ -152,8 +154,12 @@ def key_types(
 
 def _scope(more: Mapping[str, object] = MappingProxyType({})) -> FunctionSource:
     """The names that expressions may use beside arguments: those of the probe language."""
-    names = ("current", "now", "user_str", "kernel_str", "cast", "wrap64")
+    names = (
+        *("current", "now", "user_str", "kernel_str", "path_of"),
+        *("cast", "container_of", "wrap32", "wrap64"),
+    )
     found: dict[str, object] = {name: getattr(language, name) for name in names}
+    found.update({each.__name__: each for each in (u8, u16, u32, u64, i8, i16, i32, i64, enum)})
     found.update(more)
     parameters = ast.arguments([], [], None, [], [], None, [])
     node = ast.FunctionDef("expression", parameters, [], [], lineno=1, col_offset=0)

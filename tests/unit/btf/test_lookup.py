@@ -211,3 +211,15 @@ def test_builder_adds_equal_types_once():
     first = builder.add(Int("int", 4, 1, 32))
     assert builder.add(Int("int", 4, 1, 32)) == first
     assert len(builder) == 2
+
+
+def test_enums_by_an_enumerator():
+    base = BtfBuilder()
+    named = base.add(Enum("state", 4, (EnumValue("OFF", 0), EnumValue("ON", 1))))
+    nameless = base.add(Enum("", 4, (EnumValue("LEFT", 0), EnumValue("ON", 7))))
+    base.add(Struct("ON", 8, ()))
+    kernel = Btf.from_bytes(base.encode(), name="vmlinux")
+    assert list(kernel.with_enumerator("ON")) == [named, nameless]
+    assert list(kernel.with_enumerator("LEFT")) == [nameless]
+    assert list(kernel.with_enumerator("EFT")) == []
+    assert list(kernel.with_enumerator("RIGHT")) == []
