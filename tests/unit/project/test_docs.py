@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import time
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -50,6 +51,7 @@ def probes_of(tmp_path, monkeypatch):
             made.append(self)
 
         monkeypatch.setattr(Probe, "__init__", note)
+        monkeypatch.setattr(time, "sleep", lambda _seconds: None)
         monkeypatch.setattr(Probe, "attach", lambda *_args, **_kwargs: MagicMock())
         name = f"syscast_docs_{page.stem}"
         spec = importlib.util.spec_from_file_location(name, path)
