@@ -217,3 +217,21 @@ def list_unknown_member(sock, backlog):
 def list_member_no_link(sock, backlog):
     for each in list_entries(sock.file.entries, "struct entry", "number", limit=4):
         pass
+
+
+def yield_in_loop(sock, backlog):
+    for i in range(3):
+        yield
+
+
+def repeated_too_often(sock, backlog):
+    n = 0
+    for a in tuple_of_60:
+        for b in tuple_of_60:
+            for c in tuple_of_60:
+                for d in tuple_of_60:
+                    n += a + b + c + d
+    return Small(value=n & 1)
+
+
+tuple_of_60 = tuple(range(60))

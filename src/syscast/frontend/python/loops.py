@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
     Run = Callable[[Lowering, Sequence[ast.stmt]], bool]
 
+MAX_OPS = 200_000
+"""Operations in a probe beyond which no body is repeated: LLVM would work on it for minutes."""
+
 _HINT = "count a variable towards a known end, or state a limit: while bounded(..., limit=64)"
 
 
@@ -85,9 +88,16 @@ def _unrolled(low: Lowering, node: ast.For, items: Constants, run: Run) -> bool:
     target = LoopTarget(end, "")
     stored = stored_names(node.body)
     reached = True
+    findings = len(low.diagnostics)
     for part, item in items.items:
-        if not reached:
-            break
+        if not reached or len(low.diagnostics) > findings:
+            break  # the body would only give the same findings again
+        if low.builder.size > MAX_OPS:
+            raise low.rejection(
+                node.iter,
+                f"loops over tuples repeat their bodies: more than {MAX_OPS} operations here",
+                "loop over a range",
+            )
         target.continue_to = low.builder.label("next")
         target.continues = []
         _bind(low, node.target, part, item, stored)
