@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
     Run = Callable[[Lowering, Sequence[ast.stmt]], bool]
 
-MAX_OPS = 200_000
-"""Operations in a probe beyond which no body is repeated: LLVM would work on it for minutes."""
-
 _HINT = "count a variable towards a known end, or state a limit: while bounded(..., limit=64)"
 
 
@@ -92,12 +89,6 @@ def _unrolled(low: Lowering, node: ast.For, items: Constants, run: Run) -> bool:
     for part, item in items.items:
         if not reached or len(low.diagnostics) > findings:
             break  # the body would only give the same findings again
-        if low.builder.size > MAX_OPS:
-            raise low.rejection(
-                node.iter,
-                f"loops over tuples repeat their bodies: more than {MAX_OPS} operations here",
-                "loop over a range",
-            )
         target.continue_to = low.builder.label("next")
         target.continues = []
         _bind(low, node.target, part, item, stored)
