@@ -14,6 +14,7 @@ import pytest
 
 import syscast as sc
 from syscast import current, features, i32, i64, now, u32, u64
+from syscast.btf import source
 
 pytestmark = pytest.mark.kernel
 
@@ -21,6 +22,12 @@ MARK = 77
 """A read of so many bytes is a test's own."""
 NO_TRAMPOLINES = "fentry,fexit,fsession,kprobe_multi,kprobe_session"
 """What to take for absent, so that a call is a kprobe and a kretprobe with a perf event each."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def types_of_this_kernel():
+    """Open for the life of the process; not a leak of the first test that needs it."""
+    return source.kernel()
 
 
 def needs_functions():
@@ -38,52 +45,151 @@ def form(request, monkeypatch):
     return request.param
 
 
+# ---------------------------------------------------------------- what is kept
+
+
+class Kept(sc.Event):
+    who: i32
+    doubled: i64
+    total: i64
+    odd: bool
+    sort: str
+    comm: str
+    task_pid: i32
+    parent_comm: str
+    ret: i64
+    ns: u64
+
+
+def sort_of(number):
+    if number < 3:
+        return "few"
+    return "many"
+
+
+@sc.call("syscall:getpgid")
+def getpgid(pid):
+    if pid == 99:
+        return Kept(
+            who=pid,
+            doubled=0,
+            total=0,
+            odd=False,
+            sort="none",
+            comm="",
+            task_pid=0,
+            parent_comm="",
+            ret=-1,
+            ns=0,
+        )
+    if pid == 98:
+        return None
+    start, doubled = now(), pid * 2
+    odd = bool(pid & 1)
+    sort = sort_of(pid)
+    comm = current.comm
+    task = current.task
+    parent = task.real_parent
+    total = 0
+    for n in range(5):
+        if n == 3:
+            break
+        total += n * pid
+    ret = yield
+    match ret:
+        case -3:
+            total = -1
+        case _:
+            total += len(comm) * 0 + 1
+    if odd and sort == "none":
+        return None
+    return Kept(
+        who=pid,
+        doubled=doubled,
+        total=total,
+        odd=odd,
+        sort=sort,
+        comm=comm,
+        task_pid=task.tgid,
+        parent_comm=parent.comm,
+        ret=ret,
+        ns=now() - start,
+    )
+
+
+def test_values_of_all_sorts_are_kept_across_the_yield():
+    me, parent = os.getpid(), os.getppid()
+    numbers = (0, me, 1, 98, 99, 2_000_000_000)
+    with getpgid.attach(pid=me) as session:
+        for number in numbers:
+            with contextlib.suppress(OSError):
+                os.getpgid(number)
+        session.stop()
+        found = {event.who: event for event in session}
+        session.detach()
+        kept = session._parts[0].loaded.maps["calls"]
+        assert list(kept.items()) == []
+        (entry, _) = session.stats().rows
+    assert set(found) == set(numbers) - {98}
+    assert (found[99].ret, found[99].sort) == (-1, "none")
+    comm = Path("/proc/self/comm").read_text().strip()
+    for number in set(found) - {99}:
+        event = found[number]
+        missing = number == 2_000_000_000
+        assert event.ret == (-3 if missing else os.getpgid(number))
+        assert event.total == (-1 if missing else number * 3 + 1)
+        assert event.doubled == number * 2
+        assert event.odd == bool(number & 1)
+        assert event.sort == ("few" if number < 3 else "many")
+        assert event.comm == comm
+        assert event.task_pid == me
+        assert event.parent_comm == Path(f"/proc/{parent}/comm").read_text().strip()
+        assert 0 < event.ns < 10**9
+    assert (entry.role, entry.filtered, entry.unreturned) == ("entry", 1, 0)
+
+
 # ---------------------------------------------------------------- one task in two calls
 
 
-class Attributes(sc.Event):
-    inode: u64
+class Opened(sc.Event):
+    file: u64
     again: u64
-    even: bool
     name: str
     comm: str
+    start: u64
     ns: u64
-    outer: u64
     ret: i32
 
 
-def inode_of(path):
-    return path.dentry.d_inode.i_ino
+def name_of(path):
+    return sc.kernel_str(path.dentry.d_name.name, 32)
 
 
-@sc.call("vfs_getattr")
-def vfs_getattr(path):
+@sc.call("do_dentry_open")
+def do_dentry_open(f):
     start = now()
-    inode = inode_of(path)
-    even = inode % 2 == 0
-    dentry = path.dentry
-    place = dentry.d_name
-    name = sc.kernel_str(place.name, 32)
+    number = int(f)
+    path = f.f_path
+    name = name_of(path)
     if name == "ignored":
         return None
     ret = yield
-    if ret != 0 and inode == 0:
+    if ret != 0 and f.f_inode is None:
         return None
-    return Attributes(
-        inode=inode,
-        again=dentry.d_inode.i_ino,
-        even=even,
-        name=name,
+    return Opened(
+        file=number,
+        again=int(f),
+        name=name_of(path) if name == "nested" else name,
         comm=current.comm,
+        start=start,
         ns=now() - start,
-        outer=start,
         ret=ret,
     )
 
 
 @pytest.fixture
 def overlay():
-    """A file on an overlay of one tmpfs: stat() of it asks both file systems for it."""
+    """A file on an overlay of a tmpfs: opening it opens the file below it."""
     with tempfile.TemporaryDirectory() as below:
         base = Path(below)
         mounted = []
@@ -112,28 +218,25 @@ def overlay():
 
 def test_a_call_inside_the_same_call_of_one_task(form, overlay):
     del form
-    nested = overlay / "both" / "nested"
-    below = overlay / "lower" / "nested"
-    with vfs_getattr.attach(pid=os.getpid()) as session:
+    with do_dentry_open.attach(pid=os.getpid()) as session:
         for _ in range(3):
-            nested.stat()
-        (overlay / "both" / "ignored").stat()
+            (overlay / "both" / "nested").read_text()
+        (overlay / "both" / "ignored").read_text()
         session.stop()
         found = [event for event in session if event.name in {"nested", "ignored"}]
         session.detach()
-        row = session.stats()["vfs_getattr"]
+        row = session.stats()["do_dentry_open"]
+        kept = list(session._parts[0].loaded.maps["calls"].items())
     assert [event.name for event in found] == ["nested"] * 6
-    pairs = list(zip(found[::2], found[1::2], strict=True))
-    for inner, outer in pairs:
-        assert inner.inode == inner.again == below.stat().st_ino
-        assert outer.inode == outer.again == nested.stat().st_ino
-        assert inner.inode != outer.inode
-        assert (inner.even, outer.even) == (inner.inode % 2 == 0, outer.inode % 2 == 0)
-        assert outer.outer < inner.outer
+    found.sort(key=lambda event: event.start)
+    for outer, inner in zip(found[::2], found[1::2], strict=True):
+        assert outer.file == outer.again != inner.file == inner.again
         assert outer.ns > inner.ns
+        assert outer.start + outer.ns > inner.start + inner.ns
         assert (inner.ret, outer.ret) == (0, 0)
-        assert inner.comm == Path("/proc/self/comm").read_text().strip()
+        assert inner.comm == outer.comm == Path("/proc/self/comm").read_text().strip()
     assert (row.unreturned, row.ended, row.raised) == (0, 0, 0)
+    assert kept == []
 
 
 # ---------------------------------------------------------------- exits that never come
@@ -182,6 +285,7 @@ def test_a_missed_return_is_counted_and_its_state_is_taken_back(monkeypatch):
         session.stop()
         found = [event.ret for event in session]
         session.detach()
+        session.stats()  # threads have to be gone at two looks
         ledger = session.stats()
         kept = list(session._parts[0].loaded.maps["calls"].items())
     for pair in pipes:
@@ -191,7 +295,9 @@ def test_a_missed_return_is_counted_and_its_state_is_taken_back(monkeypatch):
     watched = found.count(1)
     assert 0 < watched < THREADS
     assert found.count(2) == THREADS
-    assert entry.unreturned == THREADS - watched
+    # A kernel that moves stacks at random shows only half of them to the next call of the task.
+    assert entry.unreturned + entry.ended == THREADS - watched
+    assert entry.unreturned > 0
     assert ledger.total.missed >= entry.unreturned
     assert ledger.lost >= entry.unreturned
     assert kept == []

@@ -456,9 +456,12 @@ def _lower(unit: Unit, btf: Btf, job: Job) -> None:
             raise CompileError([finding]) from None
         except Unfilterable as refused:
             assert job.where is not None
-            job.where.refused = str(refused)
-            job = msgspec.structs.replace(job, where=None)
+            if wide == known:
+                job.where.refused = str(refused)
+                job = msgspec.structs.replace(job, where=None)
             continue
+        if wide != known:
+            continue  # findings count once every value has the room it needs
         diagnostics = [finding for low in lows for finding in low.diagnostics]
         if diagnostics:
             unique = {
@@ -466,8 +469,7 @@ def _lower(unit: Unit, btf: Btf, job: Job) -> None:
                 for each in diagnostics
             }
             raise CompileError([unique[key] for key in sorted(unique)])
-        if wide == known:
-            break
+        break
     for low in lows:
         if low.inferred is not None:
             unit.add_schema(low.inferred)
