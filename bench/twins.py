@@ -1,4 +1,4 @@
-"""Program lengths beside C: six probes of `examples/` and the same in C, built by clang -O2.
+"""Program lengths beside C: seven probes of `examples/` and the same in C, built by clang -O2.
 
 ``./dev python bench/twins.py``; needs clang, bpftool and libbpf's headers, no root. Each twin in
 `twins/` does the same visible work as its probe; the header that they share says what that is.
@@ -30,6 +30,7 @@ TWINS = {
     "tcp_close": "kprobe",
     "slow_reads": "fexit",
     "opens": "fexit",
+    "syscalls": "",
 }
 """Example, and the kind of probe where the example leaves it open."""
 LIMIT = 1.10

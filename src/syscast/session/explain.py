@@ -12,7 +12,7 @@ import msgspec
 
 from syscast.errors import KernelError, NotSupportedError, TargetError, VerifierError
 from syscast.loader.cost import LOG_LEVEL, Cost, read_cost
-from syscast.probes import registry
+from syscast.probes import names, registry
 from syscast.session.listing import Instruction, Reads, instructions, ir_lines, reads_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from syscast.session.listing import Place
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec, ProgramSpec
+
+
+_TRAMPOLINES = {"fentry": "kprobe", "fexit": "kretprobe"}
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -102,13 +105,22 @@ def explain(jobs: Sequence[Job]) -> list[Explained]:
 
 
 def _choose(job: Job) -> tuple[Choice, str]:
-    """As for `attach`; else the first kind that knows the target, and why it does not work here."""
+    """As for `attach`; else a kind that knows the target, and why it does not work here.
+
+    A function is then taken by kprobe: such programs can be loaded, for their cost, on kernels
+    that attach neither them nor trampolines.
+    """
     if job.choice is not None:
         return job.choice, ""
     try:
         return registry.choose(job.target, job.role), ""
     except NotSupportedError as error:
-        return registry.choose(job.target, job.role, here=False), str(error)
+        choice = registry.choose(job.target, job.role, here=False)
+        name = names.parse(job.target)
+        if choice.kind.name in _TRAMPOLINES and name.kind in {"", names.FUNCTION}:
+            kind = _TRAMPOLINES[choice.kind.name]
+            choice = registry.choose(name.scoped, job.role, kind=kind, here=False)
+        return choice, str(error)
 
 
 def _explain_group(group: Sequence[tuple[Job, Choice, str]]) -> Iterator[Explained]:
