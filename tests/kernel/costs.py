@@ -6,6 +6,8 @@ The table is compared by ``test_cost.py``. It is made anew, a kernel at a time, 
     ./dev vm --kernel 6.1 --shell 'python tests/kernel/costs.py 6.1' > cost.txt
     ./dev python tests/kernel/costs.py --merge cost.txt
 
+Names of examples behind the kernel's measure those alone.
+
 Programs are loaded and unloaded, nothing is attached, so kernels without kprobes load those, too.
 """
 
@@ -90,9 +92,9 @@ def read(path: Path = TABLE) -> list[Row]:
 
 
 def merge(rows: list[Row]) -> None:
-    """Put rows in the place of all that the table has for their kernels."""
-    fresh = {row.kernel for row in rows}
-    kept = [row for row in read() if row.kernel not in fresh] if TABLE.exists() else []
+    """Put rows in the place of all that the table has for their kernels and examples."""
+    fresh = {row[:2] for row in rows}
+    kept = [row for row in read() if row[:2] not in fresh] if TABLE.exists() else []
     ordered = sorted([*kept, *rows], key=lambda row: (row[1:4], KERNELS.index(row.kernel)))
     lines = ["\t".join(str(cell) for cell in row) for row in (HEAD, *ordered)]
     TABLE.write_text("\n".join(lines) + "\n")
@@ -105,8 +107,8 @@ def main() -> None:
             merge([row for file in files for row in read(Path(file))])
         case ["native"]:
             merge([row for example in examples() for row in measure("native", example)])
-        case [kernel] if kernel in KERNELS:
-            for example in examples():
+        case [kernel, *some] if kernel in KERNELS:
+            for example in some or examples():
                 for row in measure(kernel, example):
                     print(*row, sep="\t")
         case _:
