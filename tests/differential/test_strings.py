@@ -190,3 +190,46 @@ def test_texts(probes, number, monkeypatch):
         if got != want:
             wrong.append(f"{a!r}, {b!r}, {i}, {j}: {got}, not {want}")
     assert not wrong, "\n".join([f"{len(wrong)} wrong", *wrong[:20]])
+
+
+# ---------------------------------------------------------------- texts of many words
+
+
+def large_equal(a, b):
+    return Number(value=user_str(a, 1000) == user_str(b, 1003))
+
+
+def large_find(a, b):
+    return Number(value="needle" in user_str(a, 4096))
+
+
+def large_ends(a, b):
+    return Number(value=user_str(a, 4096).endswith(("needle", "xy")))
+
+
+def large_length(a, b):
+    return Number(value=len(user_str(a, 4096)[3:]))
+
+
+LARGE = [large_equal, large_find, large_ends, large_length]
+LONG = [
+    "",
+    "needle",
+    *("x" * n + end for n in (63, 64, 65, 71, 990, 993) for end in ("", "y", "needle")),
+]
+
+
+def test_large_texts(monkeypatch):
+    probes = Probes(LARGE, [TEXT, TEXT])
+    wrong = []
+    try:
+        for number, function in enumerate(LARGE):
+            for a, b in product(LONG, LONG):
+                want = in_cpython(function, a, b, monkeypatch=monkeypatch)
+                buffers = [ctypes.create_string_buffer(each.encode()) for each in (a, b)]
+                got = probes.run(number, *(ctypes.addressof(each) for each in buffers))
+                if got != want:
+                    wrong.append(f"{function.__name__}: {len(a)}, {len(b)}: {got}, not {want}")
+    finally:
+        probes.close()
+    assert not wrong, "\n".join(wrong[:20])

@@ -19,7 +19,7 @@ from syscast.ir import ops
 from syscast.ir.check import text_mask
 from syscast.ir.config import CONFIG_SIZE
 from syscast.ir.ops import BinaryOp, Predicate
-from syscast.ir.types import I64, U8, U64, Const
+from syscast.ir.types import BOOL, I64, U8, U64, Const
 from syscast.passes.editor import KERNEL, MAP, each_function
 from syscast.passes.sites import Sites
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from syscast.passes.editor import Editor
 
 _CHARACTERS = 256
+_WORD = 8
+
+_MAX_INLINE = 64
+"""Bytes compared without a loop; LLVM loads all of them before it compares any."""
 
 
 class Pool:
@@ -77,6 +81,8 @@ def run(program: Program, btf: Btf) -> Program:
                     _slice(editor, op)
                 case ops.TextFind():
                     _find(editor, op, pool)
+                case ops.SameText() if op.size > _MAX_INLINE:
+                    _same(editor, op)
                 case _:
                     return False
             return True
@@ -123,6 +129,39 @@ def _slice(editor: Editor, op: ops.TextSlice) -> None:
     source = _at(editor, op.src, _masked(editor, op.start, op.size - 1))
     count = _masked(editor, op.count, op.size - 1)
     _copy(editor, op.dst, editor.binary(BinaryOp.ADD, count, 1), source)
+
+
+def _same(editor: Editor, op: ops.SameText) -> None:
+    """Word by word up to the first difference; what is left behind the last whole word inline."""
+    whole = op.size // _WORD * _WORD
+    number = op.result.id
+    position, answer = editor.slot(f"@word{number}", U64), editor.slot(f"@same{number}", BOOL, 1)
+    editor.write_slot(position, Const(0, U64))
+    editor.write_slot(answer, Const(0, BOOL))
+    head, body, more, equal, done = (
+        editor.label(hint) for hint in ("same", "word", "next", "equal", "compared")
+    )
+    editor.jump(head)
+    editor.start(head)
+    at = editor.read_slot(position)
+    editor.branch(editor.compare(Predicate.ULT, at, whole), body, equal)
+    editor.start(body)
+    first, second = (editor.load(_at(editor, each, at), U64) for each in (op.a, op.b))
+    editor.branch(editor.compare(Predicate.NE, first, second), done, more)
+    editor.start(more)
+    editor.write_slot(position, editor.binary(BinaryOp.ADD, at, _WORD))
+    editor.jump(head)
+    editor.start(equal)
+    rest: Value = Const(1, BOOL)
+    if whole < op.size:
+        ends = [_at(editor, each, Const(whole, I64)) for each in (op.a, op.b)]
+        tail = editor.register(BOOL)
+        editor.add(ops.SameText(result=tail, a=ends[0], b=ends[1], size=op.size - whole))
+        rest = tail
+    editor.write_slot(answer, rest)
+    editor.jump(done)
+    editor.start(done)
+    editor.add(ops.SlotLoad(result=op.result, slot=answer))
 
 
 def _find(editor: Editor, op: ops.TextFind, pool: Pool) -> None:

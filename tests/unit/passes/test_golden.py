@@ -272,5 +272,8 @@ def test_texts(kernel):
     s.op(ops.TextSlice, dst=joined, size=16, src=comm, src_size=16, start=length, count=length)
     s.line = 3
     s.op(ops.TextFind, BOOL, text=comm, size=16, needle=b"ssh")
+    s.line = 4
+    large = s.op(ops.SlotAddr, STACK, slot=s.slot("large", None, 75))
+    s.op(ops.SameText, BOOL, a=large, b=joined, size=75)
     s.finish()
     verify("texts", kernel, program(s.function(raw())))
