@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ from syscast.state.state import State
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
 BIG = 1 << 63
+GETPPID = {"x86_64": 110, "aarch64": 173}[platform.machine()]
 NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 1023, (1 << 31) - 1, 1 << 32, BIG - 1, BIG, (1 << 64) - 1)
 
 
@@ -347,9 +349,6 @@ allowed = sc.Hash[u32, bool]()
 small = sc.Counter[u64](max_entries=4)
 few = sc.Hash[u64, u64](4)
 calls = sc.Counter()
-followed = sc.Counter[sc.Comm]()
-numbered = sc.Log2Hist[sc.Comm]()
-edges = sc.Hash[u64, u64]()
 sent = sc.Counter()
 
 
@@ -378,6 +377,14 @@ def reuses(_a, b, _c):
     seen[b] += 1
 
 
+@sc.raw_tracepoint("sys_enter")
+def sends_too(_regs, number):
+    seen[number] += 1
+    if number in allowed:
+        return Seen(number=number)
+    return None
+
+
 def own_pid(runs=1000):
     for _ in range(runs):
         os.getppid()
@@ -394,6 +401,22 @@ def test_a_probe_needs_no_event():
     assert stats.problems(drained=False) == []
     assert seen[1] == calls.value >= 1000
     assert repr(seen).startswith("Counter, 1 keys\n  1  ")
+
+
+def test_counting_and_sending_go_together():
+    allowed[GETPPID] = True
+    with sends_too.attach(pid=os.getpid()) as session:
+        own_pid(200)
+        session.detach()
+        events = session.read(1)
+        assert [event.number for event in events] == [GETPPID] * 200
+        assert seen[GETPPID] == 200
+        assert session.stats().problems() == []
+        assert set(session.states) == {"seen", "allowed"}
+    with sends_too.attach(pid=os.getpid(), where=lambda e: e.number not in allowed) as session:
+        own_pid(50)
+        assert session.read(0.1) == []
+    assert seen[GETPPID] == 250
 
 
 def test_wait_ends_with_the_command():
