@@ -30,6 +30,11 @@ FOUND = {
     for i in range(-5, 1, 9):
         x -= i
     return Lone(v=x + (a & 1))""",
+    "LLVM compared a number of rounds as if it had no sign": """\
+    n = 0
+    for i in bounded(range(a), limit=4):
+        n += 2
+    return Lone(v=n)""",
     "a field was fitted before the next was computed": """\
     return Narrow(
         a=a,

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from differential.corpus import run_in_vm
 from differential.engine import Engine, Tally
 from differential.grammar import FEATURES, generate
 from differential.shrink import shrink
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--without", action="append", default=[], metavar="FEATURE", help="leave a feature out"
     )
+    form.add_argument("--vm", metavar="KERNEL", help="run in a VM with this kernel (see ./dev vm)")
     form.add_argument(
         "--plants",
         type=int,
@@ -83,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     seed: int = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}", flush=True)
+    if options.vm:
+        return run_in_vm(options.vm, seed, options.cases, options.inputs)
     if options.plants:
         return hunt_all(seed, options.plants)
     return run(options, seed)

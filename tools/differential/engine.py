@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from differential import compiling, inputs
+from differential.corpus import Case, Object, Program
 from differential.host import Host, HostDiedError
 from differential.integers import I64, U64, Machine
 from differential.kernel import Answer, Kernel
@@ -105,6 +106,28 @@ class Engine:
     def batch(self, probes: Sequence[Probe], seed: int) -> Tally:
         """Run probes; each on inputs that follow from the seed and the probe's number."""
         return self.run([(probe, self.rows_of(probe, seed)) for probe in probes])
+
+    def export(self, probes: Sequence[Probe], seed: int) -> Object | None:
+        """An object of probes with inputs and what Python says; None where the compiler takes none."""
+        tally = Tally()
+        prepared = self._prepare(probes, tally)
+        if tally.mismatches:
+            raise SyscastError(str(tally.mismatches[0]))
+        if prepared is None:
+            return None
+        texts, programs = compiling.Texts(), []
+        for name, probe in zip(prepared.compiled.names, prepared.probes, strict=True):
+            rows = self.rows_of(probe, seed)
+            cases = [
+                Case(tuple(texts.words(row)), want.events, want.raised)
+                for row, want in zip(rows, expect(probe, rows), strict=True)
+            ]
+            columns = compiling.text_columns(probe.parameters)
+            programs.append(Program(name, columns, probe.text, tuple(cases)))
+        made = prepared.compiled
+        sites = tuple((each.exception, each.line) for each in made.sites)
+        elf = strip(self._compile(made.text()))
+        return Object(elf, sites, made.schemas, bytes(texts.data), tuple(programs))
 
     def run(self, work: Sequence[tuple[Probe, Sequence[Row]]]) -> Tally:
         """Run probes on the inputs given."""

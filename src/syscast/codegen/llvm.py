@@ -86,8 +86,42 @@ def compile_text(llvm: ModuleType, text: str, cpu: str) -> bytes:
     tuning.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
+    if any(each.name.startswith(_EXTREMES) for each in module.functions):
+        module = llvm.parse_assembly(_chosen(str(module)))
     made: bytes = machine.emit_object(module)
     return made
+
+
+_EXTREMES = tuple(f"llvm.{name}." for name in ("smin", "smax", "umin", "umax"))
+_CALL = r"(%\S+) = (?:(?:tail|musttail|notail) )?call (?:range\([^)]*\) )?(i\d+) @llvm\.([su])(min|max)\.i\d+\(i\d+ ([^,]+), i\d+ ([^)]+)\)"
+
+
+def _chosen(text: str) -> str:
+    """Write minima and maxima that a comparison of the other signedness looks at as comparison and choice.
+
+    LLVM's BPF back end takes ``x <u smax(a, 0)`` in a loop apart into ``x <u a or x <u 0``, with the one
+    comparison's sign for both (BPFCheckAndAdjustIR::sinkMinMax; seen in LLVM 20 to 22), which is wrong.
+    """
+    import re  # noqa: PLC0415  (only few modules need it)
+
+    lines = []
+    for line in text.split("\n"):
+        found = re.match(r"\s*" + _CALL, line)
+        other = "u" if found and found[3] == "s" else "s"
+        if found and re.search(
+            rf"icmp (?:samesign )?{other}\w\w i\d+ .*{re.escape(found[1])}\b", text
+        ):
+            name, type_, sign, which, a, b = found.groups()
+            than = f"{sign}{'lt' if which == 'min' else 'gt'}"
+            test = f'"{name[1:].strip(chr(34))}.test"'
+            lines.append(f"  %{test} = icmp {than} {type_} {a}, {b}")
+            chosen = (
+                f"  {name} = select i1 %{test}, {type_} {a}, {type_} {b}" + line[found.end() :]
+            )
+            lines.append(re.sub(r" #\d+(?=,|$)", "", chosen))
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def serve() -> None:
