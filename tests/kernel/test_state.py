@@ -425,6 +425,28 @@ def test_wait_ends_with_the_command():
     assert seen[1] > 10
 
 
+def test_a_forked_child_leaves_the_maps_to_its_parent():
+    with enters.attach(pid=os.getpid()) as session:
+        own_pid(100)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                seen.drain()
+            except sc.UsageError:
+                time.sleep(0.5)  # the parent has drained by then
+                session.close()
+                code = 0
+            finally:
+                os._exit(code)
+        assert seen.drain()[1] >= 100
+        own_pid(100)
+        assert os.waitpid(child, 0)[1] == 0
+        own_pid(100)
+        assert seen[1] >= 200
+    assert seen[1] >= 200
+
+
 def test_two_probes_and_two_sessions_share_one_map():
     with sc.attach(enters, leaves, pid=os.getpid()):
         own_pid(100)

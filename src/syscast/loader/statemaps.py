@@ -14,9 +14,10 @@ becomes the spare. Programs that may sleep are not waited for, and syscast makes
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
-from syscast.errors import FullError, KernelError
+from syscast.errors import FullError, KernelError, UsageError
 from syscast.kernel import bpfmaps
 from syscast.loader.loaded import LoadedMap, slot
 from syscast.loader.maps import MapMaker, RingChoice
@@ -47,6 +48,7 @@ class StateMaps:
     def __init__(self, name: str, data: MapSpec, outer: MapSpec | None) -> None:
         self._name = name
         self._spec = data
+        self._owner = os.getpid()
         made: dict[str, LoadedMap] = {}
         try:
             specs = [data] if outer is None else [data, outer]
@@ -96,13 +98,18 @@ class StateMaps:
         return [(key, self._rows(value)) for key, value in self._active.items()]
 
     def drain(self) -> list[tuple[bytes, Rows]]:
-        """Take everything out; raises KernelError.
+        """Take everything out; raises KernelError, and UsageError in a forked child.
 
         What programs write from now on goes into the other map. If the reading fails, what was not
         read is in the spare map, and is seen after the next exchange.
         """
         if self._outer is None:
             return self.items()
+        if os.getpid() != self._owner:
+            raise UsageError(
+                f"map '{self._name}': drain: only the process that attached the probes can "
+                "(this one was forked from it)"
+            )
         spare = self._spare or self._make_spare()
         self._spare = spare
         self._outer.update(0, slot(spare.fd))
@@ -110,7 +117,12 @@ class StateMaps:
         return [(key, self._rows(value)) for key, value in _emptied(self._spare)]
 
     def settled(self) -> list[tuple[bytes, Rows]]:
-        """Everything, once no program writes any more; the programs must be detached."""
+        """Everything, once no program writes any more; the programs must be detached.
+
+        Nothing in a forked child: the maps, and which of them is in use, are its parent's business.
+        """
+        if os.getpid() != self._owner:
+            return []
         if self._outer is not None:
             # Waits for the programs that still run.
             self._outer.update(0, slot(self._active.fd))
