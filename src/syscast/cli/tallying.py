@@ -259,7 +259,7 @@ def left_out(skipped: Sequence[Refused], *, most: int | None) -> list[str]:
         most: Names to show for each reason; None for all.
     """
     by_reason: dict[str, list[str]] = {}
-    for name, reason in skipped:
+    for name, reason in dict.fromkeys(skipped):  # two functions may have one name
         by_reason.setdefault(reason, []).append(name)
     lines = []
     for reason, names in sorted(by_reason.items(), key=lambda each: -len(each[1])):

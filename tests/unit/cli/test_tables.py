@@ -70,7 +70,7 @@ def test_histograms_as_json_have_open_bounds():
 
 
 def test_what_is_left_out_is_told_by_reason():
-    skipped = [Refused(f"f{n}", "freed") for n in range(6)] + [Refused("g", "inlined")]
+    skipped = [Refused(f"f{n}", "freed") for n in range(6)] + [Refused("g", "inlined")] * 2
     assert left_out(skipped, most=4) == [
         "left out: f0, f1, f2, f3 and 2 more: freed",
         "left out: g: inlined",
