@@ -122,6 +122,7 @@ def test_every_message_stands_in_its_form(btf, name):
             or finding.message.startswith("None ")
         )
         assert finding.source.strip()
+        assert finding.hint
         assert 1 <= finding.span.column <= len(finding.source)
 
 

@@ -322,7 +322,9 @@ class Lowering:
 
     def rejection(self, node: ast.AST, message: str, hint: str = "") -> Rejected:
         """A finding at a node, to be raised: the statement is given up."""
-        finding = self.text.diagnostic(node, message, hint)
+        from syscast.frontend.python.cures import cure  # noqa: PLC0415  (only for messages)
+
+        finding = self.text.diagnostic(node, message, hint or cure(message))
         if self.stack:
             calls = [f"called from {frame.site}" for frame in reversed(self.stack)]
             finding = msgspec.structs.replace(finding, notes=(*finding.notes, *calls[:_MAX_NOTES]))
