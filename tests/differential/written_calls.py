@@ -310,7 +310,39 @@ def logic(a, b, c):
     return Answer(value=0)
 
 
+def with_none(x, by=None):
+    if by is None:
+        return x * 3
+    return x + by
+
+
+def with_none_assigned(x, limit=None, *, flag=False):
+    if limit is None:
+        limit = 10
+    elif limit > 100:
+        limit = 100
+    if flag and x:
+        return x.nothing_of_the_kind
+    return x - limit if not flag else limit
+
+
+def optional(a, b, c):
+    value = with_none(a) + with_none(a, 4)
+    return Two(first=value, second=with_none_assigned(c) + with_none_assigned(c, a))
+
+
+def either_way(x, by=None):
+    return x if by is None else by
+
+
+def choices(a, b, c):
+    return Two(
+        first=either_way(a), second=either_way(a, c) + SETTINGS.grown(a) + SETTINGS.grown(a, c)
+    )
+
+
 PROBES = [
+    *(optional, choices),
     *(defaults, early, kinds, bools, bool_or_int, effects, events, events_deeper, emitted),
     *(lambdas, scopes, arguments_stay, raises_inside, tuples, texts, higher, modules, methods),
     *(object_argument, callables, closures, nested_calls, branches, logic),

@@ -11,6 +11,7 @@ from syscast.frontend.python.arguments import python_int, python_text, raw_text
 from syscast.frontend.python.capacities import capacity, fill, text_in
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
+from syscast.frontend.python.settled import settled
 from syscast.frontend.python.strings import is_text, same, text_of
 from syscast.frontend.python.values import (
     BoolValue,
@@ -379,6 +380,9 @@ def boolean_operator(low: Lowering, node: ast.expr) -> Lowered:
 def conditional(low: Lowering, node: ast.expr) -> Lowered:
     """``a if c else b``."""
     assert isinstance(node, ast.IfExp)
+    verdict = settled(low, node.test)
+    if verdict is not None:
+        return low.expr(node.body if verdict else node.orelse)
     then, other, end = (low.builder.label(hint) for hint in ("if", "else", "endif"))
     ways = branch_on(low, node.test, then, other)
     join = Join(low, node)

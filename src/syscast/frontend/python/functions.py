@@ -133,6 +133,8 @@ def _lower_inside(
         low.stack = stack
         low.enter(before)
     if len(low.diagnostics) > findings:
+        if low.builder.terminated:  # the rest of the expression is looked at all the same
+            low.builder.start(low.builder.label("rejected"))
         raise Rejected(None)
 
 
@@ -142,7 +144,9 @@ def _body(
     """Lower the callee's statements; low is in its scope."""
     definition = source.node
     for label, value in given.items():
-        if label in source.assigned:
+        if label in source.assigned and isinstance(value, PyValue) and value.value is None:
+            low.constants[label] = value  # until it is assigned
+        elif label in source.assigned:
             anchor = ast.copy_location(ast.Name(label, ast.Load()), _parameter(definition, label))
             assign(low, anchor, label, value)
         else:

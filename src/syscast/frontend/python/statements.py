@@ -15,6 +15,7 @@ from syscast.frontend.python.loops import for_loop, leave, while_loop
 from syscast.frontend.python.outside import instead
 from syscast.frontend.python.patterns import match
 from syscast.frontend.python.returns import Sent, Unused
+from syscast.frontend.python.settled import settled
 from syscast.frontend.python.storing import stored_names
 from syscast.frontend.python.values import PyValue
 from syscast.ir.ops import Finish, Raise
@@ -48,6 +49,7 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
                 "the kernel takes no such program; do the rest in Python, on the events",
             )
             raise CompileError([finding])
+        decided = isinstance(statement, ast.If) and settled(low, statement.test) is not None
         try:
             handler = _STATEMENTS.get(type(statement))
             if handler is None:
@@ -62,6 +64,8 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
                 low.builder.start(low.builder.label("rejected"))
         if not goes_on and continues and not low.builder.terminated:
             low.add(Finish(span=low.span(statement)))
+        if decided and not continues:
+            return False  # as the arguments of this call are, nothing behind it ever runs
         goes_on = goes_on and continues
     return goes_on
 
@@ -107,6 +111,14 @@ def _if(low: Lowering, statement: ast.stmt) -> bool:
     paths: list[Flow] = []
     first = statement
     while True:
+        verdict = settled(low, statement.test)
+        if verdict is not None:
+            rest = statement.body if verdict else statement.orelse
+            if not verdict and len(rest) == 1 and isinstance(rest[0], ast.If):
+                statement = first = rest[0]
+                continue
+            _branch(low, rest, end, paths)
+            break
         then, other = low.builder.label("then"), low.builder.label("else")
         try:
             flow, missed = branch_on(low, statement.test, then, other)
@@ -200,6 +212,10 @@ def _finish(low: Lowering, statement: ast.stmt, value: ast.expr | None) -> None:
     returns = low.returns
     assert returns is not None
     if isinstance(value, ast.IfExp) and not returns.direct:
+        verdict = settled(low, value.test)
+        if verdict is not None:
+            _finish(low, statement, value.body if verdict else value.orelse)
+            return
         then, other = low.builder.label("then"), low.builder.label("else")
         flows = branch_on(low, value.test, then, other)
         for label, part, flow in zip(
