@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.events.event import Event
-from syscast.frontend.python import casts, enums, kernelenums, language, paths, strings, textformat
+from syscast.frontend.python import casts, enums, kernelenums, language, strings, textformat
 from syscast.frontend.python.arguments import arguments
 from syscast.frontend.python.eventing import construct, read_text
 from syscast.frontend.python.functions import callee_of, inline
@@ -156,6 +156,12 @@ def _bool(low: Lowering, node: ast.Call) -> Lowered:
     return BoolValue(low.truth(inner))
 
 
+def _path_of(low: Lowering, node: ast.Call) -> Lowered:
+    from syscast.frontend.python import paths  # noqa: PLC0415  (few probes ask; it is large)
+
+    return paths.path_of(low, node)
+
+
 def _emit_elsewhere(low: Lowering, node: ast.Call) -> Lowered:
     raise low.rejection(node, "emit() has no value", "write it as a statement of its own")
 
@@ -190,7 +196,7 @@ CALLS: dict[int, CallHandler] = {
     id(language.cast): casts.cast,
     id(language.container_of): casts.container_of,
     id(kernelenums.enum): enums.enum,
-    id(language.path_of): paths.path_of,
+    id(language.path_of): _path_of,
     id(language.wrap32): wrap(32),
     id(language.wrap64): wrap(64),
     id(abs): absolute,
