@@ -44,7 +44,8 @@ def cut(
     return _parent(parts, name), callback
 
 
-def _next_register(function: Function) -> int:
+def next_register(function: Function) -> int:
+    """The first register number that a function does not use."""
     made = [reg.id for block in function.blocks for op in block.ops if (reg := result(op))]
     return max([*made, *(each.id for each in function.parameters)], default=-1) + 1
 
@@ -69,7 +70,7 @@ def _with_slots(function: Function, inside: frozenset[str]) -> Function:
     leaving = sorted(made & used, key=lambda reg: reg.id)
     if not leaving:
         return function
-    builder = Builder(_next_register(function), function.slots)
+    builder = Builder(next_register(function), function.slots)
     slots = {reg: builder.slot(f"@r{reg.id}", reg.type, 8) for reg in leaving}
 
     def rewritten(block: Block) -> Block:
@@ -173,7 +174,7 @@ class _Writer:
     """Adds ops to a function, all with the loop's span."""
 
     def __init__(self, function: Function, slots: Iterable[Slot], span: Span | None) -> None:
-        self.builder = Builder(_next_register(function), slots)
+        self.builder = Builder(next_register(function), slots)
         for block in function.blocks:
             self.builder.label(block.label)
         self._span = span

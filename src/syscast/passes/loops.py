@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.btf.types import Enum
-from syscast.passes.cutting import cut
+from syscast.passes.cutting import cut, next_register
+from syscast.passes.hiding import hide
 from syscast.passes.naturalloops import natural_loop
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ _CALL = 40
 
 def run(program: Program, btf: Btf) -> Program:
     """Cut large loops out, where the kernel can call them."""
-    if not any(function.loops for function in program.functions) or not _has_loop(btf):
+    if not any(function.loops for function in program.functions):
         return program
+    cuts = _has_loop(btf)
     made: list[Function] = []
     for function in program.functions:
-        made += _cut_large(function)
+        made += _cut_large(function, cuts=cuts)
     return msgspec.structs.replace(program, functions=tuple(made))
 
 
@@ -44,7 +46,7 @@ def _has_loop(btf: Btf) -> bool:
     return isinstance(kind, Enum) and any(each.name == "BPF_FUNC_loop" for each in kind.values)
 
 
-def _cut_large(function: Function) -> list[Function]:
+def _cut_large(function: Function, *, cuts: bool) -> list[Function]:
     """The function without its large loops, and these."""
     found = [(loop, natural_loop(function, loop.head)) for loop in function.loops]
     nested = sorted((each for each in found if each[1]), key=lambda each: len(each[1]))
@@ -52,7 +54,8 @@ def _cut_large(function: Function) -> list[Function]:
     callbacks: list[Function] = []
     for loop, body in nested:
         cost = loop.limit * sum(sizes.get(label, 0) for label in body)
-        if cost <= WALKED:
+        if cost <= WALKED or not cuts:
+            function = hide(function, loop, body, next_register(function))
             # To a loop around it, the body counts once for each round.
             sizes[loop.head] += max(0, cost - sum(sizes.get(label, 0) for label in body))
             continue

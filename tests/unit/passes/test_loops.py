@@ -142,3 +142,26 @@ def test_a_loop_is_what_jumps_back_to_its_head_and_nothing_else():
     assert "done" not in outer
     assert natural_loop(function, "nowhere") == frozenset()
     assert natural_loop(function, "entry") == frozenset()
+
+
+def test_what_a_loop_branches_on_is_hidden_from_the_verifier():
+    def slots(compared):
+        writer = Writer()
+
+        def body():
+            writer.sum()
+            if compared:
+                total, over = writer.register(I64), writer.register(BOOL)
+                writer.add(ops.SlotLoad(result=total, slot=writer.total))
+                sgt, high = ops.Predicate.SGT, Const(9, I64)
+                writer.add(ops.Compare(result=over, pred=sgt, a=total, b=high))
+                writer.add(ops.Branch(cond=over, then="done", other="on"))
+                writer.start("on")
+
+        writer.loop(10, body)
+        made = loops.run(writer.program(), btf())
+        check(made, Layer.PRIMITIVE)
+        return {slot.name for slot in made.functions[0].slots}
+
+    assert "@hidden" not in slots(compared=False)
+    assert "@hidden" in slots(compared=True)

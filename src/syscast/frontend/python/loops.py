@@ -194,7 +194,14 @@ class _Rounds:
         low.add(Opaque(self.number, number, span=self._span))
 
     def limited(self, low: Lowering, node: ast.expr) -> None:
-        """Raise where the round is one too many."""
+        """Raise where the round is one too many.
+
+        The number is hidden from LLVM once more: where it knows a count of rounds to be below the
+        limit, it would leave out this test, and the verifier may not know as much.
+        """
+        number = low.reg(U64)
+        low.add(Opaque(number, self.number, span=self._span))
+        self.number = number
         inside, beyond = low.builder.label("round"), low.builder.label("beyond")
         over = low.reg(BOOL)
         limit = Const(self._limit, U64)
