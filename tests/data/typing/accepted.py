@@ -121,4 +121,4 @@ def ports() -> list[int]:
 
 
 def names() -> list[str]:
-    return [event.name for event in accept.attach()]
+    return [event.name for event in accept.attach(where=lambda e: e.port < 1024)]

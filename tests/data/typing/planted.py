@@ -65,5 +65,7 @@ with inet_listen.attach(pid=1) as events:
     for event in events:
         print(event.prot)  # WRONG: no such field
 
+inet_listen.attach(where=lambda e: e.prot < 1024).close()  # WRONG: no such field in a filter
+
 for read in vfs_read.attach():
     print(read.name + 1)  # WRONG: text plus a number
