@@ -13,6 +13,12 @@ def children(a, b):
     return Out(a=-1)
 
 
+def sixteen_children(a, b):
+    for task in list_entries(current.task.children, "struct task_struct", "sibling", limit=16):
+        emit(Out(a=task.pid, b=task.tgid))
+    return Out(a=-1)
+
+
 def few_children(a, b):
     n = 0
     for task in list_entries(current.task.children, "struct task_struct", "sibling", limit=2):

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.ir.program import Function, Program
 
-WALKED = 8192
-"""Ops, rounds counted, that are left to the verifier: each is an instruction or a few, on several paths."""
+WALKED = 2048
+"""Ops, rounds counted, that are left to the verifier: each is an instruction or a few, on several paths.
+
+Kernels before v6.7 keep few states of a loop and walk much of it again for each branch in the body.
+"""
 _CALL = 40
 """Ops that stand for a loop that was cut out."""
 
