@@ -13,7 +13,7 @@ from differential.grammar import generate
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
-SEED = 510
+SEED = 511
 PROBES, BATCH, ROWS = 20, 10, 60
 ACCEPTED = 18
 
