@@ -304,16 +304,18 @@ def test_a_missed_return_is_counted_and_its_state_is_taken_back(monkeypatch):
 
 
 def wait_for_readers(count):
-    """Until so many threads of this process sleep in a read of a pipe."""
-    for _ in range(1000):
-        waiting = 0
+    """Until so many threads of this process sleep, and go on sleeping: they wait for their pipes."""
+    calm = 0
+    for _ in range(600):
+        sleeping = 0
         for task in Path("/proc/self/task").iterdir():
             with contextlib.suppress(OSError):
-                waiting += "pipe" in (task / "wchan").read_text()
-        if waiting >= count:
+                sleeping += (task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+        calm = calm + 1 if sleeping >= count else 0
+        if calm >= 20:
             return
-        threading.Event().wait(0.02)
-    raise AssertionError(f"{waiting} of {count} threads wait")
+        threading.Event().wait(0.05)
+    raise AssertionError(f"{sleeping} of {count} threads sleep")
 
 
 class Ending(sc.Event):
