@@ -28,6 +28,7 @@ SUBMISSION_TESTS = tuple(
     for name in (
         *("environment", "buffers", "loader", "features", "compiled"),
         *("kinds", "cli_listen", "examples", "cost", "refusals"),
+        *("loops", "calls", "where", "paths", "state", "cli_count", "differential"),
     )
 )
 ROOT = Path(__file__).resolve().parents[2]
