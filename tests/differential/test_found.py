@@ -35,6 +35,11 @@ FOUND = {
     for i in bounded(range(a), limit=4):
         n += 2
     return Lone(v=n)""",
+    "a loop that every path leaves at once": """\
+    v = a & 7
+    while v < 9:
+        return Lone(v=v)
+    return Lone(v=100)""",
     "a field was fitted before the next was computed": """\
     return Narrow(
         a=a,

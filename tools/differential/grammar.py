@@ -426,7 +426,7 @@ def _text_test(w: Writer, depth: int) -> str:
     if w.chance(0.3):
         return f"({w.word()} in {text})"
     if w.chance(0.1):
-        return f"bool({text})"
+        return f"bool({_read(w)})"  # of a pointer, the truth would be that it is not NULL
     return f"{text}.{w.choose('startswith', 'endswith')}({w.word()})"
 
 

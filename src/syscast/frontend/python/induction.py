@@ -101,6 +101,8 @@ def _counted(
 
     if not _on_every_path(loop.body, is_step) or not _only(loop.body, name, is_step):
         return None
+    if not steps:
+        return 1  # every path leaves the loop in its first round
     low_end, high_end = low.ranges[name]
     up = all(step > 0 for step in steps)
     if not up and not all(step < 0 for step in steps):
