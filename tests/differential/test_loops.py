@@ -4,6 +4,9 @@ import pytest
 import written_loops
 from written import disagreements, functions_of
 
+from syscast.btf import source
+from syscast.btf.types import Enum
+
 pytestmark = pytest.mark.kernel
 
 INPUTS = [
@@ -14,5 +17,11 @@ INPUTS = [
 
 
 def test_loops_do_what_pythons_do() -> None:
-    wrong = disagreements(functions_of(written_loops), INPUTS)
+    functions = functions_of(written_loops)
+    btf = source.kernel()
+    helpers = btf.type(btf.find("bpf_func_id", Enum)).values
+    if not any(each.name == "BPF_FUNC_loop" for each in helpers):
+        # A verifier that walks through all rounds gives up on these; see tests/kernel/test_loops.
+        functions = [each for each in functions if not each.__name__.startswith("far")]
+    wrong = disagreements(functions, INPUTS)
     assert not wrong, "\n".join([f"{len(wrong)} wrong", *wrong[:20]])
