@@ -58,6 +58,8 @@ class Kinds:
                 return Kind.BOOL
             case ast.Constant(value=int(number)):
                 return Kind.U64 if number > I64_MAX else Kind.I64
+            case ast.BinOp() | ast.UnaryOp() if (known := folded(node)) is not None:
+                return Kind.U64 if known > I64_MAX else Kind.I64
             case ast.UnaryOp(op=ast.UAdd()):
                 return self._integer(self.of(node.operand))
             case ast.UnaryOp():
@@ -171,6 +173,20 @@ class Kinds:
         kind = joined((self.variables.get(name, Kind.UNKNOWN), kind))
         if kind is not Kind.UNKNOWN:
             self.variables[name] = kind
+
+
+_FOLDED = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+
+
+def folded(node: ast.expr) -> int | None:
+    """The number that an expression of literals is, which the compiler knows beforehand; else None."""
+    if not all(isinstance(each, _FOLDED) for each in ast.walk(node)):
+        return None
+    try:
+        value: object = eval(compile(ast.Expression(node), "<constant>", "eval"))  # noqa: S307
+    except (ArithmeticError, ValueError):
+        return None
+    return int(value) if isinstance(value, int) else None
 
 
 def joined(kinds: Iterable[Kind]) -> Kind:
