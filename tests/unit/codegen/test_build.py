@@ -17,6 +17,7 @@ from syscast.ir import ops
 from syscast.ir.ops import BinaryOp
 from syscast.ir.program import Function
 from syscast.ir.types import I64, U32, U64, Const, PtrType, Space
+from syscast.spec.meta import LEDGER
 from syscast.spec.read import read_object
 
 
@@ -53,7 +54,7 @@ def test_an_object_says_everything_of_itself(kernel, child):
     )
     maps = {each.name: each for each in spec.maps}
     assert {"events", "ledger", "raised", "scratch", "followed", "cgroups", ".rodata"} == set(maps)
-    assert maps["ledger"].value_size == 48
+    assert maps["ledger"].value_size == 8 * len(LEDGER)
     assert maps["events"].type == "ringbuf"
     assert spec.meta.sites == (SITE,)
     assert spec.meta.programs[0].target == "inet_listen"
