@@ -97,7 +97,10 @@ class FunctionText:
                 self._make(op, f'call i64 asm "", "=r,0"(i64 {bounded})')
             case ops.Opaque():
                 type_ = _type(op.a.type)
-                self._make(op, f'call {type_} asm "", "=r,0"({type_} {_value(op.a)})')
+                number = f", i32 {op.number}" if op.number else ""
+                constraints = "=r,0,i" if op.number else "=r,0"
+                text = f'call {type_} asm "", "{constraints}"({type_} {_value(op.a)}{number})'
+                self._make(op, text)
             case _:
                 return False
         return True

@@ -109,10 +109,12 @@ class Opaque(Op, frozen=True):
     """Primitive. ``result = a``, which LLVM does not see: it cannot conclude anything from a.
 
     A loop's counter goes through it, so that the test which bounds the loop stays as it is written.
+    Results of the same value with different numbers are not known to be equal, either.
     """
 
     result: Reg
     a: Value
+    number: int = 0
 
 
 class Unknown(Op, frozen=True):

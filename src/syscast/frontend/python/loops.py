@@ -60,7 +60,7 @@ def _counted(low: Lowering, node: ast.For, items: Counted, run: Run) -> bool:
     rounds = _Rounds(low, node, items.limit)
     items.begin(low)
     _forget(low, node.body)
-    rounds.head(low)
+    rounds.head(low, limited=not items.exact)
     _enter(low, [*node.body, node.target])
     items.test(low, rounds.number, exhausted)
     if not items.exact:
@@ -137,7 +137,7 @@ def while_loop(low: Lowering, node: ast.While, run: Run) -> bool:
     )
     rounds = _Rounds(low, node, limit)
     _forget(low, node.body)
-    rounds.head(low)
+    rounds.head(low, limited=True)
     _enter(low, [node.test, *node.body])
     forever = isinstance(test, ast.Constant) and bool(test.value)
     out: Flow | None = None
@@ -182,26 +182,29 @@ class _Rounds:
         self._span = low.span(node)
         self._counter: Slot = low.builder.slot("(round)", U64, 8)
         self.number: Reg = low.reg(U64)
+        self._bounded: Reg = self.number
         low.add(SlotStore(self._counter, Const(0, U64), span=self._span))
 
-    def head(self, low: Lowering) -> None:
-        """Begin a round: its number is known from here on."""
+    def head(self, low: Lowering, *, limited: bool) -> None:
+        """Begin a round: its number is known from here on.
+
+        Where it will be ``limited``, LLVM gets to see two numbers. From the loop's own test it may
+        conclude that a round has one number only, and leave out the test against the limit, while
+        the verifier, which cannot conclude that, sees a loop without an end.
+        """
         low.jump(self._label)
         low.builder.start(self._label)
         low.heads.append(Loop(self._label, self._limit, self._counter, self._span))
         number = low.reg(U64)
         low.add(SlotLoad(number, self._counter, span=self._span))
         low.add(Opaque(self.number, number, span=self._span))
+        if limited:
+            self._bounded = low.reg(U64)
+            low.add(Opaque(self._bounded, number, 1, span=self._span))
 
     def limited(self, low: Lowering, node: ast.expr) -> None:
-        """Raise where the round is one too many.
-
-        The number is hidden from LLVM once more: where it knows a count of rounds to be below the
-        limit, it would leave out this test, and the verifier may not know as much.
-        """
-        number = low.reg(U64)
-        low.add(Opaque(number, self.number, span=self._span))
-        self.number = number
+        """Raise where the round is one too many."""
+        self.number = self._bounded
         inside, beyond = low.builder.label("round"), low.builder.label("beyond")
         over = low.reg(BOOL)
         limit = Const(self._limit, U64)
