@@ -45,14 +45,15 @@ def counts(text, number):
     return Counts(slashes=occurrences(path, "/"), longest=longest, bits=bits)
 
 
+def rounded(x, y):
+    for _ in range(y & 1):
+        x += 1
+    return y * y // 0x7FFF_FFFF_FFFF_FFFF >> y
+
+
 def short(text, number):
-    """LLVM knows that the second loop has at most one round; the verifier does not."""
-    found = 0
-    for _ in range(number & 1):
-        found += 1
-    rest = number * 1
-    for _ in range(rest // 0x7FFF_FFFF_FFFF_FFFF >> found):
-        found += 2
+    """LLVM knows more than the verifier of how small the second call's argument is."""
+    found = rounded(number, rounded(number, number & 0xFF_FFFF))
     return Counts(slashes=found, longest=len(user_str(text, 8)), bits=0)
 
 
@@ -74,7 +75,7 @@ def test_counts_made_in_loops(probe, path, number, monkeypatch):
     assert (got.slashes, got.longest, got.bits) == (want.slashes, want.longest, want.bits)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 0xFF_FFFF, (1 << 63) - 1])
 def test_loops_of_one_round_at_most(probe, number, monkeypatch):
     monkeypatch.setitem(short.__globals__, "user_str", lambda text, _size: text)
     text = ctypes.create_string_buffer(b"text")
