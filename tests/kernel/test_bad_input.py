@@ -211,7 +211,7 @@ def outside(who):
 PROBES = {
     unknown_argument: "getpriority has no argument 'more'",
     annotated: "argument 'which' of getpriority is an integer, not str",
-    wrong_member: "an integer has no members",
+    wrong_member: "an integer, which has no members",
     text_for_number: "value",
     number_for_text: "field 'value' is a string, this is an integer",
     too_large: "256",

@@ -265,7 +265,7 @@ def test_output_goes_to_the_file(syscast, tmp_path):
         (["syscall:getpriotity"], "did you mean getpriority"),
         (["no_function_is_called_so"], "no such function"),
         (["raw_tracepoint:sched_swich"], "did you mean sched_switch"),
-        (["syscall:getpriority", "ret.member"], "an integer has no members"),
+        (["syscall:getpriority", "ret.member"], "an integer, which has no members"),
         (["raw_tracepoint:sched_switch", "prev.pdi"], "struct task_struct has no member 'pdi'"),
         (["tracepoint:x:y:z"], "not of the form"),
     ],

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import refusals
 
 from syscast.btf import source
+from syscast.btf.types import Enum
 from syscast.cli.main import run
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
@@ -56,6 +57,10 @@ def sys_enter(*, id: int) -> E:
 
 
 def test_a_python_loop_that_is_too_much_is_named_with_its_cure(tmp_path, capfd):
+    types = source.kernel()
+    helpers = types.type(types.find("bpf_func_id", Enum))
+    if any(each.name == "BPF_FUNC_loop" for each in helpers.values):
+        pytest.skip("this kernel calls the bodies of long loops: its verifier walks none")
     path = tmp_path / "probe.py"
     path.write_text(TOO_MUCH)
     assert run(["run", str(path), "--", "true"]) == 1

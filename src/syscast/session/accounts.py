@@ -73,7 +73,9 @@ def _sifted(part: Part, program: ProgramMeta) -> tuple[int, int]:
 def _counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
     ledger = part.loaded.maps.get(LEDGER_MAP)
     values = ledger.lookup_cpus(program.id) if ledger is not None else None
-    return [unpack(f"<{len(LEDGER)}Q", value) for value in values or ()]
+    # An object of an older syscast has fewer counters: what it does not count stays 0.
+    size = 8 * len(LEDGER)
+    return [unpack(f"<{len(LEDGER)}Q", value[:size].ljust(size, b"\0")) for value in values or ()]
 
 
 def _missed_calls(part: Part, program: ProgramMeta, unreturned: int) -> int | None:
