@@ -27,15 +27,14 @@ from syscast.frontend.python.arithmetic import (
 )
 from syscast.frontend.python.assignment import assign, walrus
 from syscast.frontend.python.calls import CALLS, METHODS, call
-from syscast.frontend.python.context import Local, Lowering, Rejected
+from syscast.frontend.python.context import Lowering, Rejected
 from syscast.frontend.python.eventing import (
-    INFERRED_STR,
-    ZERO_ON_FAULT,
     infer,
     layout,
     send,
     store,
 )
+from syscast.frontend.python.kepttext import keep_text, read_text_again, text_names
 from syscast.frontend.python.members import attribute, name, tuple_display
 from syscast.frontend.python.membership import compare
 from syscast.frontend.python.parameters import (
@@ -54,24 +53,19 @@ from syscast.frontend.python.statements import run
 from syscast.frontend.python.strings import TRUTHS
 from syscast.frontend.python.subscripts import subscript
 from syscast.frontend.python.textformat import joined
-from syscast.frontend.python.values import EventValue, IntValue, PtrValue, StrValue
+from syscast.frontend.python.values import EventValue, IntValue, PtrValue
+from syscast.frontend.python.yields import cut
 from syscast.ir.builder import Builder
 from syscast.ir.ops import (
-    Branch,
     Checked,
     CheckedOp,
-    ExactCompare,
     Finish,
     Now,
-    Predicate,
-    ReadStr,
-    SlotAddr,
     SlotLoad,
-    SlotStore,
     Suspend,
 )
 from syscast.ir.program import ArgFrom, Function, ProgramContext
-from syscast.ir.types import BOOL, I64, U64, Const, PtrType, Slot, Space
+from syscast.ir.types import U64, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,20 +150,12 @@ def lower_probe(
     def parameters(low: Lowering) -> list[Parameter]:
         return match_parameters(low, without_owner(low, function, source.instance), contexts)
 
-    body: Sequence[ast.stmt] = function.body
-    before: Callable[[Lowering], bool] | None = None
-    resumes = ""
-    if source.is_generator:
-        cut = _cut(source, contexts)
-        start, resumes = body[:cut], _resumed_name(source.text, body[cut])
-        body = body[cut + 1 :]
-
-        def before(low: Lowering) -> bool:
-            low.stored = assigned_names(function.body)
-            return run(low, start)
-
-    rest = body
+    start, resumes, rest = cut(source, contexts)
     stored = assigned_names(function.body)
+
+    def before(low: Lowering) -> bool:
+        low.stored = stored
+        return run(low, start or ())
 
     def lower_body(low: Lowering) -> bool:
         low.stored = stored
@@ -184,71 +170,12 @@ def lower_probe(
         parameters,
         lower_body,
         source,
-        before,
+        None if start is None else before,
         resumes,
         None if _is_empty(rest) else frozenset(_loaded(rest)),
         where,
     )
     _lower(unit, btf, job)
-
-
-def _cut(source: FunctionSource, contexts: tuple[ProgramContext, ...]) -> int:
-    """Where a generator's only yield stands among its statements."""
-    text = source.text
-    found = [index for index, each in enumerate(source.node.body) if _yield_of(each) is not None]
-    yields = [
-        node for node in ast.walk(source.node) if isinstance(node, ast.Yield | ast.YieldFrom)
-    ]
-    if len(found) != 1 or len(yields) != 1 or isinstance(yields[0], ast.YieldFrom):
-        wrong = yields[1] if len(yields) > 1 and len(found) == 1 else yields[0]
-        raise CompileError(
-            [
-                text.diagnostic(
-                    wrong,
-                    "a call probe has exactly one yield, a statement of its own at the function's top level",
-                    "write `ret = yield` once, not inside if",
-                )
-            ]
-        )
-    node = _yield_of(source.node.body[found[0]])
-    assert node is not None
-    if node.value is not None:
-        raise CompileError(
-            [text.diagnostic(node.value, "yield sends nothing here", "write a bare `yield`")]
-        )
-    if len(contexts) == 1:
-        kind = contexts[0].kind
-        raise CompileError(
-            [
-                text.diagnostic(
-                    node, f"a {kind} sees one moment only, so it cannot yield", "use @sc.call"
-                )
-            ]
-        )
-    return found[0]
-
-
-def _yield_of(statement: ast.stmt) -> ast.Yield | None:
-    value = (
-        statement.value if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) else None
-    )
-    return value if isinstance(value, ast.Yield) else None
-
-
-def _resumed_name(text: SourceText, statement: ast.stmt) -> str:
-    if isinstance(statement, ast.Expr):
-        return ""
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    target = targets[0] if len(targets) == 1 else getattr(statement, "target", None)
-    if isinstance(target, ast.Name):
-        return target.id
-    raise CompileError(
-        [
-            text.diagnostic(
-                statement, "the return value goes into one plain variable", "ret = yield"
-            )
-        ]
-    )
 
 
 def _is_empty(statements: Sequence[ast.stmt]) -> bool:
@@ -578,38 +505,11 @@ def _entry(low: Lowering, job: Job) -> None:
             with low.apart(low.poisoned, parameter.name):
                 value = begin(low, parameter, source_of(low.context, parameter.index))
                 if isinstance(value, PtrValue) and value.text:
-                    _keep_text(low, parameter, value)
+                    keep_text(low, parameter, value)
                 else:
                     _assign_parameter(low, parameter, value)
     if job.before is None or job.before(low):
         low.add(Suspend(span=low.span(job.node)))
-
-
-def _text_names(parameter: Parameter) -> tuple[str, str]:
-    return f"({parameter.name} pointer)", f"({parameter.name} length)"
-
-
-def _keep_text(low: Lowering, parameter: Parameter, pointer: PtrValue) -> None:
-    """Read a syscall's string at entry: execve, for one, has replaced the memory at its exit.
-
-    A page that is not mapped in yet cannot be read here (a probe must not fault), so the pointer
-    and the outcome are kept too, and the exit tries again.
-    """
-    kept = parameter.name in low.kept
-    node = parameter.node
-    text = low.builder.slot(parameter.name, None, INFERRED_STR * 2, kept=kept)
-    address = low.reg(PtrType(Space.STACK))
-    low.add(SlotAddr(address, text))
-    length = low.reg(I64)
-    low.add(ReadStr(length, address, text.size, pointer.value, ZERO_ON_FAULT, span=low.span(node)))
-    low.locals[parameter.name] = Local(text, StrValue(address, text.size))
-    low.assigned.add(parameter.name)
-    if kept:
-        names = _text_names(parameter)
-        low.kept |= set(names)
-        anchor = ast.copy_location(ast.Name(parameter.name), node)
-        assign(low, anchor, names[0], pointer)
-        assign(low, anchor, names[1], IntValue(length, I64))
 
 
 def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
@@ -627,8 +527,8 @@ def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
                 _assign_parameter(low, parameter, value)
         elif parameter.index == DURATION:
             _assign_parameter(low, parameter, _duration(low, parameter))
-        elif _text_names(parameter)[1] in low.locals:
-            _read_text_again(low, parameter)
+        elif text_names(parameter)[1] in low.locals:
+            read_text_again(low, parameter)
     if job.resumes:
         if low.context.returns is None:
             raise low.rejection(
@@ -650,28 +550,6 @@ def _duration(low: Lowering, parameter: Parameter) -> IntValue:
     result = low.reg(U64)
     low.add(Checked(result, CheckedOp.SUB, end, start, low.site(node, "OverflowError"), span=span))
     return IntValue(result, U64)
-
-
-def _read_text_again(low: Lowering, parameter: Parameter) -> None:
-    pointer_name, length_name = _text_names(parameter)
-    span = low.span(parameter.node)
-    # A read that fails gives an empty string, and so no length; so does an empty string.
-    length, failed = low.reg(I64), low.reg(BOOL)
-    low.add(SlotLoad(length, low.locals[length_name].slot, span=span))
-    low.add(ExactCompare(failed, Predicate.EQ, length, Const(0, I64), span=span))
-    again, done = low.builder.label("again"), low.builder.label("done")
-    low.add(Branch(failed, again, done, span=span))
-    low.builder.start(again)
-    slot = low.locals[pointer_name].slot
-    assert slot.type is not None
-    pointer, address, ignored = low.reg(slot.type), low.reg(PtrType(Space.STACK)), low.reg(I64)
-    low.add(SlotLoad(pointer, slot, span=span))
-    text = low.locals[parameter.name].slot
-    low.add(SlotAddr(address, text))
-    low.add(ReadStr(ignored, address, text.size, pointer, ZERO_ON_FAULT, span=span))
-    low.add(SlotStore(low.locals[length_name].slot, ignored, span=span))
-    low.jump(done)
-    low.builder.start(done)
 
 
 def _function(
