@@ -74,7 +74,34 @@ def event(text, a, b):
     return seen
 
 
-FUNCTIONS = [swapped, fibonacci, nested, struct, previous, event]
+def grown(_text, a, b):
+    """The ranges of a tuple's parts end at a loop's head, too."""
+    pair = (1, b & 1)
+    for _ in range(8):
+        pair = (pair[0] * 3, 0)
+    rounds = 0
+    for _ in sc.bounded(range(pair[0] & 0xFF), limit=300):
+        rounds += 1
+    left = pair[0]
+    halves = 0
+    while sc.bounded(left > 0, limit=64):
+        left >>= 1
+        halves += 1
+    return Seen(a=rounds * 100 + halves, b=a, text=f"{pair[0]}")
+
+
+def inner_test(_text, a, b):
+    """An inner loop's test runs once more than its rounds."""
+    step = (1 << 61) - 1
+    total = 0
+    for _ in range(2):
+        n = 0
+        while sc.bounded((total := total + step) < (1 << 63) and n < 1, limit=1):
+            n += 1
+    return Seen(a=total + (1 << 62), b=a + b, text="")
+
+
+FUNCTIONS = [swapped, fibonacci, nested, struct, previous, event, grown, inner_test]
 INPUTS = [
     (text, a, b)
     for text in ("", "none", "some text", "a" * 15)

@@ -37,12 +37,14 @@ class _Step(msgspec.Struct, frozen=True):
         side: Which of the sum's operands is added: 0 or 1.
         sign: 1, or -1 where it is taken off.
         times: How often in one round, at most.
+        load: What read the slot's value.
     """
 
     made: int
     side: int
     sign: int
     times: int
+    load: ops.SlotLoad
 
 
 class _Changes(msgspec.Struct):
@@ -71,22 +73,30 @@ class Growth:
             if body:
                 self.bodies[loop.head] = body
                 self._limits[loop.head] = loop.limit
+        place = {id(op): block.label for block in function.blocks for op in block.ops}
         for block in function.blocks if self.bodies else ():
             around = [head for head, body in self.bodies.items() if block.label in body]
             for op in block.ops:
                 if isinstance(op, ops.SlotStore):
                     for head in around:
-                        self._note(head, around, op, made)
+                        self._note(head, around, op, made, place)
 
     def _note(
-        self, head: str, around: list[str], op: ops.SlotStore, made: Mapping[int, Op]
+        self,
+        head: str,
+        around: list[str],
+        op: ops.SlotStore,
+        made: Mapping[int, Op],
+        place: Mapping[int, str],
     ) -> None:
         changes = self._changes.setdefault((head, op.slot.id), _Changes([], []))
         times = 1
         for other in around:
             if other != head and self.bodies[other] < self.bodies[head]:
-                times *= max(1, self._limits[other])
+                times *= self._limits[other] + 1  # its test runs once more than its rounds
         step = _step_of(op, made, times)
+        if step is not None and place[id(step.load)] not in self.bodies[head]:
+            step = None  # what it adds to is older than the round
         if step is None:
             changes.stores.append(id(op))
         else:
@@ -149,5 +159,5 @@ def _step_of(op: ops.SlotStore, made: Mapping[int, Op], times: int) -> _Step | N
         loaded = made.get(other.id) if isinstance(other, Reg) else None
         if isinstance(loaded, ops.SlotLoad) and loaded.slot == op.slot:
             sign = -1 if maker.op is CheckedOp.SUB else 1
-            return _Step(maker.result.id, side, sign, times)
+            return _Step(maker.result.id, side, sign, times, loaded)
     return None

@@ -236,7 +236,8 @@ def _walk(body: Sequence[ast.stmt], is_step: Callable[[ast.stmt], bool], *, done
                 ends = [_walk(case.body, is_step, done=done) for case in statement.cases]
                 done = done or (all(ends) and _takes_all(statement.cases[-1]))
             case ast.For() | ast.While():
-                pass  # its own `continue` and steps are not ours
+                # Its own `continue` and steps are not ours; one in its `else` is, if it is reached.
+                _walk(statement.orelse, is_step, done=done)
             case _:
                 done = done or is_step(statement)
     return done

@@ -225,9 +225,16 @@ class _Rounds:
 # ---------------------------------------------------------------- what both share
 
 
+def _changed(low: Lowering, nodes: Sequence[ast.AST]) -> set[str]:
+    """Variables that the nodes assign, with the hidden ones that hold the parts of tuples."""
+    stored = stored_names(nodes)
+    known = {*low.locals, *low.ranges, *low.constants}
+    return {*stored, *(name for name in known if name.partition(".")[0] in stored)}
+
+
 def _forget(low: Lowering, body: Sequence[ast.stmt]) -> None:
     """Hide from the verifier what the numbers are that rounds change: see `Unknown`."""
-    for name in sorted(stored_names(body) & low.assigned):
+    for name in sorted(_changed(low, body) & low.assigned):
         local = low.locals.get(name)
         if local is None or not isinstance(local.shape, IntValue) or local.slot.type is None:
             continue
@@ -239,9 +246,8 @@ def _forget(low: Lowering, body: Sequence[ast.stmt]) -> None:
 
 def _enter(low: Lowering, changing: Sequence[ast.AST]) -> None:
     """At a loop's head, nothing is known that a round may change."""
-    stored = stored_names(changing)
     low.assigned -= deleted_names(changing)
-    for name in stored:
+    for name in _changed(low, changing):
         low.ranges.pop(name, None)
         low.constants.pop(name, None)
 
