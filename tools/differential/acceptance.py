@@ -16,7 +16,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from differential import compiling
-from differential.grammar import BOOL, FEATURES, INT, TEXT, WIDE, Writer
+from differential.grammar import FEATURES
+from differential.writer import BOOL, INT, TEXT, WIDE, Writer
 from syscast.btf.types import Array, Enum, Int, Ptr, Struct
 from syscast.compiler.backend import build_object
 from syscast.diagnostics import CompileError
