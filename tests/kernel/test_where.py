@@ -75,6 +75,8 @@ IN_KERNEL = {
     "comm": lambda e: e.comm != "nobody",
     "first of a pair": (lambda e: e.low == 1, lambda e: e.low == 2)[0],
     "second of a pair": (lambda e: e.low == 1, lambda e: e.low == 2)[1],
+    "chain": lambda e: 0 < e.low - 1 < 10 // (e.low - 1),
+    "chain of text": lambda e: "two" == e.name != "other",
     "always": lambda e: e.low >= 0,
     "never": lambda e: e.low > 255,
 }
@@ -85,6 +87,10 @@ IN_ONE_OF_THEM = {
 IN_PYTHON = {
     "a float": (lambda e: e.who / 2 > 30.5, "float"),
     "inside text": (lambda e: "the" in e.name, "decoded text"),
+    "captured backslash": (lambda e: e.name.startswith(BACKSLASH), "backslash"),
+    "backslash in a tuple": (lambda e: e.name.startswith(("o", BACKSLASH)), "backslash"),
+    "compared backslash": (lambda e: e.name != BACKSLASH, "backslash"),
+    "chain with in": (lambda e: 1 < e.low in (2, 3), "among other comparisons"),
     "length": (lambda e: len(e.name) == 3, "len"),
     "sequence": (lambda e: e.seq >= 0 and e.who < 5, "reader only"),
     "time": (lambda e: e.time > 0, "reader only"),
@@ -93,6 +99,7 @@ IN_PYTHON = {
     "made by another library": (functools.lru_cache(lambda e: e.who == 7), "no function"),
 }
 os_pid = os.getpid()
+BACKSLASH = "\\x"
 
 
 def ask():
@@ -188,6 +195,57 @@ def test_a_filter_that_raises_is_counted_on_both_sides():
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][1] == 1
     assert 7 not in outcomes[0][0]
+
+
+seen = sc.Hash[i32, u64]()
+
+
+@sc.syscall("getpgid")
+def asked_twice(pid):
+    sc.emit(Asked(who=pid, low=0, half=0, wide=0, even=False, name="a", port=0))
+    seen[pid] = 1
+    sc.emit(Asked(who=pid, low=1, half=0, wide=0, even=False, name="b", port=0))
+
+
+def test_a_filter_that_raises_holds_back_one_event_and_the_probe_goes_on():
+    def where(e):
+        return 10 // (e.who - 7 + e.low) >= -100
+
+    for each in (where, functools.lru_cache(where)):
+        with asked_twice.attach(pid=os.getpid(), where=each) as session:
+            ask()
+            session.stop()
+            found = [(event.who, event.low) for event in session]
+            session.detach()
+            assert session.stats().problems() == []
+            (site,) = [site for site in session.stats().sites if site.count]
+            assert (site.site.exception, site.count) == ("ZeroDivisionError", 1)
+            row = session.stats()["getpgid"]
+            assert (row.raised, row.filtered) == (1, 0)
+        assert found == [(pid, low) for pid in PIDS for low in (0, 1) if (pid, low) != (7, 0)]
+        assert set(dict(seen.items())) == set(PIDS)
+        seen.clear()
+
+
+def write(e):
+    seen[e.who] = 1
+    return True
+
+
+def augment(e):
+    seen[e.who] += 1
+    return True
+
+
+def delete(e):
+    del seen[e.who]
+    return True
+
+
+@pytest.mark.parametrize("where", [write, augment, delete, lambda e: seen.pop(e.who, 0)])
+def test_a_filter_may_not_change_state(where):
+    with pytest.raises(sc.CompileError, match="a filter looks at events and changes nothing"):
+        run(where)
 
 
 def test_a_field_that_the_event_lacks_is_refused_at_once():

@@ -608,9 +608,19 @@ class Finish(Op, frozen=True):
 
 
 class Raise(Op, frozen=True):
-    """Terminator: count at ``site``, end this run without an event."""
+    """Terminator: count at ``site``, end this run without an event; go on at ``resume`` if given."""
 
     site: int
+    resume: str = ""
+
+
+class Guard(Op, frozen=True):
+    """From here on, in the order of the blocks, what raises goes on at ``target``; "": it ends the run.
+
+    Filters of events stand between two of these: one that raises holds back its event alone.
+    """
+
+    target: str
 
 
 class Suspend(Op, frozen=True):

@@ -55,7 +55,8 @@ class Editor:
             self._builder.label(block.label)
         self._first = 0
         self._dropped: set[Slot] = set()
-        self._raises: dict[int, tuple[str, Span | None]] = {}
+        self._raises: dict[tuple[int, str], tuple[str, Span | None]] = {}
+        self._guard = ""
         self._named = {slot.name: slot for slot in function.slots}
 
     # ------------------------------------------------------------ the function
@@ -66,14 +67,17 @@ class Editor:
             self._builder.start(block.label)
             for op in block.ops:
                 self.span = op.span or self.span
+                if isinstance(op, ops.Guard):
+                    self._guard = op.target
                 if not visit(op):
                     self._builder.add(op)
+        self._guard = ""
 
     def finish(self) -> Function:
         """The rebuilt function."""
-        for site, (label, span) in self._raises.items():
+        for (site, resume), (label, span) in self._raises.items():
             self._builder.start(label)
-            self._builder.add(ops.Raise(site=site, span=span))
+            self._builder.add(ops.Raise(site=site, resume=resume, span=span))
         blocks = self._builder.blocks()
         first = self._first
         return msgspec.structs.replace(
@@ -134,6 +138,11 @@ class Editor:
 
     # ------------------------------------------------------------ control flow
 
+    @property
+    def guard(self) -> str:
+        """Where what raises here goes on; "" where it ends the run. See `syscast.ir.ops.Guard`."""
+        return self._guard
+
     def jump(self, label: str) -> None:
         """End the block."""
         self.add(ops.Jump(target=label))
@@ -150,9 +159,10 @@ class Editor:
 
     def raising(self, site: int) -> str:
         """Label of the block that raises at ``site``."""
-        if site not in self._raises:
-            self._raises[site] = (self.label(f"raise{site}"), self.span)
-        return self._raises[site][0]
+        key = (site, self._guard)
+        if key not in self._raises:
+            self._raises[key] = (self.label(f"raise{site}"), self.span)
+        return self._raises[key][0]
 
     def raise_if(self, cond: Value, site: int) -> None:
         """End the run at ``site`` if ``cond``, else go on in a new block."""

@@ -2,7 +2,9 @@
 
 When: after every pass that makes a Raise (checks, reads, emits).
 Why: the user sees how often each line raised: map ``raised`` by site, and the ledger's row.
-How: one block a function does it; each place stores its site's number and jumps there.
+How: one block a function does it; each place stores its site's number and jumps there. What a
+filter of an event raises (see `syscast.ir.ops.Guard`) has a block of its own, and goes on behind
+that event.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.ir import ops
-from syscast.ir.types import U32, Const
+from syscast.ir.types import U32, U64, Const
 from syscast.passes.editor import each_function
 from syscast.passes.sites import Sites
-from syscast.passes.surroundings import count, uses_ledger
+from syscast.passes.surroundings import EMITTED, count, uses_ledger
 from syscast.spec.meta import RAISED_MAP
 
 if TYPE_CHECKING:
@@ -32,32 +34,32 @@ def _edit(editor: Editor) -> None:
     if editor.function.role == "follow":
         editor.walk(lambda op: _return(editor, op))
         return
-    end = editor.label("raised")
-    found = False
+    ends: dict[str, str] = {}  # where it goes on, and the block that counts before
 
     def visit(op: Op) -> bool:
-        nonlocal found
         if isinstance(op, ops.Raise):
-            found = True
+            resume = op.resume or editor.guard
+            if resume not in ends:
+                ends[resume] = editor.label("raised")
             editor.write_slot(editor.slot("@site", U32, 4), Const(op.site, U32))
-            editor.jump(end)
+            editor.jump(ends[resume])
             return True
-        return False
+        return isinstance(op, ops.Guard)
 
     editor.walk(visit)
-    if found:
+    for resume, end in ends.items():
         editor.start(end)
-        _count(editor)
+        _count(editor, resume)
 
 
 def _return(editor: Editor, op: Op) -> bool:
     if isinstance(op, ops.Raise):
         editor.add(ops.Return())
         return True
-    return False
+    return isinstance(op, ops.Guard)
 
 
-def _count(editor: Editor) -> None:
+def _count(editor: Editor, resume: str) -> None:
     key = editor.read_slot(editor.slot("@site", U32, 4))
     counter = editor.lookup(RAISED_MAP, key)
     known, done = editor.label("counter"), editor.label("end")
@@ -67,7 +69,12 @@ def _count(editor: Editor) -> None:
     editor.jump(done)
     editor.start(done)
     if uses_ledger(editor):
-        if editor.function.role == "entry":
+        if editor.function.role == "entry" and not resume:
             count(editor, "ran")
         count(editor, "raised")
-    editor.add(ops.Return())
+    if not resume:
+        editor.add(ops.Return())
+        return
+    if uses_ledger(editor):  # the run is counted, and so no silent one
+        editor.write_slot(editor.slot(EMITTED, U64), Const(1, U64))
+    editor.jump(resume)

@@ -17,6 +17,7 @@ from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.functions import callee_of, inline_with
 from syscast.frontend.python.language import Current
 from syscast.frontend.python.members import namespace
+from syscast.frontend.python.readonly import ReadOnly
 from syscast.frontend.python.values import (
     BoolValue,
     EventValue,
@@ -26,7 +27,7 @@ from syscast.frontend.python.values import (
     RecordValue,
     StrValue,
 )
-from syscast.ir.ops import Compare, Predicate
+from syscast.ir.ops import Compare, Guard, Predicate
 from syscast.ir.types import BOOL, I64, U8, U64, Const, IntType, PtrType, Reg, Space
 
 if TYPE_CHECKING:
@@ -72,13 +73,14 @@ def _admit(low: Lowering, node: ast.AST, event: EventValue, where: Where) -> str
     """
     schema = low.inferred if low.inferred is not None else low.unit.schema(event.schema)
     skip = low.builder.label("refused")
-    tables = low.handlers, low.calls, low.methods
+    tables = low.handlers, low.calls, low.methods, low.states
     low.handlers = {
         **low.handlers,
         ast.Compare: _compare(low.handlers[ast.Compare]),
         ast.Subscript: _subscript(low.handlers[ast.Subscript]),
         ast.Attribute: _attribute(low.handlers[ast.Attribute]),
         ast.Constant: _constant(low.handlers[ast.Constant]),
+        ast.Name: _constant(low.handlers[ast.Name]),
     }
     low.handlers = {k: v for k, v in low.handlers.items() if k is not ast.JoinedStr}
     low.calls = {id(each): low.calls[id(each)] for each in _ONLY_CALLS if id(each) in low.calls}
@@ -87,11 +89,14 @@ def _admit(low: Lowering, node: ast.AST, event: EventValue, where: Where) -> str
         for key, handler in low.methods.items()
         if key[0] is not StrValue or key[1] in _ALIKE
     }
+    low.states = lambda: ReadOnly(tables[3]())
+    low.add(Guard(skip, span=low.span(node)))
     try:
         for function in where.functions:
             _one(low, node, function, RecordValue(event, schema), skip)
     finally:
-        low.handlers, low.calls, low.methods = tables
+        low.handlers, low.calls, low.methods, low.states = tables
+    low.add(Guard("", span=low.span(node)))
     return skip
 
 
@@ -164,18 +169,15 @@ def _field(low: Lowering, node: ast.expr, field: FieldMeta, value: Reg | Const) 
 def _compare(handler: Handler) -> Handler:
     def compare(low: Lowering, node: ast.expr) -> Lowered:
         assert isinstance(node, ast.Compare)
+        if not any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
+            return handler(low, node)
+        if len(node.ops) > 1:
+            raise low.rejection(node, "`in` stands among other comparisons")
         sides = [node.left, *node.comparators]
         fresh = [each for each in sides if id(each) not in low.held]
         values = [low.expr(each) for each in sides]
-        texts = any(isinstance(each, StrValue) for each in values)
-        if texts:
-            for op, value in zip(node.ops, values[1:], strict=True):
-                if isinstance(op, ast.In | ast.NotIn) and isinstance(value, StrValue):
-                    raise low.rejection(
-                        node, "Python looks into decoded text, the kernel into bytes"
-                    )
-            for side, value in zip(sides, values, strict=True):
-                _check_text(low, side, value)
+        if isinstance(values[1], StrValue):
+            raise low.rejection(node, "Python looks into decoded text, the kernel into bytes")
         low.held |= {id(each): value for each, value in zip(sides, values, strict=True)}
         try:
             return handler(low, node)
@@ -187,10 +189,14 @@ def _compare(handler: Handler) -> Handler:
 
 
 def _check_text(low: Lowering, node: ast.expr, value: Lowered) -> None:
-    held = value.value if isinstance(value, PyValue) else None
-    for each in held if isinstance(held, tuple | set | frozenset) else (held,):
-        if isinstance(each, str) and "\\" in each:
-            raise low.rejection(node, "Python writes bytes that are no text with a backslash")
+    if isinstance(value, PyValue) and _has_backslash(value.value):
+        raise low.rejection(node, "Python writes bytes that are no text with a backslash")
+
+
+def _has_backslash(held: object) -> bool:
+    if isinstance(held, tuple | set | frozenset):
+        return any(_has_backslash(each) for each in held)
+    return isinstance(held, str) and "\\" in held
 
 
 def _subscript(handler: Handler) -> Handler:
@@ -217,7 +223,9 @@ def _attribute(handler: Handler) -> Handler:
                     )
                 ]
             )
-        return handler(low, node)
+        value = handler(low, node)
+        _check_text(low, node, value)
+        return value
 
     return attribute
 
