@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Annotated
 
 import pytest
 from probing import I64, TEXT, Probes, Raised, in_python
@@ -101,7 +102,229 @@ def inner_test(_text, a, b):
     return Seen(a=total + (1 << 62), b=a + b, text="")
 
 
-FUNCTIONS = [swapped, fibonacci, nested, struct, previous, event, grown, inner_test]
+class Names(sc.Event):
+    a: sc.Comm
+    b: sc.Comm
+
+
+class Named(sc.Event):
+    n: sc.i64
+    text: Annotated[str, 64]
+
+
+def tuple_turned(text, a, _b):
+    pair = (user_str(text, 16), "other")
+    for _ in range(3):
+        pair = (pair[1], pair[0])
+    return Named(n=a, text=f"{pair[0]},{pair[1]}")
+
+
+def nested_turned(text, a, _b):
+    pair = (("one", user_str(text, 16)), "other")
+    pair = ((pair[1], pair[0][0]), pair[0][1])
+    return Named(n=a, text=f"{pair[0][0]},{pair[0][1]},{pair[1]}")
+
+
+def tuples_swapped(text, a, b):
+    p = (user_str(text, 16), a)
+    q = ("other", b)
+    p, q = q, p
+    return Named(n=p[1], text=f"{p[0]},{q[0]}")
+
+
+def structs_swapped(text, a, _b):
+    p = Flow(port=1, name=user_str(text, 16))
+    q = Flow(port=2, name="other")
+    p, q = q, p
+    return Named(n=p.port, text=f"{p.name},{q.name},{a}")
+
+
+def events_swapped(text, _a, _b):
+    p = Names(a=user_str(text, 16), b="p")
+    q = Names(a="other", b="q")
+    p, q = q, p
+    return Names(a=p.a, b=q.a)
+
+
+def event_turned(text, _a, _b):
+    p = Names(a=user_str(text, 16), b="other")
+    p = Names(a=p.b, b=p.a)
+    return p  # noqa: RET504  (the variable is what is tested)
+
+
+def struct_in_tuple(text, a, _b):
+    p = (Flow(port=1, name=user_str(text, 16)), "x")
+    p = (Flow(port=2, name=p[1]), p[0].name)
+    return Named(n=a, text=f"{p[0].name},{p[1]}")
+
+
+def turned(pair):
+    return (pair[1], pair[0])
+
+
+def turned_by_call(text, a, _b):
+    pair = (user_str(text, 16), "other")
+    for _ in range(3):
+        pair = turned(pair)
+    return Named(n=a, text=f"{pair[0]},{pair[1]}")
+
+
+def chained(text, a, _b):
+    x, y = user_str(text, 16), "other"
+    x, y = pair = (y, x)
+    pair = last = (pair[1], pair[0])
+    return Named(n=a, text=f"{x},{y},{pair[0]},{last[0]}")
+
+
+def loop_items(text, a, _b):
+    x = user_str(text, 16)
+    y = "other"
+    last = ""
+    for each in (x, y):
+        y = "zzz"
+        last = each
+    return Named(n=a, text=f"{last},{y}")
+
+
+def loop_target(text, a, _b):
+    x = user_str(text, 16)
+    y = "other"
+    seen = ""
+    for x in (y, x):  # noqa: B020
+        seen = f"{x[:4]}{seen[:4]}"
+    return Named(n=a, text=f"{seen},{x}")
+
+
+def loop_tuples(text, a, b):
+    p = (user_str(text, 16), a)
+    q = ("other", b)
+    last = ""
+    number = 0
+    for name, count in (p, q):
+        q = ("zzz", 9)
+        last = name
+        number = count
+    return Named(n=number, text=f"{last},{q[0]}")
+
+
+def captured(text, a, b):
+    x = user_str(text, 16)
+    y = "other"
+    match (y, x):
+        case (x, y) if a > b:
+            return Named(n=1, text=f"{x},{y}")
+        case (y, x):
+            return Named(n=2, text=f"{x},{y}")
+
+
+def joined(first, second):
+    return f"{first},{second}"
+
+
+def chosen(text, flag):
+    if flag:
+        return text
+    return "none"
+
+
+def argument(text, a, _b):
+    x = user_str(text, 16)
+    return Named(n=a, text=joined(x, (x := "other")))
+
+
+def keyword_argument(text, a, _b):
+    x = user_str(text, 16)
+    return Named(n=a, text=joined(second=x, first=(x := "other")))
+
+
+def argument_by_call(text, a, _b):
+    x = user_str(text, 16)
+    return Named(n=a, text=joined(chosen(x, a > 0), (x := "other")))
+
+
+def argument_chosen(text, a, b):
+    x = user_str(text, 16)
+    z = "z"
+    return Named(n=a, text=joined(x if a > b else z, (x := "other")))
+
+
+def event_field(text, _a, _b):
+    x = user_str(text, 16)
+    return Names(a=x, b=(x := "other"))
+
+
+def struct_field(text, a, _b):
+    x = user_str(text, 16)
+    flow = Flow(port=1, name=x, low=(x := "other") == "other")
+    return Named(n=a, text=f"{flow.name},{x},{flow.low}")
+
+
+def tuple_item(text, a, _b):
+    x = user_str(text, 16)
+    pair = (x, (x := "other"), x)
+    return Named(n=a, text=f"{pair[0]},{pair[1]},{pair[2]}")
+
+
+def tuple_in_argument(text, a, _b):
+    pair = (user_str(text, 16), "other")
+    last = joined(pair[0], (pair := (pair[1], pair[0]))[1])
+    return Named(n=a, text=f"{last},{pair[0]}")
+
+
+def compared(text, _a, _b):
+    x = user_str(text, 16)
+    same = x == (x := "none")
+    among = x in ("a", (x := "b"), "none")
+    begins = x.startswith(x := "c")
+    return Named(n=same, text=f"{among},{begins},{x}")
+
+
+def condition(text, a, _b):
+    x = user_str(text, 16)
+    if x != (x := "none") and x == "none":
+        return Named(n=a, text=x)
+    return Named(n=a, text="same")
+
+
+def formatted(text, a, _b):
+    x = user_str(text, 16)
+    return Named(n=a, text=f"{x}{(x := 'tt')}{x:>4}")
+
+
+FUNCTIONS = [
+    swapped,
+    fibonacci,
+    nested,
+    struct,
+    previous,
+    event,
+    grown,
+    inner_test,
+    tuple_turned,
+    nested_turned,
+    tuples_swapped,
+    structs_swapped,
+    events_swapped,
+    event_turned,
+    struct_in_tuple,
+    turned_by_call,
+    chained,
+    loop_items,
+    loop_target,
+    loop_tuples,
+    captured,
+    argument,
+    keyword_argument,
+    argument_by_call,
+    argument_chosen,
+    event_field,
+    struct_field,
+    tuple_item,
+    tuple_in_argument,
+    compared,
+    condition,
+    formatted,
+]
 INPUTS = [
     (text, a, b)
     for text in ("", "none", "some text", "a" * 15)

@@ -9,6 +9,8 @@ from syscast.frontend.python.arithmetic import as_kind
 from syscast.frontend.python.capacities import capacity, fill
 from syscast.frontend.python.compound import store_compound
 from syscast.frontend.python.context import Local
+from syscast.frontend.python.ownership import owned_where
+from syscast.frontend.python.storing import names_in
 from syscast.frontend.python.strings import text_of
 from syscast.frontend.python.values import (
     BoolValue,
@@ -26,7 +28,7 @@ from syscast.frontend.python.values import (
     StrValue,
     TupleValue,
 )
-from syscast.ir.ops import Convert, CopyBytes, SlotStore
+from syscast.ir.ops import Convert, SlotStore
 from syscast.ir.types import U64, PtrType, Value
 
 if TYPE_CHECKING:
@@ -177,18 +179,11 @@ def _unpack(low: Lowering, target: ast.Tuple | ast.List, node: ast.expr, value: 
     if len(items) != len(target.elts):
         raise low.rejection(target, f"{len(target.elts)} variables for {len(items)} values", "")
     nodes = node.elts if isinstance(node, ast.Tuple | ast.List) else [node] * len(items)
-    names = {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+    names = names_in([target])
     # Strings of variables are read in place: one that is about to change is copied first.
-    values = [
-        copied(low, part, item) if isinstance(item, StrValue) and names & _names(part) else item
-        for part, item in zip(nodes, items, strict=True)
-    ]
+    values = [owned_where(low, part, item, names) for part, item in zip(nodes, items, strict=True)]
     for each, part, item in zip(target.elts, nodes, values, strict=True):
         assign_to(low, each, part, item)
-
-
-def _names(node: ast.expr) -> set[str]:
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def items_of(value: Lowered) -> tuple[Lowered, ...] | None:
@@ -198,13 +193,6 @@ def items_of(value: Lowered) -> tuple[Lowered, ...] | None:
     if isinstance(value, PyValue) and isinstance(value.value, tuple):
         return tuple(PyValue(each) for each in value.value)
     return None
-
-
-def copied(low: Lowering, node: ast.expr, value: StrValue) -> StrValue:
-    """A string in a buffer of its own."""
-    _, address = low.buffer("text", value.size)
-    low.add(CopyBytes(address, value.address, value.size, span=low.span(node)))
-    return StrValue(address, value.size)
 
 
 def walrus(low: Lowering, node: ast.expr) -> Lowered:

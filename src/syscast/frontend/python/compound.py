@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.frontend.python.context import Local
+from syscast.frontend.python.ownership import OWN, fields_of, owned_where
 from syscast.frontend.python.values import (
     BoolValue,
     EventValue,
@@ -24,7 +25,6 @@ from syscast.frontend.python.values import (
 )
 from syscast.ir.ops import ByteSwap, Compare, CopyBytes, Predicate, SlotAddr, SlotLoad, SlotStore
 from syscast.ir.types import BOOL, I64, U8, U32, U64, Const, IntType, PtrType, Space, Value
-from syscast.state.shape import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,15 +35,7 @@ if TYPE_CHECKING:
 
     Assign = Callable[[Lowering, ast.expr, str, Lowered], None]
 
-_OWN = frozenset({Space.STACK, Space.MAP, Space.RECORD})
 _NUMBERS = frozenset({"int", "port", "enum", "pointer"})
-
-
-def fields_of(low: Lowering, value: StructValue | EventValue) -> tuple[FieldMeta, ...]:
-    """The fields of a struct or event, in the order of its values."""
-    if isinstance(value, StructValue):
-        return shape_of(value.cls, value.cls.__name__).fields
-    return low.unit.schema(value.schema).fields
 
 
 def _same(a: Lowered, b: Lowered) -> bool:
@@ -69,6 +61,10 @@ def store_compound(
             f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
             "use two variables",
         )
+    if local is not None:
+        stored = owned_where(low, node, value, {name})  # its parts may change places
+        assert isinstance(stored, TupleValue | StructValue | EventValue)
+        value = stored
     if isinstance(value, TupleValue):
         _store_tuple(low, node, name, value, assign)
     else:
@@ -117,7 +113,7 @@ def _store_fields(
 
 def _slot(low: Lowering, name: str, field: FieldMeta, value: Value, *, kept: bool) -> Slot:
     type_ = value.type
-    if isinstance(type_, PtrType) and type_.space in _OWN:
+    if isinstance(type_, PtrType) and type_.space in OWN:
         return low.builder.slot(name, None, field.size, kept=kept)
     return low.builder.slot(name, type_, 8, kept=kept)
 

@@ -17,7 +17,8 @@ from syscast.frontend.python.context import LoopTarget
 from syscast.frontend.python.induction import provable_rounds
 from syscast.frontend.python.iterables import iterable
 from syscast.frontend.python.iterating import MAX_ROUNDS, Constants, Counted, bounded_arguments
-from syscast.frontend.python.storing import deleted_names, stored_names
+from syscast.frontend.python.ownership import owned
+from syscast.frontend.python.storing import deleted_names, names_in, stored_names
 from syscast.frontend.python.values import IntValue, PyValue
 from syscast.ir.ops import (
     Binary,
@@ -86,7 +87,10 @@ def _unrolled(low: Lowering, node: ast.For, items: Constants, run: Run) -> bool:
     stored = stored_names(node.body)
     reached = True
     findings = len(low.diagnostics)
-    for part, item in items.items:
+    # All items are there before the first round, which may change what they were read from.
+    changing = bool(stored_names([*node.body, node.target]) & names_in([node.iter]))
+    given = [(part, owned(low, part, item) if changing else item) for part, item in items.items]
+    for part, item in given:
         if not reached or len(low.diagnostics) > findings:
             break  # the body would only give the same findings again
         target.continue_to = low.builder.label("next")

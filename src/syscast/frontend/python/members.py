@@ -16,6 +16,7 @@ from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.enums import enumerator
 from syscast.frontend.python.kernelenums import KernelEnum
 from syscast.frontend.python.language import Current
+from syscast.frontend.python.ownership import owned
 from syscast.frontend.python.values import (
     BoolValue,
     ElementValue,
@@ -90,7 +91,7 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
     if local is not None:
         if node.id not in low.assigned:
             raise _unassigned(low, node)
-        return read_local(low, node)
+        return _at_once(low, node, read_local(low, node))
     if node.id in low.bound:
         bound = low.bound[node.id]
         if isinstance(bound, IntValue):
@@ -102,6 +103,13 @@ def name(low: Lowering, node: ast.expr) -> Lowered:
     if found:
         return captured(low, node, value)
     raise low.rejection(node, f"no such name: '{node.id}'", _near_names(low, node.id))
+
+
+def _at_once(low: Lowering, node: ast.Name, value: Lowered) -> Lowered:
+    """A local's value; its texts are copied where the same statement changes the local."""
+    if low.outer is None or (node.id, node.lineno, node.col_offset) not in low.outer.overtaken:
+        return value
+    return owned(low, node, value)
 
 
 def _unassigned(low: Lowering, node: ast.Name) -> Rejected:

@@ -10,15 +10,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
-from syscast.frontend.python.assignment import assign, copied, items_of
+from syscast.frontend.python.assignment import assign, items_of
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
+from syscast.frontend.python.ownership import owned
+from syscast.frontend.python.storing import names_in, stored_names
 from syscast.frontend.python.values import (
     BoolValue,
     PlaceValue,
     PtrValue,
     PyValue,
-    StrValue,
 )
 
 if TYPE_CHECKING:
@@ -210,8 +211,9 @@ def _subject(low: Lowering, node: ast.Match) -> Lowered:
         longest = max((len(each) for each in _texts(low, node)), default=-1)
         return _text(low, node.subject, value, longest) if longest >= 0 else value
     rewritten = any(isinstance(each, ast.NamedExpr) for each in ast.walk(node))
-    if isinstance(value, StrValue) and rewritten:
-        return copied(low, node.subject, value)
+    captured = stored_names(case.pattern for case in node.cases)
+    if rewritten or captured & names_in([node.subject]):
+        value = owned(low, node.subject, value)
     return low.known(node.subject, value)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.diagnostics import CompileError, Diagnostic, Span
+from syscast.frontend.python.storing import overtaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,7 @@ class FunctionSource:
         owner: The class whose body it stands in, "" for none.
         instance: Of a method of an object: that object.
         assigned: The names that it assigns anywhere, and that are its locals throughout.
+        overtaken: The reads that an assignment in the same statement may overtake.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class FunctionSource:
         self.owner: str = path[-1] if path and path[-1] != "<locals>" else ""
         self.assigned: frozenset[str] = assigned_names(node.body)
         self.instance: tuple[object, ...] = ()
+        self.overtaken: frozenset[tuple[str, int, int]] = overtaken(node)
         self._names = names
         self._module = module
 

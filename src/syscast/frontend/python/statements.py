@@ -13,10 +13,11 @@ from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.context import Rejected
 from syscast.frontend.python.loops import for_loop, leave, while_loop
 from syscast.frontend.python.outside import instead
+from syscast.frontend.python.ownership import owned_where
 from syscast.frontend.python.patterns import match
 from syscast.frontend.python.returns import Sent, Unused
 from syscast.frontend.python.settled import settled
-from syscast.frontend.python.storing import stored_names
+from syscast.frontend.python.storing import names_in, stored_names
 from syscast.frontend.python.values import PyValue
 from syscast.ir.ops import Finish, Raise
 
@@ -73,6 +74,8 @@ def run(low: Lowering, statements: Sequence[ast.stmt]) -> bool:
 def _assign(low: Lowering, statement: ast.stmt) -> bool:
     assert isinstance(statement, ast.Assign)
     value = low.expr(statement.value)
+    if len(statement.targets) > 1:
+        value = owned_where(low, statement.value, value, names_in(statement.targets))
     for target in statement.targets:
         assign_to(low, target, statement.value, value)
     return True
