@@ -44,7 +44,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
         sifted: Events that a filter in Python held back; they are among ``filtered`` or ``raised``.
         unreturned: Calls whose exit was missed: the same task made the call again in the same
             frame. They are among ``missed``.
-        ended: Calls whose task ended inside.
+        ended: Calls whose task ended inside; 0 where /proc does not show all tasks.
         delivered: Events handed to the reader or the sinks.
         gaps: Sequence numbers that never came; the witness for dropped and discarded.
     """

@@ -34,7 +34,7 @@ _CAPABILITIES = {
 _CAPABILITY_VERSION_3 = 0x20080522
 # PROC_USER_INIT_INO and PROC_PID_INIT_INO, include/linux/proc_ns.h.
 _FIRST_USER_NAMESPACE = 0xEFFFFFFD
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+FIRST_PID_NAMESPACE = 0xEFFFFFFC
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
@@ -213,9 +213,9 @@ def raise_open_files(wanted: int) -> int:
     return max(raised, soft)
 
 
-def namespace_inode(pid: int | str, kind: str) -> int | None:
+def namespace_inode(pid: int | str, kind: str, proc: str = "/proc") -> int | None:
     """Inode of a process's namespace (``net``, ``pid``, ``mnt``, ...); None once it is gone."""
-    found = device_and_inode(f"/proc/{pid}/ns/{kind}")
+    found = device_and_inode(f"{proc}/{pid}/ns/{kind}")
     return found[1] if found else None
 
 
@@ -227,7 +227,7 @@ def pid_namespace() -> tuple[int, int] | None:
 def in_first_pid_namespace() -> bool:
     """Whether the kernel's process numbers are those that this process sees."""
     found = pid_namespace()
-    return found is None or found[1] == _FIRST_PID_NAMESPACE
+    return found is None or found[1] == FIRST_PID_NAMESPACE
 
 
 def comm(pid: int) -> str | None:

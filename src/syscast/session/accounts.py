@@ -28,7 +28,7 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
     left = pending.copy()
     for part in parts:
         if part.calls is not None:
-            part.calls.sweep()
+            part.calls.sweep(detached=part.detached)
         rows += [_row(part, program, left) for program in part.meta.programs]
         sites += _sites(part)
     return Ledger(

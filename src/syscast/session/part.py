@@ -13,7 +13,7 @@ from syscast.buffers.opening import open_reader
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
 from syscast.events.records import Decoder
-from syscast.kernel.host import in_first_pid_namespace, wall_offset_ns
+from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
 from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
@@ -231,9 +231,9 @@ class Part:
 
 
 def _kept_calls(loaded: LoadedObject, meta: ObjectMeta) -> KeptCalls | None:
-    """The kept state, if there is any and this process knows the kernel's process numbers."""
+    """The kept state, if there is any."""
     states = loaded.maps.get(CALLS_MAP)
-    if states is None or meta.foreign or not in_first_pid_namespace():
+    if states is None or meta.foreign:
         return None
     from syscast.session.keptcalls import KeptCalls  # noqa: PLC0415  (calls only)
 
