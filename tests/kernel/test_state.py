@@ -48,6 +48,13 @@ class Pair(sc.Struct):
     signed: i32 = -1
 
 
+class Host(sc.Struct):
+    address: sc.IPv6
+    mark: Annotated[bytes, 6]
+    name: Annotated[str, 16]
+    count: u32
+
+
 class Key(sc.Event):
     port: u16
     addr: sc.IPv4
@@ -61,6 +68,11 @@ names = sc.Hash[Annotated[str, 16], bool]()
 flows = sc.Hash[u16, Pair](default=Pair(number=9))
 texts = sc.Hash[u8, Annotated[str, 24]]()
 events = sc.Hash[Key, Color]()
+keys = sc.Hash[u8, Key]()
+hosts = sc.Hash[u8, Host]()
+cells = sc.Array[Pair](4)
+one = sc.Hash[u8, Pair]()
+results = sc.Hash[u16, i64]()
 recent = sc.LruHash[u32, u32](64)
 own = sc.PerCpuHash[u32, u64](default=0)
 least = sc.PerCpuHash[u8, i64](merge="min")
@@ -135,6 +147,80 @@ def defaults(_a, b, _c):
         flows[b & 7].number = b & 15
     if b & 7 in flows and flows[b & 7].signed == -1:
         last.value += 100
+
+
+def keeps_structs(_a, b, _c):
+    """A struct of a map is a value: what happens to the map later does not change it."""
+    given, other = flows[1], flows[7]
+    flows[2] = Pair(number=77)
+    results[0] = given.number + 10 * other.number
+    one[1] = Pair(number=3, total=b)
+    kept = one[1]
+    del one[1]
+    one[2] = Pair(number=4)
+    one[3] = Pair(number=5)
+    results[1] = kept.number
+    cells[0] = Pair(number=1)
+    old = cells[0]
+    cells[0] = Pair(number=2)
+    results[2] = old.number * 10 + cells[0].number
+    last_seen = flows[1]
+    for k in range(3):
+        last_seen = flows[k]
+        flows[k] = Pair(number=k * 10)
+    results[3] = last_seen.number
+
+
+def passes_structs(_a, b, _c):
+    one[1] = Pair(number=3, total=b & 0xFFFF)
+    one[2] = Pair(number=4, total=7)
+    results[0] = after_changing(one[1], one[2])
+    pair = (one[1], b & 7)
+    one[1] = Pair(number=6)
+    results[1] = pair[0].number + pair[1]
+    one[1], one[2] = one[2], one[1]
+    results[2] = one[1].number * 100 + one[2].number
+    results[3] = (found := one[2]).number
+    keys[1] = Key(port=b & 0xFFFF, addr=0x7F000001)
+    key = keys[1]
+    keys[1] = Key(port=1, addr=2)
+    events[key] = Color.RED
+    results[4] = key.port + found.number
+
+
+def after_changing(first, second):
+    one[1] = Pair(number=100)
+    one[2] = Pair(number=200)
+    return first.number * 10 + second.number + first.total
+
+
+def writes_in_place(_a, b, _c):
+    flows[b & 3].total += 1
+    flows[b & 7].number = flows[b & 3].number + 1
+    results[0] = flows[5].number if 5 in flows else -1
+    one[1] = Pair(number=3)
+    one[1].total += results.pop(0, 7) & 15 or replaces()
+    results[1] = one[1].total
+    flows[200].total += 10 // (b & 1)
+
+
+def replaces():
+    del one[1]
+    one[2] = Pair(number=4)
+    one[1] = Pair(number=5, total=50)
+    return 1
+
+
+def evaluates_defaults(_a, b, _c):
+    n = 1
+    results[1] = 4
+    got = results.get(1, (n := 5))
+    results[2] = got * 10 + n
+    got = results.pop(1, (n := (b & 7) + 1))
+    results[3] = got * 10 + n
+    results[4] = results.get(2, results.pop(3, 0))
+    results[5] = 1 if 3 in results else 0
+    results[6] = results.get(2, 10 // (b & 1))
 
 
 def composes(_a, b, _c):
@@ -246,6 +332,10 @@ def inputs():
         misses,
         structs,
         defaults,
+        keeps_structs,
+        passes_structs,
+        writes_in_place,
+        evaluates_defaults,
         composes,
         per_cpu,
         indexes,
@@ -274,6 +364,26 @@ def test_the_kernel_answers_as_python_does(probe, child):
             expected[name] = expected.get(name, 0) + 1
     assert {name: contents(held) for name, held in STATES.items()} == inside
     assert raised == expected
+
+
+def moves_hosts(_a, _b, _c):
+    host = hosts[1]
+    del hosts[1]
+    hosts[4] = hosts[3]
+    hosts[2] = host
+    results[0] = host.count
+
+
+def test_fields_that_a_probe_cannot_read_are_copied_too(child):
+    first = Host(address="fe80::1", mark=b"\x01\x02\x00\xff\x05\x06", name="first", count=70)
+    third = Host(address="2001:db8::3", mark=b"third\x00", name="third", count=80)
+    hosts[1], hosts[3] = first, third
+    before = hosts.to_dict()
+    with running(moves_hosts, child=child) as runner:
+        runner.run("moves_hosts", 0, 0)
+        assert runner.raised() == {}
+        assert hosts.to_dict() == {2: before[1], 3: before[3], 4: before[3]}
+        assert results[0] == first.count
 
 
 # ---------------------------------------------------------------- under load

@@ -157,6 +157,39 @@ def struct_member_unknown(sock, backlog):
     structs[1].third += 1
 
 
+def struct_copy_is_written(sock, backlog):
+    pair = structs[backlog]
+    pair.second += 1
+
+
+def struct_copy_is_assigned(sock, backlog):
+    pair = structs[backlog]
+    pair.second = backlog + 1
+
+
+def struct_parameter_is_written(sock, backlog):
+    _raise_second(structs[1])
+
+
+def _raise_second(pair):
+    pair.second += 2
+
+
+def struct_made_here_is_written(sock, backlog):
+    pair = Pair(first=1, second=2)
+    pair.first = 3
+
+
+def struct_of_two_returns(sock, backlog):
+    table[1] = _either(backlog).second
+
+
+def _either(backlog):
+    if backlog > 3:
+        return structs[1]
+    return structs[2]
+
+
 def class_in_a_variable(sock, backlog):
     pair = Pair
 

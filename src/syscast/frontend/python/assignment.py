@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
 
 
-_NOT_KEPT = PyValue | MethodValue | ItemValue | RecordValue
-_Scalar = IntValue | BoolValue | PtrValue | PlaceValue | ElementValue
+_NOT_KEPT = PyValue | MethodValue | ItemValue | RecordValue | ElementValue
+_Scalar = IntValue | BoolValue | PtrValue | PlaceValue
 
 
 def assign(low: Lowering, node: ast.expr, name: str, value: Lowered) -> None:
@@ -81,8 +81,6 @@ def _assign_text(low: Lowering, node: ast.expr, name: str, value: StrValue) -> N
 
 
 def _scalar(value: _Scalar) -> Value:
-    if isinstance(value, ElementValue):
-        return value.pointer
     return value.base if isinstance(value, PlaceValue) else value.value
 
 
@@ -92,12 +90,6 @@ def _assign_scalar(low: Lowering, node: ast.expr, name: str, value: _Scalar) -> 
         wide = low.prefix + name in low.wide and isinstance(value, IntValue)
         type_ = U64 if wide else _scalar(value).type
         kept = name in low.kept
-        if kept and isinstance(value, ElementValue):
-            raise low.rejection(
-                node,
-                f"'{name}' stands for a place in a map, which may be gone behind the yield",
-                "look it up again behind the yield",
-            )
         if kept and isinstance(type_, PtrType):
             # A map keeps the bits of a pointer, not what the verifier knows of it.
             type_ = PtrType(type_.space, type_.pointee)
@@ -132,8 +124,6 @@ def _same_shape(a: Lowered, b: Lowered) -> bool:
         return a.pointee == b.pointee and a.space == b.space
     if isinstance(a, PlaceValue) and isinstance(b, PlaceValue):
         return (a.root, a.path, a.space) == (b.root, b.path, b.space)
-    if isinstance(a, ElementValue) and isinstance(b, ElementValue):
-        return a.state is b.state
     return type(a) is type(b)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from syscast.frontend.python.aggregating import add
 from syscast.frontend.python.eventing import fit
 from syscast.frontend.python.mapaccess import Access
-from syscast.frontend.python.mapvalues import key_of, owner_of, place_of
+from syscast.frontend.python.mapvalues import StructAt, key_of, place_of, refuse_copy, struct_at
 from syscast.frontend.python.statebytes import (
     as_u64,
 )
@@ -50,8 +50,15 @@ def augment(low: Lowering, statement: ast.AugAssign) -> bool:
     target = statement.target
     if isinstance(target, ast.Name):
         return _augment_name(low, statement, target)
-    owned = isinstance(target, ast.Attribute)
-    base = owner_of(low, target.value) if owned else low.expr(target.value)
+    if isinstance(target, ast.Attribute):
+        struct = struct_at(low, target.value)
+        if struct is not None:
+            _augment_field(low, statement, target, struct)
+            return True
+        base = low.in_place(target.value)
+        refuse_copy(low, target, base, f"{_sign(statement)} {ast.unparse(statement.value)}")
+    else:
+        base = low.expr(target.value)
     state = state_of(base)
     if isinstance(base, ElementValue) and isinstance(target, ast.Attribute):
         field = field_of(low, target, base)
@@ -69,6 +76,19 @@ def augment(low: Lowering, statement: ast.AugAssign) -> bool:
     else:
         return _augment_held(low, statement, target, base)
     return True
+
+
+def _augment_field(
+    low: Lowering, statement: ast.AugAssign, target: ast.Attribute, struct: StructAt
+) -> None:
+    """``m[k].a += n``: a missing key is a KeyError before n is evaluated, or put in after."""
+    base = None if struct.defaults else struct.place()
+    amount = low.integer(statement.value)
+    if base is None or any(isinstance(each, ast.Call) for each in ast.walk(statement.value)):
+        base = struct.place()  # what was called may have changed the map
+    field = field_of(low, target, base)
+    _check_sum(low, statement, field if field.kind == "int" else None)
+    _atomic(low, statement, base.pointer, field, amount)
 
 
 def _augment_value(

@@ -77,6 +77,10 @@ class StateHandlers(Protocol):
         """``state[key]``."""
         ...
 
+    def copied(self, low: Lowering, node: ast.expr, value: ElementValue) -> Lowered:
+        """A struct in a map as a value of its own."""
+        ...
+
     def contains(
         self,
         low: Lowering,
@@ -391,7 +395,16 @@ class Lowering:
                 _OUTSIDE.get(name, f"{name} is not part of the probe language"),
                 instead(node),
             )
-        return handler(self, node)
+        value = handler(self, node)
+        if isinstance(value, ElementValue):
+            return self.states().copied(self, node, value)
+        return value
+
+    def in_place(self, node: ast.expr) -> Lowered:
+        """Lower what stands before a dot: a struct in a map is not copied for one of its fields."""
+        if isinstance(node, ast.Subscript | ast.Attribute) and id(node) not in self.held:
+            return self.handlers[type(node)](self, node)
+        return self.expr(node)
 
     @contextlib.contextmanager
     def apart(self, failed: set[str], name: str) -> Iterator[None]:

@@ -24,9 +24,11 @@ from syscast.frontend.python.statenames import (
 )
 from syscast.frontend.python.values import (
     ElementValue,
+    EventValue,
     ItemValue,
     Lowered,
     PyValue,
+    StructValue,
 )
 from syscast.ir.ops import Branch as BranchOp
 from syscast.ir.ops import (
@@ -104,18 +106,63 @@ def place_of(access: Access, key: Value) -> Value:
 
 
 def owner_of(low: Lowering, node: ast.expr) -> Lowered:
-    """What an attribute is about to be written in: ``m[k]`` of ``m[k].a += 1`` has to be in the map."""
-    if isinstance(node, ast.Subscript):
-        state = state_of(low.expr(node.value))
-        if (
-            state is not None
-            and state.plan.value.cls is not None
-            and default_of(state) is not None
-        ):
-            access = Access(low, node, state, hint_of(node.value))
-            key = (node.slice, low.expr(node.slice))
-            return ElementValue(place_of(access, key_of(access, key)), state)
-    return low.expr(node)
+    """What an attribute is about to be written in: ``m[k]`` of ``m[k].a = 1`` has to be in the map."""
+    found = struct_at(low, node)
+    return low.in_place(node) if found is None else found.place()
+
+
+class StructAt:
+    """``m[k]`` that holds a struct; the key is evaluated, and not looked up yet.
+
+    Attributes:
+        defaults: Whether a missing key is put in.
+    """
+
+    def __init__(self, access: Access, key: tuple[ast.expr, Lowered]) -> None:
+        self._access = access
+        self._key = key
+        self.defaults: bool = default_of(access.state) is not None
+
+    def place(self) -> ElementValue:
+        """Look it up, to be written in: with a default it is put in where it is missing."""
+        access = self._access
+        return ElementValue(place_of(access, key_of(access, self._key)), access.state)
+
+
+def struct_at(low: Lowering, node: ast.expr) -> StructAt | None:
+    """``m[k]`` about to be written in; None for what is no struct under a key."""
+    if not isinstance(node, ast.Subscript):
+        return None
+    state = state_of(low.expr(node.value))
+    if not isinstance(state, Hash | Array) or state.plan.value.cls is None:
+        return None
+    access = Access(low, node, state, hint_of(node.value))
+    return StructAt(access, (node.slice, low.expr(node.slice)))
+
+
+def refuse_copy(low: Lowering, target: ast.Attribute, base: Lowered, write: str) -> None:
+    """Refuse to write in a struct or event of the probe's own.
+
+    Args:
+        low: The function.
+        target: What is written.
+        base: What it is a field of.
+        write: What follows the target: ``+= 1``.
+    """
+    if not isinstance(base, StructValue | EventValue):
+        return
+    name = ast.unparse(target.value)
+    if base.origin and base.origin != name:
+        raise low.rejection(
+            target,
+            f"'{name}' is a copy of {base.origin}; writing in it would not change the map",
+            f"write {base.origin}.{target.attr} {write}",
+        )
+    raise low.rejection(
+        target,
+        f"'{name}' is {low.describe(base)}, whose fields a probe cannot change",
+        "make another with the new values",
+    )
 
 
 def item(low: Lowering, node: ast.Subscript, state: State) -> Lowered:
@@ -162,6 +209,7 @@ def assign(low: Lowering, target: ast.expr, value: tuple[ast.expr, Lowered]) -> 
     if not isinstance(target, ast.Attribute):
         return False
     base = owner_of(low, target.value)
+    refuse_copy(low, target, base, f"= {ast.unparse(value[0])}")
     if isinstance(base, ElementValue):
         field = field_of(low, target, base)
         made = store(low, value[0], field, value[1])

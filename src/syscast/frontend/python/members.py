@@ -136,7 +136,7 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
     if isinstance(shape, IntValue):
         known = low.ranges.get(node.id)
         return IntValue(value, shape.natural, shape.enum, shape.network, shape.name, known)
-    held = {PlaceValue: "base", ElementValue: "pointer"}.get(type(shape), "value")
+    held = "base" if isinstance(shape, PlaceValue) else "value"
     return msgspec.structs.replace(shape, **{held: value})
 
 
@@ -179,7 +179,7 @@ def _is_constant_sequence(value: object) -> bool:
 def attribute(low: Lowering, node: ast.expr) -> Lowered:
     """``a.b``: a member, an item of ``current``, or a name in a module or class."""
     assert isinstance(node, ast.Attribute)
-    base = namespace(low, node.value) or low.expr(node.value)
+    base = namespace(low, node.value) or low.in_place(node.value)
     held = base.value if isinstance(base, PyValue) else None
     if isinstance(base, ElementValue | ItemValue) or isinstance(held, State):
         return low.states().attribute(low, node, base)

@@ -19,6 +19,7 @@ from syscast.frontend.python.values import (
     PlaceValue,
     PtrValue,
     PyValue,
+    StructValue,
     StrValue,
     TupleValue,
 )
@@ -194,6 +195,12 @@ class _Joined:
                 node,
                 f"{self._name}() returns events, and its call stands inside an expression",
                 f"`return {self._name}(...)` or `emit({self._name}(...))`",
+            )
+        if isinstance(value, StructValue):
+            raise low.rejection(
+                node,
+                f"{self._name}() returns a struct, and has more than one return",
+                "keep the struct in a variable and return that once, at the end",
             )
         if isinstance(value, TupleValue):
             self._items = tuple(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from syscast.events.event import Event
 from syscast.frontend.python.eventing import store
 from syscast.frontend.python.values import (
     BoolValue,
@@ -19,14 +21,12 @@ from syscast.frontend.python.values import (
 )
 from syscast.ir.ops import ByteSwap, Convert, CopyBytes, Fill, Load, SlotAddr, Store
 from syscast.ir.types import BOOL, U8, U32, U64, Const, IntType, PtrType, Space, Value
+from syscast.state.state import State
 
 if TYPE_CHECKING:
-    import ast
-
     from syscast.frontend.python.context import Lowering
     from syscast.spec.meta import FieldMeta
     from syscast.state.shape import Shape
-    from syscast.state.state import State
 
 _BUFFERS = frozenset({"str", "bytes", "ipv6", "ip"})
 
@@ -113,12 +113,39 @@ def put_constant(low: Lowering, node: ast.AST, data: bytes) -> Value:
 
 
 def read_value(low: Lowering, node: ast.expr, state: State, pointer: Value) -> Lowered:
-    """A map's value as the language sees it; a struct stays where it is."""
+    """A map's value as the language sees it; a struct stays where it is until it is copied."""
     shape = state.plan.value
     if shape.cls is not None:
         return ElementValue(pointer, state)
     parts = [read_part(low, node, field, pointer) for field in shape.fields]
     return parts[0] if shape.form == "one" else TupleValue(tuple(parts))
+
+
+def copied(low: Lowering, node: ast.expr, value: ElementValue) -> StructValue | EventValue:
+    """A struct in a map as a value of its own; the map may change, the struct does not."""
+    state = value.state
+    assert isinstance(state, State)
+    shape = state.plan.value
+    assert shape.cls is not None
+    fields = tuple(
+        (field.name, _copy_part(low, node, field, value.pointer)) for field in shape.fields
+    )
+    origin = ast.unparse(node)
+    if issubclass(shape.cls, Event):
+        return EventValue(low.unit.schema_of(shape.cls).id, fields, origin)
+    return StructValue(shape.cls, fields, origin)
+
+
+def _copy_part(low: Lowering, node: ast.expr, field: FieldMeta, pointer: Value) -> Value:
+    """One field as `store` gives it, of those that cannot be read back too."""
+    span = low.span(node)
+    if field.kind in _BUFFERS:
+        _, address = low.buffer(field.name, field.size)
+        low.add(CopyBytes(address, pointer, field.size, src_offset=field.offset, span=span))
+        return address
+    loaded = low.reg(IntType(field.size * 8, signed=field.signed))
+    low.add(Load(loaded, pointer, field.offset, span=span))
+    return loaded
 
 
 def read_part(low: Lowering, node: ast.expr, field: FieldMeta, pointer: Value) -> Lowered:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from syscast.frontend.python.augmenting import augment
 from syscast.frontend.python.mapvalues import assign, contains, delete, item
+from syscast.frontend.python.statebytes import copied
 from syscast.frontend.python.statemethods import attribute, construct, length, method
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class _Handlers:
     """See `context.StateHandlers`."""
 
     item = staticmethod(item)
+    copied = staticmethod(copied)
     contains = staticmethod(contains)
     assign = staticmethod(assign)
     augment = staticmethod(augment)

@@ -134,7 +134,9 @@ def _get(low: Lowering, node: ast.Call, receiver: Lowered) -> Lowered:
         )
     _need_plain(low, node, state)
     access = Access(low, node, state, hint_of(_receiver(node)))
-    found = access.lookup(key_of(access, (given[0], low.expr(given[0]))))
+    key = (given[0], low.expr(given[0]))
+    default = low.known(given[1], low.expr(given[1]))  # evaluated first, as Python does
+    found = access.lookup(key_of(access, key))
     missing, there, end = (low.builder.label(hint) for hint in ("missing", "there", "got"))
     access.branch_null(found, missing, there)
     join = Join(low, node)
@@ -142,7 +144,7 @@ def _get(low: Lowering, node: ast.Call, receiver: Lowered) -> Lowered:
     join.store(node, read_value(low, node, state, found))
     low.jump(end)
     low.builder.start(missing)
-    join.store(given[1], low.known(given[1], low.expr(given[1])))
+    join.store(given[1], default)
     low.jump(end)
     low.builder.start(end)
     return join.load()
@@ -155,9 +157,11 @@ def _pop(low: Lowering, node: ast.Call, receiver: Lowered) -> Lowered:
     given = _arguments(low, node, 1, 2)
     _need_plain(low, node, state)
     access = Access(low, node, state, hint_of(_receiver(node)))
-    key = key_of(access, (given[0], low.expr(given[0])))
+    wanted = (given[0], low.expr(given[0]))
+    default = low.known(given[1], low.expr(given[1])) if len(given) > 1 else None
+    key = key_of(access, wanted)
     found = access.lookup(key)
-    if len(given) == 1:
+    if default is None:
         access.need(found, "KeyError")
         value = read_value(low, node, state, found)
         remove(access, key)
@@ -174,7 +178,7 @@ def _pop(low: Lowering, node: ast.Call, receiver: Lowered) -> Lowered:
     join.store(node, value)
     low.jump(end)
     low.builder.start(missing)
-    join.store(given[1], low.known(given[1], low.expr(given[1])))
+    join.store(given[1], default)
     low.jump(end)
     low.builder.start(end)
     return join.load()

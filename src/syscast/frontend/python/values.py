@@ -100,10 +100,11 @@ class PyValue(msgspec.Struct, frozen=True):
 
 
 class EventValue(msgspec.Struct, frozen=True):
-    """An event about to be sent: schema id and its lowered fields in order."""
+    """An event about to be sent: schema id and its lowered fields in order; see StructValue."""
 
     schema: int
     fields: tuple[tuple[str, Value], ...]
+    origin: str = ""
 
 
 class TupleValue(msgspec.Struct, frozen=True):
@@ -113,14 +114,24 @@ class TupleValue(msgspec.Struct, frozen=True):
 
 
 class StructValue(msgspec.Struct, frozen=True):
-    """A struct about to become a map's key or value: its class and its lowered fields in order."""
+    """A struct about to become a map's key or value: its class and its lowered fields in order.
+
+    Attributes:
+        cls: Its class.
+        fields: Their names and values.
+        origin: The expression it was copied from where that is in a map, for messages.
+    """
 
     cls: type
     fields: tuple[tuple[str, Value], ...]
+    origin: str = ""
 
 
 class ElementValue(msgspec.Struct, frozen=True):
-    """A struct that stands in a map of ``state``; its fields are read and written in place."""
+    """``m[k]`` of ``m[k].a``: a struct in a map of ``state``, read and written where it is.
+
+    Only `Lowering.in_place` gives one. Everything else gets a copy: the map may change next.
+    """
 
     pointer: Value
     state: object
