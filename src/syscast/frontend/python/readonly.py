@@ -25,6 +25,7 @@ class ReadOnly:
     def __init__(self, states: StateHandlers) -> None:
         self._states = states
         self.item = states.item
+        self.copied = states.copied
         self.contains = states.contains
         self.attribute = states.attribute
         self.construct = states.construct
