@@ -3,7 +3,7 @@
 Taking out what probes are adding to at the same moment needs care: a program that looked an element
 up may still add to it when it was read and deleted, or when its memory is another key's already.
 So there are two maps with data. Programs find the one to use in an outer map (an array of maps
-with one element), afresh in each run. To drain, the spare one is put into the outer map. When
+with one element), once in each run, before they use it. To drain, the spare one is put into the outer map. When
 that update returns, every program that may have found the old one has ended: "map update
 operations on map-in-map map types always wait for all references to the old map to drop before
 returning to userspace" (Linux kernel commit 1ae80cf31938 ("bpf: wait for running BPF programs when

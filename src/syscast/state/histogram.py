@@ -6,6 +6,7 @@ import operator
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from syscast.errors import UsageError
+from syscast.events.text import escape
 from syscast.state.cells import COUNT, Cells
 from syscast.state.tables import histogram
 from syscast.state.typevars import K
@@ -53,7 +54,7 @@ class Distribution:
 
     def __repr__(self) -> str:
         if not self.buckets:
-            return "\n".join(filter(None, [self._title, "  (no values)"]))
+            return "\n".join(filter(None, [escape(self._title), "  (no values)"]))
         counts = {(low, high): count for low, high, count in self.buckets}
         rows = [
             (

@@ -45,7 +45,7 @@ def histogram(title: str, rows: Iterable[tuple[str, str, int]], notes: Sequence[
     """A title, then for each bucket its bounds, its count and a bar.
 
     Args:
-        title: The first line.
+        title: The first line; it may be a key, whose text comes from the kernel.
         rows: Lower bound, upper bound and count of each bucket, in order.
         notes: Lines behind it.
     """
@@ -54,7 +54,7 @@ def histogram(title: str, rows: Iterable[tuple[str, str, int]], notes: Sequence[
     high = max((len(each) for _, each, _ in rows), default=0)
     counts = max((len(str(count)) for *_, count in rows), default=0)
     most = max((count for *_, count in rows), default=0)
-    lines = [title] if title else []
+    lines = [escape(title)] if title else []
     for lower, upper, count in rows:
         lines.append(
             f"  {lower:>{low}} .. {upper:<{high}} {count:>{counts}} │{bar(count, most):<{WIDTH}}│"

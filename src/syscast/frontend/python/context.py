@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Diagnostic, Span
+    from syscast.frontend.python.inuse import InUse
     from syscast.frontend.python.source import FunctionSource, SourceText
     from syscast.frontend.python.unit import Unit
     from syscast.ir.builder import Builder
@@ -270,6 +271,7 @@ class Lowering:
         heads: Loops of the function so far, for `Function.loops`.
         states: Gives the handlers of shared state, which few probes need.
         rooms: Buffers that all accesses to maps share, by use and size.
+        in_use: The maps of states that the program finds before anything else, by name.
     """
 
     def __init__(  # noqa: PLR0913  (the surroundings of a function; all are needed, none has a default)
@@ -321,6 +323,7 @@ class Lowering:
         self.heads: list[Loop] = []
         self.states: Callable[[], StateHandlers]
         self.rooms: dict[tuple[str, int], Slot] = {}
+        self.in_use: dict[str, InUse] = {}
 
     # ------------------------------------------------------------ findings
 

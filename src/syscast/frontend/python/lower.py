@@ -64,7 +64,7 @@ from syscast.ir.ops import (
     SlotLoad,
     Suspend,
 )
-from syscast.ir.program import ArgFrom, Function, ProgramContext
+from syscast.ir.program import ArgFrom, Block, Function, ProgramContext
 from syscast.ir.types import U64, Slot
 
 if TYPE_CHECKING:
@@ -552,6 +552,14 @@ def _duration(low: Lowering, parameter: Parameter) -> IntValue:
     return IntValue(result, U64)
 
 
+def _blocks(low: Lowering) -> tuple[Block, ...]:
+    if not low.in_use:
+        return low.builder.blocks()
+    from syscast.frontend.python.inuse import with_maps  # noqa: PLC0415  (few probes have state)
+
+    return with_maps(low)
+
+
 def _function(
     low: Lowering, job: Job, number: int, role: str, keeps: tuple[Slot, ...] = ()
 ) -> Function:
@@ -559,7 +567,7 @@ def _function(
     paired = role != "probe"
     return Function(
         f"{base}_{number}",
-        low.builder.blocks(),
+        _blocks(low),
         low.builder.slots(),
         low.context,
         role,

@@ -1,15 +1,15 @@
 """One access to a state's map: find its map, look a key up, put one in, take one out.
 
 A state that can be drained has two maps with its data, of which the outer map (an array of maps
-with one element) names the one that programs use now. A program holds on to what it found there
-for no longer than it runs, and the kernel lets an update of the outer map wait until all programs
-that run have ended; see `syscast.loader.statemaps`.
+with one element) names the one that programs use now. A program looks that up once in each run; see
+`syscast.frontend.python.inuse`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscast.frontend.python.inuse import in_use
 from syscast.frontend.python.statebytes import put_constant
 from syscast.ir.ops import (
     Branch,
@@ -99,21 +99,11 @@ class Access:
 
     def _find(self) -> Value:
         low = self.low
+        if self.state.plan.drained:
+            return in_use(low, self.map, self.node)
         address = low.reg(PtrType(Space.CTX))
         low.add(MapAddr(address, self.map, span=self._span))
-        if not self.state.plan.drained:
-            return address
-        found = low.reg(_MAP)
-        low.add(
-            Helper(
-                found,
-                "map_lookup_elem",
-                (address, self.number(Const(0, U32), "map in use")),
-                span=self._span,
-            )
-        )
-        self.need(found, "FullError")
-        return found
+        return address
 
     def number(self, value: Value, room: str = "map index") -> Value:
         """The address of a u32; the one behind another address needs a room of its own."""
