@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
-import threading
 import time
 from enum import IntEnum
 from pathlib import Path
@@ -23,7 +23,8 @@ import syscast as sc
 from syscast import features, i32, i64, u8, u16, u32, u64
 from syscast.btf import source
 from syscast.codegen.child import Child
-from syscast.errors import FullError
+from syscast.errors import FullError, KernelError
+from syscast.features import probing
 from syscast.kernel.host import possible_cpus
 from syscast.session.attach import open_session
 from syscast.session.filters import Filters
@@ -417,39 +418,158 @@ def drained():
     }
 
 
-def test_draining_under_load_counts_each_run_once(child):
+torn = sc.Hash[u64, u64](default=0)
+met = sc.Hash[u64, u64]()
+rounds_of = sc.Hash[u64, u64](default=0)
+
+
+STEPS = 1000
+"""Of a run, so that a drain often comes while one is at work."""
+
+
+def adds_in_two_steps(_a, b, _c):
+    for _ in range(STEPS):
+        torn[b] = torn[b] + 1
+        met[b] = 1
+        if b in met:
+            met[b] += 1
+
+
+@contextlib.contextmanager
+def producers(runner, probe, number, argument):
+    """Processes that run a probe while the block runs; how often each did is in the list afterwards.
+
+    They are processes, not threads: a thread of the process that drains waits for it again and again.
+    """
+    runs, started = [], []
+    stop = time.monotonic() + 60
+    for each in range(number):
+        back, front = os.pipe()
+        go, ended = os.pipe()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                os.close(ended)
+                for _, _, other in started:  # they would keep the others running
+                    os.close(other)
+                os.set_blocking(go, False)
+                count = 0
+                while time.monotonic() < stop:
+                    for _ in range(16):
+                        runner.run(probe, 0, argument(each, count))
+                        count += 1
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(go, 1)
+                        break
+                os.write(front, count.to_bytes(8, "little"))
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(front)
+        os.close(go)
+        started.append((child, back, ended))
+    try:
+        yield runs
+    finally:
+        for _, _, ended in started:
+            os.close(ended)
+        for child, back, _ in started:
+            runs.append(int.from_bytes(os.read(back, 8), "little"))
+            os.close(back)
+            assert os.waitpid(child, 0)[1] == 0
+
+
+def drained_meanwhile(runner, probe, number, argument, drain):
+    """What was drained while processes ran a probe and afterwards, and how often they ran it."""
     seconds = float(os.environ.get("SYSCAST_LOAD_SECONDS", "2"))
-    with running(adds, child=child) as runner:
-        runs = [0, 0, 0]
-        stop = threading.Event()
-
-        def produce(number):
-            count = 0
-            while not stop.is_set():
-                runner.run("adds", 0, count)
-                count += 1
-            runs[number] = count
-
-        threads = [threading.Thread(target=produce, args=(n,)) for n in range(len(runs))]
-        totals = dict.fromkeys(drained(), 0)
-        for each in threads:
-            each.start()
-        rounds = 0
-        end = time.monotonic() + seconds
-        try:
-            while time.monotonic() < end:
-                for name, count in drained().items():
-                    totals[name] += count
-                rounds += 1
-        finally:
-            stop.set()
-            for each in threads:
-                each.join()
-        for name, count in drained().items():
-            totals[name] += count
-        assert not runner.raised()
+    totals, rounds = dict.fromkeys(drain(), 0), 0
+    end = time.monotonic() + seconds
+    with producers(runner, probe, number, argument) as runs:
+        while time.monotonic() < end:
+            for name, count in drain().items():
+                totals[name] += count
+            rounds += 1
+    for name, count in drain().items():
+        totals[name] += count
     assert rounds > 2
-    assert totals == dict.fromkeys(totals, sum(runs))
+    assert all(runs)
+    assert not runner.raised()
+    return totals, sum(runs)
+
+
+def test_draining_under_load_counts_each_run_once(child):
+    with running(adds, child=child) as runner:
+        totals, runs = drained_meanwhile(runner, "adds", 3, lambda _, count: count, drained)
+    assert totals == dict.fromkeys(totals, runs)
+
+
+def test_a_drain_does_not_come_between_reading_and_writing(child):
+    def drain():
+        found = met.drain()
+        assert set(found.values()) <= {2}
+        return {"torn": sum(torn.drain().values())}
+
+    with running(adds_in_two_steps, child=child) as runner:
+        totals, runs = drained_meanwhile(
+            runner, "adds_in_two_steps", 2, lambda number, _: number, drain
+        )
+    assert totals == {"torn": STEPS * runs}
+
+
+def test_a_loop_that_the_kernel_runs_uses_the_same_map(child):
+    def many(_a, b, _c):
+        for i in range(5000):
+            torn[b] += 1
+            rounds_of[i & 3] = rounds_of[i & 3] + 1
+
+    def helped(key, by):
+        torn[key] = torn[key] + by
+        return torn[key]
+
+    def calls_it(_a, b, _c):
+        met[b] = helped(b, 3) + helped(b, 4)
+
+    with running(many, calls_it, child=child) as runner:
+        runner.run("many", 0, 7)
+        runner.run("many", 0, 7)
+        assert torn.drain() == {7: 10000}
+        assert rounds_of.drain() == dict.fromkeys(range(4), 2500)
+        runner.run("many", 0, 8)
+        assert torn.drain() == {8: 5000}
+        runner.run("calls_it", 0, 9)
+        assert torn.drain() == {9: 7}
+        assert met.drain() == {9: 10}
+        assert not runner.raised()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_python_pops_what_the_kernel_holds(child, monkeypatch, at_once):
+    if not at_once:  # as on a kernel that cannot
+        monkeypatch.setattr(probing, "supported", lambda name: name != "hash_lookup_and_delete")
+
+    def puts(_a, b, _c):
+        table[b] = -4
+        own[b] = b
+        recent[b] = b
+
+    with running(puts, child=child) as runner:
+        runner.run("puts", 0, 6)
+        assert (table.pop(6), own.pop(6), recent.pop(6)) == (-4, 6, 6)
+        assert (table.pop(6, "gone"), 6 in own, 6 in recent) == ("gone", False, False)
+        with pytest.raises(KeyError):
+            recent.pop(6)
+
+
+def test_a_map_that_is_missing_ends_the_run(child):
+    with running(adds_in_two_steps, child=child) as runner:
+        for name, each in runner.part.loaded.maps.items():
+            if each.spec.type == "array_of_maps":
+                with contextlib.suppress(KernelError):
+                    each.delete(0)
+                assert each.lookup(0) is None, name
+        runner.run("adds_in_two_steps", 0, 1)
+        assert runner.raised() == {"FullError": 1}
 
 
 # ---------------------------------------------------------------- sessions

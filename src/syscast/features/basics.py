@@ -111,6 +111,15 @@ def _prog_missed() -> Result:
     return result
 
 
+def _hash_lookup_and_delete() -> Result:
+    # Linux kernel commit 3e87f192b405 ("bpf: Add lookup_and_delete_elem support to hashtab").
+    def probe() -> None:
+        with bpfmaps.map_create(MapAttr(bpfmaps.TYPE_HASH, 4, 4, 1)) as made:
+            bpfmaps.lookup_and_delete(made, bytes(4), 4)
+
+    return attempt(probe)
+
+
 ROWS = (
     Feature("bpf", "the bpf(2) system call", "nothing works without it", _bpf),
     Feature(
@@ -143,5 +152,11 @@ ROWS = (
         "programs count the runs that the kernel left out",
         "missed runs are shown as unknown",
         _prog_missed,
+    ),
+    Feature(
+        "hash_lookup_and_delete",
+        "a hash map gives a value and removes it in one step",
+        "pop() looks up, then deletes",
+        _hash_lookup_and_delete,
     ),
 )

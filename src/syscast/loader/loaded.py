@@ -93,6 +93,13 @@ class LoadedMap:
         """Remove a key; tells whether it was there; raises as `lookup`."""
         return bpfmaps.delete(self.fd, self._key(key))
 
+    def take(self, key: bytes | int) -> bytes | None:
+        """Remove a key of a hash map and give its value, or None; raises as `lookup`.
+
+        Kernels without the feature ``hash_lookup_and_delete`` refuse it.
+        """
+        return bpfmaps.lookup_and_delete(self.fd, self._key(key), self.value_size)
+
     def keys(self) -> Iterator[bytes]:
         """All keys; raises KernelError."""
         return bpfmaps.keys(self.fd, self.spec.key_size)

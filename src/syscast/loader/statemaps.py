@@ -93,6 +93,20 @@ class StateMaps:
         """Remove a key; tells whether it was there; raises KernelError."""
         return self._active.delete(key)
 
+    def take(self, key: bytes) -> Rows | None:
+        """Remove a key of a hash map and give the values that were under it; raises KernelError.
+
+        Where the kernel cannot do both at once, what a program adds to the value between the two
+        steps is lost.
+        """
+        from syscast.features.probing import supported  # noqa: PLC0415  (only `pop` asks for it)
+
+        if supported("hash_lookup_and_delete"):
+            value = self._active.take(key)
+            return None if value is None else self._rows(value)
+        rows = self.get(key)
+        return rows if rows is not None and self.remove(key) else None
+
     def items(self) -> list[tuple[bytes, Rows]]:
         """All keys and values; raises KernelError."""
         return [(key, self._rows(value)) for key, value in self._active.items()]

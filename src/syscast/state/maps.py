@@ -213,9 +213,9 @@ class Hash(_Values, MutableMapping[K, V]):
         """Remove a key and give its value; without it, ``default`` or KeyError."""
         raw = self._plan.key.encode(key)
         with self._lock:
-            rows = self._store.get(raw)
-            if rows is not None and self._store.remove(raw):
-                return self._plan.value.decode(self._one(rows))
+            rows = self._store.take(raw)
+        if rows is not None:
+            return self._plan.value.decode(self._one(rows))
         if default is _MISSING:
             raise KeyError(key)
         return default

@@ -33,6 +33,10 @@ class Store(Protocol):
         """Remove a key; tells whether it was there."""
         ...
 
+    def take(self, key: bytes) -> Rows | None:
+        """Remove a key and give the values that were under it."""
+        ...
+
     def items(self) -> list[tuple[bytes, Rows]]:
         """All keys and values."""
         ...
@@ -70,6 +74,10 @@ class LocalStore:
     def remove(self, key: bytes) -> bool:
         """See `Store`."""
         return self._rows.pop(key, None) is not None
+
+    def take(self, key: bytes) -> Rows | None:
+        """See `Store`."""
+        return self._rows.pop(key, None)
 
     def items(self) -> list[tuple[bytes, Rows]]:
         """See `Store`."""

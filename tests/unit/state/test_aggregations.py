@@ -86,6 +86,10 @@ def test_histograms_draw_themselves():
     assert hist.value.to_dict() == {"(-inf, 0)": 1, "[1, 2)": 1, "[4, 8)": 3}
     assert hist.take().count == 5
     assert repr(hist) == "Log2Hist\n  (no values)"
+    named = sc.Log2Hist[sc.Comm]()
+    named["\x1b[31mred\nline"].add(1)
+    assert repr(named).split("\n")[2] == r"\x1b[31mred\x0aline"
+    assert repr(named["\x1b"]) == "\\x1b\n  (no values)"
     linear = sc.LinearHist[sc.u8](0, 25, 10)
     for value in (-1, 20, 25):
         linear[7].add(value)

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.diagnostics import Diagnostic, Span
-    from syscast.frontend.python.inuse import InUse
     from syscast.frontend.python.source import FunctionSource, SourceText
     from syscast.frontend.python.unit import Unit
     from syscast.ir.builder import Builder
@@ -150,6 +149,20 @@ class Flow(NamedTuple):
 
     assigned: frozenset[str]
     ranges: dict[str, Interval]
+
+
+class InUse(NamedTuple):
+    """Where a run keeps the map of a state that it uses; see `inuse`.
+
+    Attributes:
+        slot: Holds the map's address.
+        site: Counts the runs that found none.
+        span: The state's first use.
+    """
+
+    slot: Slot
+    site: int
+    span: Span
 
 
 class LoopTarget:

@@ -10,8 +10,9 @@ its own, which finds them anew.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from syscast.frontend.python.context import InUse
 from syscast.ir.ops import (
     Branch,
     Compare,
@@ -29,25 +30,10 @@ from syscast.ir.types import BOOL, U32, Const, PtrType, Slot, Space, Value
 if TYPE_CHECKING:
     import ast
 
-    from syscast.diagnostics import Span
     from syscast.frontend.python.context import Lowering
     from syscast.ir.program import Block
 
 _MAP = PtrType(Space.MAP)
-
-
-class InUse(NamedTuple):
-    """Where a run keeps the map that it uses.
-
-    Attributes:
-        slot: Holds the map's address.
-        site: Counts the runs that found none.
-        span: The state's first use.
-    """
-
-    slot: Slot
-    site: int
-    span: Span
 
 
 def in_use(low: Lowering, name: str, node: ast.expr) -> Value:
