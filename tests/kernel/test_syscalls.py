@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
 import pytest
 
@@ -428,3 +429,24 @@ def test_a_call_that_a_signal_ends():
     signal.signal(signal.SIGALRM, old)
     assert facts.results == [(-1, errno.EINTR)] * 2
     assert [(event.nfds, event.ret) for event in events] == [(0, -ERESTARTNOHAND)] * 2
+
+
+def test_as_much_of_a_path_as_is_asked_for():
+    """A path is read at the entry: room for it is made by what the probe asks for."""
+    import syscast as sc  # noqa: PLC0415
+
+    class Asked(sc.Event):
+        path: Annotated[str, 2048]
+        length: sc.u32
+        short: Annotated[str, 32]
+
+    @sc.syscall("access")
+    def access(filename):
+        path = sc.user_str(filename, 2048)
+        return Asked(path=path, length=len(path), short=sc.user_str(filename, 16))
+
+    path = "/" + "x" * 1000
+    with access.attach(pid=os.getpid()) as session:
+        libc.access(path.encode(), 0)
+        (event,) = drained(session)
+    assert (event.path, event.length, event.short) == (path, len(path), path[:15])

@@ -30,8 +30,8 @@ from syscast.frontend.python.values import (
     PyValue,
     StrValue,
 )
-from syscast.ir.ops import Convert, Now, Predicate
-from syscast.ir.types import U64, PtrType, Space, Value
+from syscast.ir.ops import Convert, CopyBytes, Now, Predicate, Store
+from syscast.ir.types import U8, U64, Const, PtrType, Space, Value
 from syscast.state.structs import Struct
 
 if TYPE_CHECKING:
@@ -120,10 +120,23 @@ def _read_string(space: Space) -> CallHandler:
             )
         source = low.known(pointer_node, low.expr(pointer_node))
         if isinstance(source, StrValue):
-            return source  # a syscall's string argument, read already
+            return _reread(low, pointer_node, source, size if rest else source.size)
         return read_text(low, node, _text_pointer(low, pointer_node, source, space), size)
 
     return handler
+
+
+def _reread(low: Lowering, node: ast.expr, source: StrValue, size: int) -> StrValue:
+    """A system call's string argument was read already, at the entry: into as much room as is asked for."""
+    if size > source.size and isinstance(node, ast.Name):
+        low.wide.add(f"({node.id}) text {size}")  # see `capacities`: everything is lowered again
+    if size >= source.size:
+        return source
+    span = low.span(node)
+    _, address = low.buffer("text", size)
+    low.add(CopyBytes(address, source.address, size, span=span))
+    low.add(Store(address, Const(0, U8), size - 1, span=span))
+    return StrValue(address, size)
 
 
 def _text_pointer(low: Lowering, node: ast.expr, value: Lowered, space: Space) -> Value:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.frontend.python.assignment import assign
+from syscast.frontend.python.capacities import capacity
 from syscast.frontend.python.context import Local
 from syscast.frontend.python.eventing import INFERRED_STR, ZERO_ON_FAULT
 from syscast.frontend.python.values import IntValue, PtrValue, StrValue
@@ -30,7 +31,8 @@ def keep_text(low: Lowering, parameter: Parameter, pointer: PtrValue) -> None:
     """
     kept = parameter.name in low.kept
     node = parameter.node
-    text = low.builder.slot(parameter.name, None, INFERRED_STR * 2, kept=kept)
+    size = capacity(low, f"({parameter.name})", INFERRED_STR * 2)
+    text = low.builder.slot(parameter.name, None, size, kept=kept)
     address = low.reg(PtrType(Space.STACK))
     low.add(SlotAddr(address, text))
     length = low.reg(I64)
