@@ -195,3 +195,37 @@ def path_capacity(sock, backlog):
 
 def path_capacity_varies(sock, backlog):
     return Name(name=sc.path_of(sock.file, backlog))
+
+
+RAW = (b"bash", "sh")
+
+
+def text_equals_bytes(sock, backlog):
+    if current.comm == b"bash" or "bash" == b"bash":
+        return None
+
+
+def bytes_among_texts(sock, backlog):
+    if current.comm in RAW:
+        return None
+
+
+def text_among_bytes(sock, backlog):
+    if "a" in (b"a", b"\xff"):
+        return None
+
+
+def bytes_in_text(sock, backlog):
+    if b"ba" in current.comm:
+        return None
+
+
+def starts_with_bytes(sock, backlog):
+    if current.comm.startswith(("a", b"b")):
+        return None
+
+
+def matches_bytes(sock, backlog):
+    match current.comm:
+        case b"bash":
+            return None

@@ -45,6 +45,13 @@ def python_text(value: Lowered) -> bytes | None:
     return None
 
 
+def bytes_for_text(held: bytes) -> tuple[str, str]:
+    """A finding and its hint: bytes where text is, which Python never takes for equal."""
+    text = held.decode(errors="surrogateescape")
+    shown = text if text.isprintable() else "..."
+    return "text is no bytes in Python", f'write a string: "{shown}"'
+
+
 def raw_text(text: str | bytes) -> bytes:
     """A string as the kernel holds it; bytes that are no UTF-8 stand as lone surrogates."""
     return text.encode(errors="surrogateescape") if isinstance(text, str) else text

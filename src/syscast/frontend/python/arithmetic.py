@@ -7,7 +7,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array
-from syscast.frontend.python.arguments import python_int, python_text, raw_text
+from syscast.frontend.python.arguments import bytes_for_text, python_int, python_text, raw_text
 from syscast.frontend.python.capacities import capacity, fill, text_in
 from syscast.frontend.python.conditions import branch_on
 from syscast.frontend.python.eventing import as_text
@@ -217,6 +217,7 @@ def compare_values(
 ) -> Lowered:
     """``left op right`` of two lowered operands; not ``in``."""
     predicate = _PREDICATES[type(op)]
+    _refuse_bytes(low, left, right)
     a, b = python_int(left[1]), python_int(right[1])
     if a is not None and b is not None:
         if isinstance(op, ast.Is | ast.IsNot):
@@ -244,6 +245,17 @@ def compare_values(
     result = low.reg(BOOL)
     low.add(ExactCompare(result, predicate, x.value, y.value, span=low.span(node)))
     return BoolValue(result)
+
+
+def _refuse_bytes(
+    low: Lowering, left: tuple[ast.expr, Lowered], right: tuple[ast.expr, Lowered]
+) -> None:
+    """Bytes and text are never equal in Python; in a buffer of the kernel they look alike."""
+    for (node, side), (_, other) in ((left, right), (right, left)):
+        if isinstance(side, PyValue) and isinstance(side.value, bytes):
+            text = isinstance(other, PyValue) and isinstance(other.value, str)
+            if text or is_text(low, other):
+                raise low.rejection(node, *bytes_for_text(side.value))
 
 
 def _are_texts(low: Lowering, a: Lowered, b: Lowered) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from syscast.frontend.python.arguments import arguments, python_int, python_text
+from syscast.frontend.python.arguments import arguments, bytes_for_text, python_int, python_text
 from syscast.frontend.python.arithmetic import compare_values
 from syscast.frontend.python.strings import contains, is_text, text_of
 from syscast.frontend.python.values import BoolValue, IntValue, Lowered, PyValue, TupleValue
@@ -158,6 +158,9 @@ def _contains(low: Lowering, node: ast.Compare, left: _Side, right: _Side) -> Va
 
 
 def _in_text(low: Lowering, node: ast.Compare, left: _Side, right: _Side) -> Value:
+    held = left[1].value if isinstance(left[1], PyValue) else None
+    if isinstance(held, bytes):
+        raise low.rejection(left[0], *bytes_for_text(held))
     needle = python_text(left[1])
     if needle is None:
         raise low.rejection(

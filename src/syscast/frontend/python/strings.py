@@ -12,7 +12,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.btf.types import Array, Int
-from syscast.frontend.python.arguments import arguments, python_int, python_text
+from syscast.frontend.python.arguments import arguments, bytes_for_text, python_int, python_text
 from syscast.frontend.python.eventing import as_text, read_text
 from syscast.frontend.python.members import address_of
 from syscast.frontend.python.values import (
@@ -222,6 +222,8 @@ def _affixes(low: Lowering, node: ast.Call, capacity: Callable[[int], StrValue])
         items = tuple(PyValue(each) for each in value.value)
     found = []
     for item in items:
+        if isinstance(item, PyValue) and isinstance(item.value, bytes):
+            raise low.rejection(inner, *bytes_for_text(item.value))
         raw = python_text(item)
         if raw is None:
             raise low.rejection(
