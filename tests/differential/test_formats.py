@@ -19,6 +19,7 @@ pytestmark = pytest.mark.kernel
 
 LIMIT = 443
 NAME = "captured"
+ALWAYS, NEVER = True, False
 
 
 class Text(sc.Event):
@@ -101,9 +102,28 @@ def chosen(a, b, s):
     return Text(text=f"{'below' if a < 0 else 'not'} {user_str(s, 32)[:2]}")
 
 
+def both(a, b, s):
+    x, y = a > 1, b > 1
+    x &= b > 5
+    return Text(text=f"{x}{x & y}{x | y}{x ^ y}{x & True}{True & False}{x & 1}{x | b}{x + y}")
+
+
+def least(a, b, s):
+    x, y = a > 1, b > 1
+    first = f"{min(x, y)}{max(x, y, NEVER)}{min(ALWAYS, x)}"
+    return Text(text=f"{first}{max(ALWAYS, 0)}{min((x, y))}")
+
+
+def sign(a, b, s):
+    x = 1
+    if a > 0:
+        x = b > 1
+    return Text(text=f"{int(x)}{+x}{abs(x)}{x**1}{bool(x)}{x:d}{x:3}{x + 1}")
+
+
 FUNCTIONS = [
     *(plain, unsigned, several, narrow, hexadecimal, zeros, widths, texts, bools, converted),
-    *(by_str, constant, kept, compared, chosen),
+    *(by_str, constant, kept, compared, chosen, both, least, sign),
 ]
 SIGNED = [each for each in BOUNDARY if -(1 << 63) <= each < 1 << 63]
 UNSIGNED = [each for each in BOUNDARY if 0 <= each < 1 << 64]

@@ -229,3 +229,36 @@ def matches_bytes(sock, backlog):
     match current.comm:
         case b"bash":
             return None
+
+
+def mixed_variable(sock, backlog):
+    x = 1
+    if sock:
+        x = backlog > 1
+    return Name(name=f"{x}")
+
+
+def mixed_through_others(sock, backlog):
+    x = 1
+    for _ in range(3):
+        y = x
+        x = backlog > 1
+    return Name(name=f"{(y, 2)[0]!s:>5}")
+
+
+def mixed_by_least(sock, backlog):
+    return Name(name=str(min(backlog > 1, 5)))
+
+
+def _mixed(x):
+    if x > 5:
+        return True
+    return 7
+
+
+def mixed_by_call(sock, backlog):
+    return Name(name=f"{_mixed(backlog)}")
+
+
+def mixed_by_choice(sock, backlog):
+    return Name(name=f"{2 if sock else backlog > 1}")

@@ -22,9 +22,12 @@ from syscast.frontend.python.values import (
     PyValue,
     StrValue,
     boolean,
+    plain,
 )
 from syscast.ir.intervals import exact, join, meet, of_type
 from syscast.ir.ops import (
+    Binary,
+    BinaryOp,
     BytesEqual,
     Checked,
     CheckedConvert,
@@ -60,6 +63,11 @@ _REFUSED: Mapping[type[ast.operator], tuple[str, str]] = {
     ast.Div: ("`/` makes a float, and the kernel has none", "use `//`"),
     ast.Pow: ("`**` needs a constant exponent of 0 to 64", "shift for powers of two"),
     ast.MatMult: ("`@` is not part of the probe language", ""),
+}
+_LOGIC: Mapping[type[ast.operator], BinaryOp] = {
+    ast.BitAnd: BinaryOp.AND,
+    ast.BitOr: BinaryOp.OR,
+    ast.BitXor: BinaryOp.XOR,
 }
 _SHIFTS = {CheckedOp.LSHIFT, CheckedOp.RSHIFT}
 _MAX_POWER = 64
@@ -115,6 +123,8 @@ def combine(
     right: tuple[ast.expr, Lowered],
 ) -> Lowered:
     """An operator on two lowered operands; also for augmented assignment."""
+    if type(op) in _LOGIC and all(is_bool(side) for _, side in (left, right)):
+        return both(low, node, type(op), left, right)
     a, b = python_int(left[1]), python_int(right[1])
     if a is not None and b is not None:
         return PyValue(_fold(low, node, op, a, b))
@@ -141,6 +151,27 @@ def combine(
     return IntValue(result, kind, known=meet(found, of_type(kind)) if found else None)
 
 
+def is_bool(value: Lowered) -> bool:
+    """Whether a value is a bool in Python, too."""
+    return isinstance(value, BoolValue) or (
+        isinstance(value, PyValue) and isinstance(value.value, bool)
+    )
+
+
+def both(
+    low: Lowering,
+    node: ast.AST,
+    op: type[ast.operator],
+    left: tuple[ast.expr, Lowered],
+    right: tuple[ast.expr, Lowered],
+) -> BoolValue:
+    """``a & b``, ``a | b``, ``a ^ b`` of two bools: a bool."""
+    a, b = low.truth(*left), low.truth(*right)
+    result = low.reg(BOOL)
+    low.add(Binary(result, _LOGIC[op], a, b, span=low.span(node)))
+    return BoolValue(result)
+
+
 def _power(low: Lowering, node: ast.AST, base: tuple[ast.expr, Lowered], exponent: int) -> Lowered:
     """``x ** 3`` by multiplication; no factor is greater than the result, so none overflows first."""
     square = result = None
@@ -154,7 +185,7 @@ def _power(low: Lowering, node: ast.AST, base: tuple[ast.expr, Lowered], exponen
                 if result is None
                 else (base[0], combine(low, node, ast.Mult(), result, square))
             )
-    return PyValue(1) if result is None else low.integer(*result)
+    return PyValue(1) if result is None else plain(low.integer(*result))
 
 
 def _fold(low: Lowering, node: ast.AST, op: ast.operator, a: int, b: int) -> int:
@@ -197,7 +228,7 @@ def unary(low: Lowering, node: ast.expr) -> Lowered:
             if isinstance(node.op, ast.UAdd)
             else ~known
         )
-    value = low.integer(node.operand, operand)
+    value = plain(low.integer(node.operand, operand))
     if isinstance(node.op, ast.UAdd):
         return value
     # -x is 0 - x and ~x is -1 - x, both negative numbers for a large x: hence I64.
@@ -422,6 +453,7 @@ class Join:
         self._slot = None if self._key not in low.wide else low.builder.slot("join", U64, 8)
         self._shape: Lowered | None = None
         self._range: Interval | None = None
+        self._mixed = False
 
     def store(self, node: ast.expr, value: Lowered) -> None:
         """Keep the value of one branch."""
@@ -437,6 +469,7 @@ class Join:
             )
         if isinstance(self._shape, IntValue) and isinstance(value, BoolValue):
             value = low.integer(node, value)
+            self._mixed = True
         if self._slot is None:
             if not isinstance(value, BoolValue | IntValue | PtrValue):
                 none = isinstance(value, PyValue) and value.value is None
@@ -459,6 +492,7 @@ class Join:
         stored = value.value
         if isinstance(value, IntValue):
             self._range = join(self._range or value.interval, value.interval)
+            self._mixed |= value.mixed
         if isinstance(value, IntValue) and stored.type != self._slot.type:
             if stored.type == U64:
                 low.wide.add(self._key)
@@ -501,7 +535,8 @@ class Join:
             return BoolValue(value)
         if isinstance(shape, PtrValue):
             return PtrValue(value, shape.pointee, shape.space, shape.array, shape.text)
-        return IntValue(value, U64 if value.type == U64 else I64, known=self._range)
+        kind = U64 if value.type == U64 else I64
+        return IntValue(value, kind, known=self._range, mixed=self._mixed)
 
 
 def _same_shape(a: Lowered, b: Lowered | None) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.frontend.python.arithmetic import as_kind
 from syscast.frontend.python.capacities import capacity, fill
 from syscast.frontend.python.compound import store_compound
@@ -97,13 +99,15 @@ def _assign_scalar(low: Lowering, node: ast.expr, name: str, value: _Scalar) -> 
         slot = low.builder.slot(name, type_, size, kept=kept)
         local = low.locals[name] = Local(slot, value)
     elif isinstance(local.shape, IntValue) and isinstance(value, BoolValue):
-        value = low.integer(node, value)
+        value = msgspec.structs.replace(low.integer(node, value), mixed=True)
     if not _same_shape(local.shape, value):
         raise low.rejection(
             node,
             f"'{name}' holds {low.describe(local.shape)} elsewhere, here {low.describe(value)}",
             "use two variables",
         )
+    if isinstance(value, IntValue) and value.mixed:
+        low.wide.add(f"{low.prefix}{name} mixed")
     stored = _scalar(value)
     slot_type = local.slot.type
     assert slot_type is not None

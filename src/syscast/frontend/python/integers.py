@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.events.machineints import MachineInt, i8, i16, i32, i64, u8, u16, u32, u64
 from syscast.frontend.python.arguments import arguments, python_int
-from syscast.frontend.python.arithmetic import combine
-from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue, TupleValue
+from syscast.frontend.python.arithmetic import both, combine, is_bool
+from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue, TupleValue, plain
 from syscast.ir.intervals import meet, of_type
 from syscast.ir.ops import (
     Binary,
@@ -99,7 +101,7 @@ def to_int(low: Lowering, node: ast.Call) -> Lowered:
             return PyValue(int(held, *[each for each in bases if each is not None]))
         except ValueError as error:
             raise low.rejection(node, f"this always raises ValueError: {error}") from None
-    return _address(low, node, value) or low.integer(inner, value)
+    return _address(low, node, value) or plain(low.integer(inner, value))
 
 
 # ---------------------------------------------------------------- abs, min, max, divmod, pow
@@ -112,7 +114,7 @@ def absolute(low: Lowering, node: ast.Call) -> Lowered:
     known = python_int(value)
     if known is not None:
         return PyValue(abs(known))
-    number = low.integer(inner, value)
+    number = plain(low.integer(inner, value))
     if number.kind == U64:
         return number
     span = low.span(node)
@@ -146,8 +148,19 @@ def extreme(predicate: Predicate) -> CallHandler:
         known = [python_int(value) for _, value in values]
         if None not in known:
             pick = min if predicate is Predicate.SLT else max
-            return PyValue(pick(each for each in known if each is not None))
+            held = [value.value for _, value in values if isinstance(value, PyValue)]
+            return PyValue(pick(each for each in held if isinstance(each, int)))
+        if all(is_bool(value) for _, value in values):
+            op = ast.BitAnd if predicate is Predicate.SLT else ast.BitOr
+            chosen = values[0]
+            for another in values[1:]:
+                chosen = another[0], both(low, node, op, chosen, another)
+            return chosen[1]
         numbers = [(each, low.integer(each, value)) for each, value in values]
+        if any(is_bool(value) for _, value in values):
+            numbers = [
+                (each, msgspec.structs.replace(value, mixed=True)) for each, value in numbers
+            ]
         best = numbers[0][1]
         for each, other in numbers[1:]:
             best = _better(low, each, predicate, best, other)
@@ -207,7 +220,8 @@ def _better(
     pick = min if predicate is Predicate.SLT else max
     ends = [pick(pair) for pair in zip(best.interval, other.interval, strict=True)]
     natural = best.natural if best.natural == other.natural else kind
-    return IntValue(result, natural, known=(ends[0], ends[1]))
+    mixed = best.mixed or other.mixed
+    return IntValue(result, natural, known=(ends[0], ends[1]), mixed=mixed)
 
 
 def _as(low: Lowering, node: ast.AST, value: Value, kind: IntType) -> Value:

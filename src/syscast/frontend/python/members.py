@@ -135,7 +135,8 @@ def read_local(low: Lowering, node: ast.Name) -> Lowered:
     low.add(SlotLoad(value, slot, span=low.span(node)))
     if isinstance(shape, IntValue):
         known = low.ranges.get(node.id)
-        return IntValue(value, shape.natural, shape.enum, shape.network, shape.name, known)
+        mixed = f"{low.prefix}{node.id} mixed" in low.wide
+        return IntValue(value, shape.natural, shape.enum, shape.network, shape.name, known, mixed)
     held = "base" if isinstance(shape, PlaceValue) else "value"
     return msgspec.structs.replace(shape, **{held: value})
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.frontend.python.arithmetic import as_kind
 from syscast.frontend.python.eventing import as_text, send
 from syscast.frontend.python.values import (
@@ -158,6 +160,7 @@ class _Joined:
         self._shape: Lowered | None = None
         self._items: tuple[_Joined, ...] = ()
         self._range: Interval | None = None
+        self._mixed = False
 
     def store(self, low: Lowering, node: ast.AST, value: Lowered) -> None:
         """Take the value of one return."""
@@ -209,6 +212,7 @@ class _Joined:
             )
         if isinstance(value, BoolValue) and f"{self._key} int" in low.wide:
             value = low.integer(node, value)
+            self._mixed = True
         if isinstance(value, _Scalar):
             type_: IrType = _register(value).type
             if isinstance(value, IntValue) and self._key in low.wide:
@@ -227,8 +231,10 @@ class _Joined:
     ) -> IntValue | BoolValue:
         """Bools stay bools; a bool among integers is one, as in Python."""
         if isinstance(shape, BoolValue) and isinstance(value, IntValue):
+            self._mixed = True
             low.wide.add(f"{self._key} int")  # the next attempt begins with an integer
             return BoolValue(low.truth(node, value))
+        self._mixed |= isinstance(shape, IntValue) and isinstance(value, BoolValue)
         return low.integer(node, value) if isinstance(shape, IntValue) else value
 
     def _store_scalar(self, low: Lowering, node: ast.expr, value: _Scalar) -> None:
@@ -237,6 +243,7 @@ class _Joined:
         stored = _register(value)
         if isinstance(value, IntValue):
             self._range = join(self._range or value.interval, value.interval)
+            self._mixed |= value.mixed
             if stored.type != type_:
                 if stored.type == U64:
                     low.wide.add(self._key)
@@ -287,7 +294,10 @@ class _Joined:
         assert slot.type is not None
         value = low.reg(slot.type)
         low.add(SlotLoad(value, slot, span=low.span(node)))
-        return _described(shape, value, self._range)
+        found = _described(shape, value, self._range)
+        if isinstance(found, IntValue):
+            return msgspec.structs.replace(found, mixed=self._mixed)
+        return found
 
 
 def _described(shape: Lowered, value: Value, known: Interval | None) -> Lowered:

@@ -178,6 +178,12 @@ def _rendered(
         return _aligned(low, node, [_boolean(low, node, value)], spec, "<")
     if isinstance(value, BoolValue):
         value = low.integer(node, value)
+    if isinstance(value, IntValue) and value.mixed and (conversion or spec == _Spec()):
+        raise low.rejection(
+            node,
+            "this is a bool on one path and an integer on another, and their texts differ",
+            "format int(...) of it, or bool(...)",
+        )
     if isinstance(value, IntValue):
         if conversion:
             _check_text(low, node, spec)

@@ -18,6 +18,7 @@ class IntValue(msgspec.Struct, frozen=True):
         network: It was stored in network order (``__be32``); the value is in host order.
         name: What it was read from, for messages and field kinds.
         known: Where it is known to lie, low and high inclusive; None for all of its kind.
+        mixed: In Python it may be a bool, whose text is another.
     """
 
     value: Value
@@ -26,6 +27,7 @@ class IntValue(msgspec.Struct, frozen=True):
     network: bool = False
     name: str = ""
     known: Interval | None = None
+    mixed: bool = False
 
     @property
     def kind(self) -> IntType:
@@ -38,6 +40,11 @@ class IntValue(msgspec.Struct, frozen=True):
         if isinstance(self.value, Const):
             return self.value.value, self.value.value
         return self.known or of_type(self.kind)
+
+
+def plain(value: IntValue) -> IntValue:
+    """As an int, whatever it was in Python: of ``int(x)``, ``+x``, ``x ** 1``."""
+    return msgspec.structs.replace(value, mixed=False) if value.mixed else value
 
 
 class BoolValue(msgspec.Struct, frozen=True):
