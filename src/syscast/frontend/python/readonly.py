@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import ast
 
     from syscast.frontend.python.context import Lowering, MethodHandler, StateHandlers
-    from syscast.frontend.python.values import Lowered
+    from syscast.frontend.python.values import ElementValue, Lowered
+    from syscast.ir.types import Value
+    from syscast.state.state import State
+    from syscast.state.structs import Struct
 
 _CHANGING = frozenset({"add", "pop", "set"})
 
@@ -24,12 +27,37 @@ class ReadOnly:
 
     def __init__(self, states: StateHandlers) -> None:
         self._states = states
-        self.item = states.item
-        self.copied = states.copied
-        self.contains = states.contains
-        self.attribute = states.attribute
-        self.construct = states.construct
-        self.length = states.length
+
+    def item(self, low: Lowering, node: ast.Subscript, state: State) -> Lowered:
+        """As without this."""
+        return self._states.item(low, node, state)
+
+    def copied(self, low: Lowering, node: ast.expr, value: ElementValue) -> Lowered:
+        """As without this."""
+        return self._states.copied(low, node, value)
+
+    def contains(
+        self,
+        low: Lowering,
+        node: ast.expr,
+        state: State,
+        where: ast.expr,
+        key: tuple[ast.expr, Lowered],
+    ) -> Value:
+        """As without this."""
+        return self._states.contains(low, node, state, where, key)
+
+    def attribute(self, low: Lowering, node: ast.Attribute, base: Lowered) -> Lowered:
+        """As without this."""
+        return self._states.attribute(low, node, base)
+
+    def construct(self, low: Lowering, node: ast.Call, cls: type[Struct]) -> Lowered:
+        """As without this."""
+        return self._states.construct(low, node, cls)
+
+    def length(self, low: Lowering, node: ast.expr, state: State) -> Lowered:
+        """As without this."""
+        return self._states.length(low, node, state)
 
     def method(self, receiver: Lowered, name: str) -> MethodHandler | None:
         """A method that only looks; another one's call is refused."""
