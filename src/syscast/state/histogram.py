@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from syscast.errors import UsageError
@@ -75,11 +76,11 @@ def _text(low: int | None, high: int | None) -> str:
 class _Histogram(Cells[K]):
     cell = COUNT
 
-    def _bucket(self, value: int) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _bucket(self, value: int) -> int: ...
 
-    def _bounds(self, bucket: int) -> tuple[int | None, int | None]:
-        raise NotImplementedError
+    @abstractmethod
+    def _bounds(self, bucket: int) -> tuple[int | None, int | None]: ...
 
     def add(self, value: int, /) -> None:
         """Count a value; with keys, ``hist[k].add(value)``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import RLock  # threading costs a start 2 ms
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 import msgspec
@@ -41,7 +42,7 @@ class MapPlan(msgspec.Struct, frozen=True):
     drained: bool = True
 
 
-class State:
+class State(ABC):
     """An object that probes change in the kernel and Python reads.
 
     Before a session uses it, while one does, and afterwards it can be used from Python in the same
@@ -132,9 +133,9 @@ class State:
             found["lost"] = self.lost
         return msgspec.json.encode(found).decode()
 
+    @abstractmethod
     def _plain(self) -> dict[str, object]:
         """The data as JSON takes it."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ for sessions
 
@@ -169,11 +170,11 @@ class State:
         if count is not None:
             self._lost += count()
 
-    def _moved_in(self, store: Store) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _moved_in(self, store: Store) -> None: ...
 
-    def _moved_out(self, items: Iterable[tuple[bytes, Rows]]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _moved_out(self, items: Iterable[tuple[bytes, Rows]]) -> None: ...
 
     def _notes(self) -> list[str]:
         """What a reader of the data should know."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from syscast.errors import UsageError
@@ -22,11 +23,11 @@ class _Statistic(Cells[K]):
     def __init__(self, *, max_entries: int | None = None) -> None:
         self._make(1, max_entries)
 
-    def _first(self, value: int) -> Cell:
-        raise NotImplementedError
+    @abstractmethod
+    def _first(self, value: int) -> Cell: ...
 
-    def _number(self, cell: Cell | None) -> int | float | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _number(self, cell: Cell | None) -> int | float | None: ...
 
     def add(self, value: int, /) -> None:
         """Take a value in; with keys, ``stat[k].add(value)``."""
@@ -183,8 +184,8 @@ class _Extreme(_Statistic[K]):
     def _number(self, cell: Cell | None) -> int | None:
         return None if cell is None or not cell[0] else cell[1]
 
-    def _better(self, one: int, other: int) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _better(self, one: int, other: int) -> int: ...
 
     def _combine(self, one_: Cell, other: Cell) -> Cell:
         if not one_[0] or not other[0]:

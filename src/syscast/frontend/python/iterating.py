@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from syscast.frontend.python.arguments import python_int
@@ -18,7 +19,7 @@ MAX_ROUNDS = (1 << 23) - 2
 """One less than bpf_loop takes (BPF_MAX_LOOPS of the kernel's include/linux/bpf.h), for the end's test."""
 
 
-class Counted:
+class Counted(ABC):
     """Items that one body serves; the base of all sorts.
 
     Attributes:
@@ -34,18 +35,18 @@ class Counted:
     def __init__(self, node: ast.expr) -> None:
         self.node = node
 
-    def begin(self, low: Lowering) -> None:
+    def begin(self, low: Lowering) -> None:  # noqa: B027  (most sorts add nothing)
         """Add what stands before the loop."""
 
+    @abstractmethod
     def test(self, low: Lowering, number: Reg, exhausted: str) -> None:
         """Leave to ``exhausted`` where there is no round of this number, else go on in a new block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def item(self, low: Lowering, number: Reg) -> Lowered:
         """The item of a round."""
-        raise NotImplementedError
 
-    def advance(self, low: Lowering) -> None:
+    def advance(self, low: Lowering) -> None:  # noqa: B027  (most sorts add nothing)
         """Add what stands between two rounds."""
 
 
