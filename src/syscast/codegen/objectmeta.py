@@ -37,6 +37,7 @@ def object_meta(program: Program, btf: Btf) -> bytes:
         config=CONFIG if _uses_config(program) else (),
         arch=program.arch,
         states=program.states,
+        tables=program.tables,
         btf_identity=(btf.base or btf).key if _is_fixed(program, btf) else "",
     )
     return msgspec.msgpack.encode(meta)

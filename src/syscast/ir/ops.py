@@ -236,6 +236,32 @@ class AtomicAdd(Op, frozen=True):
     offset: int = 0
 
 
+class AnyLoad(Op, frozen=True):
+    """``result = *(T *)(ptr + offset)`` through a C pointer, of space ANY. Lowered by provenance.
+
+    A plain load where the pointer is known to be the program's own memory (context, stack, map value,
+    record, packet) or a pointer that the verifier knows by its BTF type; else a probe read,
+    which gives zero on a fault.
+    """
+
+    result: Reg
+    ptr: Value
+    offset: int = 0
+
+
+class AnyCopy(Op, frozen=True):
+    """Copy ``size`` bytes to own memory from wherever a C pointer points. Lowered by provenance.
+
+    From foreign memory by a probe read: zeros on a fault. The two do not overlap.
+    """
+
+    dst: Value
+    src: Value
+    size: int
+    dst_offset: int = 0
+    src_offset: int = 0
+
+
 class Fill(Op, frozen=True):
     """Primitive. ``size`` zero bytes at ``ptr + offset`` (stack, map value, record)."""
 

@@ -11,6 +11,7 @@ from syscast.ir.ops import FieldRef, Op
 from syscast.ir.types import IrType, Reg, Slot
 from syscast.spec.meta import SchemaMeta, SiteMeta, StateMeta
 from syscast.spec.objectspec import MapSpec
+from syscast.spec.tables import TableMeta
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -188,6 +189,7 @@ class Program(msgspec.Struct, frozen=True):
     Attributes:
         sources: Text of each source file that a span names; line info embeds the lines.
         data: Initial content of the read-only data section.
+        tables: The maps that C text declared, as its author sees them.
     """
 
     name: str
@@ -199,3 +201,4 @@ class Program(msgspec.Struct, frozen=True):
     data: bytes = b""
     arch: str = ""
     states: tuple[StateMeta, ...] = ()
+    tables: tuple[TableMeta, ...] = ()

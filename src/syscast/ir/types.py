@@ -16,6 +16,7 @@ class Space(Enum):
     MAP = "map"  # a map's value, or NULL
     RECORD = "record"  # a record reserved for an event
     CTX = "ctx"  # the program's context
+    ANY = "any"  # a C pointer: the pass provenance finds out what it points to
 
 
 class IntType(msgspec.Struct, frozen=True):

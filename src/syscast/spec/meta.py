@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+# A msgspec type is resolved at run time, so this import cannot move under TYPE_CHECKING.
+from syscast.spec.tables import TableMeta
+
 VERSION = 1
 
 RECORD_HEADER = "<QQQIIHHI16s"
@@ -177,3 +180,4 @@ class ObjectMeta(msgspec.Struct, frozen=True):
     btf_identity: str = ""
     foreign: bool = False
     states: tuple[StateMeta, ...] = ()
+    tables: tuple[TableMeta, ...] = ()

@@ -1,0 +1,1 @@
+"""bcc's Python API on syscast: ``from syscast.bcc import BPF``."""
