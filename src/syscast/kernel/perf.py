@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-from struct import pack_into
+from struct import pack_into, unpack_from
 from typing import NamedTuple
 
 from syscast.errors import KernelError, NotSupportedError
@@ -15,14 +15,21 @@ from syscast.kernel.descriptors import Fd
 from syscast.kernel.syscalls import address, syscall
 from syscast.kernel.textfiles import read_text
 
+TYPE_HARDWARE = 0
 TYPE_SOFTWARE = 1
 TYPE_TRACEPOINT = 2
+TYPE_HW_CACHE = 3
+TYPE_RAW = 4
 
+COUNT_SW_CPU_CLOCK = 0
+COUNT_SW_TASK_CLOCK = 1
 _COUNT_SW_BPF_OUTPUT = 10
 _COUNT_SW_DUMMY = 9
 _SAMPLE_RAW = 1 << 10
 _FLAG_FD_CLOEXEC = 1 << 3
 _DISABLED = 1 << 0
+_INHERIT = 1 << 1
+_FREQUENCY = 1 << 10
 _WATERMARK = 1 << 14
 _ATTR_SIZE = 112  # PERF_ATTR_SIZE_VER5; all fields used here are in it
 
@@ -30,6 +37,9 @@ _IOC_ENABLE = 0x2400
 _IOC_DISABLE = 0x2401
 _IOC_SET_BPF = 0x40042408
 
+_SAMPLING_CURE = (
+    "the machine has no such counter, or the rate is over kernel.perf_event_max_sample_rate"
+)
 _DEVICES = "/sys/bus/event_source/devices"
 
 
@@ -44,12 +54,33 @@ class _Attr(NamedTuple):
     wakeup: int = 0
 
 
+class Aim(NamedTuple):
+    """Whom an event watches, as perf_event_open(2) takes it.
+
+    Attributes:
+        pid: A thread; 0 for the calling one, -1 for all.
+        cpu: A CPU; -1 for any, with a thread.
+        group: Descriptor of the group's leader, or -1.
+        flags: ``PERF_FLAG_*``; close-on-exec is always added.
+    """
+
+    pid: int = -1
+    cpu: int = -1
+    group: int = -1
+    flags: int = 0
+
+
 def _open(attr: _Attr, what: str, *, pid: int = -1, cpu: int = 0, cure: str = "") -> Fd:
     buffer = bytearray(_ATTR_SIZE)
     pack_into("<IIQQQQQ", buffer, 0, attr.event_type, _ATTR_SIZE, attr.config,
               attr.sample_period, attr.sample_type, 0, attr.bits)  # fmt: skip
     pack_into("<IIQQ", buffer, 48, attr.wakeup, 0, attr.config1, attr.config2)
-    result = syscall("perf_event_open", address(buffer), pid, cpu, -1, _FLAG_FD_CLOEXEC)
+    return _call(buffer, what, Aim(pid, cpu), cure)
+
+
+def _call(attr: bytearray, what: str, aim: Aim, cure: str = "") -> Fd:
+    group, flags = aim.group, aim.flags | _FLAG_FD_CLOEXEC
+    result = syscall("perf_event_open", address(attr), aim.pid, aim.cpu, group, flags)
     if result >= 0:
         return Fd(result, what)
     if result in {-errno.EPERM, -errno.EACCES}:
@@ -119,6 +150,47 @@ def open_uprobe(
     config = (_return_bit("uprobe") if on_return else 0) | reference << 32
     attr = _Attr(_device("uprobe", what), config, address(text), offset)
     return _open(attr, what, pid=pid, cpu=-1 if pid > 0 else 0)
+
+
+def open_sampling(
+    event_type: int,
+    config: int,
+    aim: Aim,
+    *,
+    period: int = 0,
+    frequency: int = 0,
+    inherit: bool = False,
+) -> Fd:
+    """An event that a program of type ``perf_event`` runs at.
+
+    Args:
+        event_type: ``TYPE_*``, or that of a PMU (`device_type`).
+        config: Which event of that type.
+        aim: Thread and CPU.
+        period: Run once in so many events.
+        frequency: Run so many times a second, instead.
+        inherit: Also for what the thread starts from now on.
+
+    Raises:
+        KernelError: Not opened (ENOENT: the machine has no such counter; ENODEV: the CPU is offline;
+            ESRCH: no such thread).
+    """
+    attr = bytearray(_ATTR_SIZE)
+    bits = (_FREQUENCY if frequency else 0) | (_INHERIT if inherit else 0)
+    pack_into("<IIQQQQQ", attr, 0, event_type, _ATTR_SIZE, config,
+              frequency or period, 0, 0, bits)  # fmt: skip
+    return _call(attr, f"perf event {event_type}:{config}", aim, _SAMPLING_CURE)
+
+
+def open_raw(attr: bytes, aim: Aim) -> Fd:
+    """An event as a whole ``struct perf_event_attr`` says it; raises KernelError.
+
+    Args:
+        attr: The struct, of the size that it says itself.
+        aim: Thread and CPU.
+    """
+    event_type, config = unpack_from("<I4xQ", attr)
+    return _call(bytearray(attr), f"perf event {event_type}:{config}", aim, _SAMPLING_CURE)
 
 
 def open_bpf_output(cpu: int, *, wakeup_events: int = 1, watermark: int = 0) -> Fd:

@@ -27,19 +27,20 @@ class PerfEventLink(OwnedLink):
     """
 
     @classmethod
-    def attach(cls, program: Fd, event: Fd, text: str) -> PerfEventLink:
+    def attach(cls, program: Fd, event: Fd, text: str, cookie: int = 0) -> PerfEventLink:
         """Attach and enable.
 
         Args:
             program: Of the type that the event takes.
             event: Owned by the link from here on, also if this raises.
             text: How and where, for people: ``kprobe on inet_listen``.
+            cookie: u64 for ``bpf_get_attach_cookie``, where the kernel has links for perf events.
 
         Raises:
             KernelError: Not attached.
         """
         try:
-            fds = (*_linked(program, event), event)
+            fds = (*_linked(program, event, cookie), event)
             try:
                 perf.enable(event)
             except BaseException:
@@ -55,9 +56,9 @@ class PerfEventLink(OwnedLink):
         return self._counted() if len(self._fds) > 1 else None  # no link, no count
 
 
-def _linked(program: Fd, event: Fd) -> tuple[Fd, ...]:
+def _linked(program: Fd, event: Fd, cookie: int) -> tuple[Fd, ...]:
     try:
-        return (bpflinks.link_perf_event(program, event),)
+        return (bpflinks.link_perf_event(program, event, cookie),)
     except KernelError as error:
         # A kernel without links for perf events takes the attach type for a wrong one.
         if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.E2BIG}:
