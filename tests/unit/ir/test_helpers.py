@@ -30,3 +30,16 @@ def test_numbers_are_the_kernels():
 def test_no_helper_takes_more_than_a_call_can_pass():
     assert all(len(info.args) <= 5 for info in HELPERS.values())
     assert len({info.number for info in HELPERS.values()}) == len(HELPERS)
+
+
+def test_the_table_is_complete():
+    numbers = sorted(info.number for info in HELPERS.values())
+    assert numbers == list(range(1, 212))
+
+
+def test_rows_say_what_goes_in_and_comes_out():
+    row = HELPERS["perf_event_output"]
+    assert [each.value for each in row.args] == ["ctx", "map", "number", "in", "number"]
+    assert HELPERS["map_lookup_elem"].returns.value == "value"
+    assert HELPERS["get_current_task_btf"].returns.value == "typed"
+    assert HELPERS["ktime_get_ns"].args == ()
