@@ -152,6 +152,7 @@ def shell(name: str, options: session.Options, arguments: argparse.Namespace) ->
             say(f"kernel log: {trouble.line}")
         for path in arguments.fetch:
             target = ARTIFACTS / "shell" / Path(path).name
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(machine.get(path))
             say(f"fetched {target.relative_to(PROJECT)}")
         if options.seeded:
