@@ -17,14 +17,18 @@ def main() -> int:
     form = argparse.ArgumentParser(prog="python -m bcctools", description=__doc__)
     form.add_argument("--bcc", action="store_true", help="run the real bcc instead of the drop-in")
     form.add_argument("--out", default="/tmp/tour.jsonl", help="where the results go")  # noqa: S108
-    form.add_argument("--show", type=int, default=12, metavar="LINES", help="of a wrong tool's output")
+    form.add_argument(
+        "--show", type=int, default=12, metavar="LINES", help="of a wrong tool's output"
+    )
     form.add_argument("--from", dest="start", default="", help="begin with this tool")
     form.add_argument("--until", default="~", help="end before this tool")
     form.add_argument("tools", nargs="*")
     given = form.parse_args()
     known = rows()
     wanted = given.tools or [
-        name for name, row in known.items() if not row.not_here and given.start <= name < given.until
+        name
+        for name, row in known.items()
+        if not row.not_here and given.start <= name < given.until
     ]
     wrong = 0
     with Path(given.out).open("a") as out:

@@ -74,7 +74,7 @@ def command(row: Row, which: str, pid: int) -> list[str]:
 def run(row: Row, which: str = "dropin", directory: str = "/tmp/tour") -> Result:  # noqa: S108
     """Run one tool."""
     os.makedirs(directory, exist_ok=True)  # noqa: PTH103
-    _shell(row.setup)
+    shell(row.setup)
     victim = subprocess.Popen(["/bin/bash", "-c", row.victim]) if row.victim else None
     if victim is not None:
         time.sleep(1.0)
@@ -86,7 +86,7 @@ def run(row: Row, which: str = "dropin", directory: str = "/tmp/tour") -> Result
         if victim is not None:
             victim.kill()
             victim.wait()
-        _end_server()
+        end_server()
 
 
 def _run(row: Row, words: Sequence[str], sink: object, out: Path) -> Result:
@@ -98,37 +98,45 @@ def _run(row: Row, words: Sequence[str], sink: object, out: Path) -> Result:
         master, slave = pty.openpty()
         environment["TERM"] = "xterm"
         tool = subprocess.Popen(
-            words, stdin=slave, stdout=sink, stderr=subprocess.STDOUT, env=environment  # type: ignore[arg-type]
+            words,
+            stdin=slave,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=environment,  # type: ignore[arg-type]
         )
         os.close(slave)
     else:
         tool = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=environment  # type: ignore[arg-type]
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=environment,  # type: ignore[arg-type]
         )
     began = time.monotonic()
-    ready = _wait_ready(tool)
+    ready = wait_ready(tool)
     took = time.monotonic() - began
-    memory = _memory(tool.pid)
+    memory = memory_of(tool.pid)
     for _ in range(ROUNDS):
         if row.work:
-            _shell(row.work)
+            shell(row.work)
         time.sleep(1.5)
         if row.found(_text(out)) or tool.poll() is not None:
             break
     if tool.poll() is None and "distribution" not in row.expect:
         time.sleep(0.5)
-    ended = _end(tool)
+    ended = end(tool)
     if master >= 0:
         os.close(master)
     return _judge(row, _text(out), ready=ready, took=took, memory=memory, ended=ended)
 
 
-def _judge(
-    row: Row, text: str, *, ready: bool, took: float, memory: int, ended: bool
-) -> Result:
+def _judge(row: Row, text: str, *, ready: bool, took: float, memory: int, ended: bool) -> Result:
     right = row.found(text)
     compiles = "Failed to compile BPF" not in text
-    loads = compiles and not re.search(r"Failed to load BPF program|verifier|Permission denied$", text)
+    loads = compiles and not re.search(
+        r"Failed to load BPF program|verifier|Permission denied$", text
+    )
     trace = "Traceback (most recent call last)" in text and "KeyboardInterrupt" not in text
     attaches = loads and (ready or right) and not trace
     why = ""
@@ -152,7 +160,7 @@ def _programs(pid: int) -> int:
     return count
 
 
-def _wait_ready(tool: subprocess.Popen[bytes]) -> bool:
+def wait_ready(tool: subprocess.Popen[bytes]) -> bool:
     began = changed = time.monotonic()
     last = 0
     while time.monotonic() - began < START:
@@ -169,7 +177,7 @@ def _wait_ready(tool: subprocess.Popen[bytes]) -> bool:
     return last > 0
 
 
-def _memory(pid: int) -> int:
+def memory_of(pid: int) -> int:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
@@ -177,7 +185,7 @@ def _memory(pid: int) -> int:
     return 0
 
 
-def _end(tool: subprocess.Popen[bytes]) -> bool:
+def end(tool: subprocess.Popen[bytes]) -> bool:
     for number, patience in ((signal.SIGINT, 15.0), (signal.SIGINT, 10.0), (signal.SIGKILL, 10.0)):
         if tool.poll() is None:
             tool.send_signal(number)
@@ -188,7 +196,7 @@ def _end(tool: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _shell(text: str) -> None:
+def shell(text: str) -> None:
     if text:
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
@@ -201,7 +209,7 @@ def _shell(text: str) -> None:
             )
 
 
-def _end_server() -> None:
+def end_server() -> None:
     """End the server that a row's setup left its number of."""
     note = Path("/tmp/server")  # noqa: S108
     with contextlib.suppress(OSError, ValueError):
