@@ -161,6 +161,7 @@ def _programs(pid: int) -> int:
 
 
 def wait_ready(tool: subprocess.Popen[bytes]) -> bool:
+    """Wait until a tool holds BPF programs and takes no more; False where it ended or never did."""
     began = changed = time.monotonic()
     last = 0
     while time.monotonic() - began < START:
@@ -178,6 +179,7 @@ def wait_ready(tool: subprocess.Popen[bytes]) -> bool:
 
 
 def memory_of(pid: int) -> int:
+    """KiB of a process that are resident."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
@@ -186,6 +188,7 @@ def memory_of(pid: int) -> int:
 
 
 def end(tool: subprocess.Popen[bytes]) -> bool:
+    """Interrupt a tool as Ctrl-C does; False where it had to be killed."""
     for number, patience in ((signal.SIGINT, 15.0), (signal.SIGINT, 10.0), (signal.SIGKILL, 10.0)):
         if tool.poll() is None:
             tool.send_signal(number)
@@ -197,6 +200,7 @@ def end(tool: subprocess.Popen[bytes]) -> bool:
 
 
 def shell(text: str) -> None:
+    """Run commands whose output and end do not matter."""
     if text:
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
