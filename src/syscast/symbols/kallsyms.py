@@ -59,6 +59,11 @@ class Kallsyms:
         return cls(read_bytes(_PATH))
 
     @property
+    def raw(self) -> bytes:
+        """The file itself, one symbol a line."""
+        return self._data
+
+    @property
     def has_addresses(self) -> bool:
         """Whether this user may see addresses."""
         # The first ones may be offsets into per-CPU memory, which start at 0.
