@@ -50,8 +50,9 @@ class _Group:
         self._places = {os.fsencode(place.name): place for place in places}
         self._kind = kind
         self._multi = multi
-        self._link: ManyLink | None = self._attach()
-        for refused in self._link.refused if self._link else ():
+        made = self._attach()
+        self._link: ManyLink | None = made
+        for refused in made.refused:
             self._places.pop(os.fsencode(refused.name), None)
 
     @property
@@ -112,7 +113,7 @@ class Kprobes(Programs):
         Raises:
             Exception: As bcc's.
         """
-        return self._attach(
+        return self._attach_kprobe(
             _ENTRY, as_bytes(event), as_bytes(fn_name), as_bytes(event_re), event_off
         )
 
@@ -129,9 +130,11 @@ class Kprobes(Programs):
                 perf_event_open(2): at least ten, and two for each CPU.
         """
         del maxactive
-        return self._attach(_RETURN, as_bytes(event), as_bytes(fn_name), as_bytes(event_re), 0)
+        return self._attach_kprobe(
+            _RETURN, as_bytes(event), as_bytes(fn_name), as_bytes(event_re), 0
+        )
 
-    def _attach(
+    def _attach_kprobe(
         self, kind: _Event, event: bytes, fn_name: bytes, event_re: bytes, offset: int
     ) -> Self:
         if event_re:
@@ -159,7 +162,7 @@ class Kprobes(Programs):
                 reason = error
         for name in sorted(left):
             try:
-                self._attach(kind, name, fn_name, b"", 0)
+                self._attach_kprobe(kind, name, fn_name, b"", 0)
             except Exception:  # noqa: BLE001, S112 - bcc leaves out what cannot be attached
                 continue
         if not any(fn_name in self.kprobe_fds.get(_event_name(kind, name), {}) for name in names):
@@ -220,13 +223,13 @@ class Kprobes(Programs):
 
     def detach_kprobe(self, event: Name, fn_name: Name | None = None) -> None:
         """Detach from a function's entry; raises Exception: not attached."""
-        self._detach(_event_name(_ENTRY, as_bytes(event)), fn_name)
+        self._detach_kprobe(_event_name(_ENTRY, as_bytes(event)), fn_name)
 
     def detach_kretprobe(self, event: Name, fn_name: Name | None = None) -> None:
         """Detach from a function's return; raises Exception: not attached."""
-        self._detach(_event_name(_RETURN, as_bytes(event)), fn_name)
+        self._detach_kprobe(_event_name(_RETURN, as_bytes(event)), fn_name)
 
-    def _detach(self, ev_name: bytes, fn_name: Name | None) -> None:
+    def _detach_kprobe(self, ev_name: bytes, fn_name: Name | None) -> None:
         if fn_name is None:
             self.detach_kprobe_event(ev_name)
         else:

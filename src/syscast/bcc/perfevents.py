@@ -74,7 +74,7 @@ class PerfEvents(Programs):
                 group=group_fd,
             )
 
-        self._attach((ev_type, ev_config), as_bytes(fn_name), attach)
+        self._attach_events((ev_type, ev_config), as_bytes(fn_name), attach)
 
     def attach_perf_event_raw(
         self,
@@ -106,9 +106,9 @@ class PerfEvents(Programs):
         def attach(function: Function) -> Closable:
             return attach_raw(function.program, data, pid=pid, cpu=cpu, group=group_fd)
 
-        self._attach((event_type, config), as_bytes(fn_name), attach)
+        self._attach_events((event_type, config), as_bytes(fn_name), attach)
 
-    def _attach(
+    def _attach_events(
         self, key: tuple[int, int], fn_name: bytes, attach: Callable[[Function], Closable]
     ) -> None:
         function = self.load_func(fn_name, BPFProgType.PERF_EVENT)

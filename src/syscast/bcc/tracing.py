@@ -54,37 +54,37 @@ class Tracing(Programs):
 
     def attach_kfunc(self, fn_name: Name = b"") -> Self:
         """Attach ``kfunc__NAME`` to the entry of NAME; raises Exception as bcc."""
-        return self._attach(_ENTRY, self.kfunc_entry_fds, fn_name)
+        return self._attach_traced(_ENTRY, self.kfunc_entry_fds, fn_name)
 
     def attach_kretfunc(self, fn_name: Name = b"") -> Self:
         """Attach ``kretfunc__NAME`` to the exit of NAME; raises Exception as bcc."""
-        return self._attach(_EXIT, self.kfunc_exit_fds, fn_name)
+        return self._attach_traced(_EXIT, self.kfunc_exit_fds, fn_name)
 
     def attach_fmod_ret(self, fn_name: Name = b"") -> Self:
         """Attach ``kmod_ret__NAME``, which may replace the result of NAME; raises Exception as bcc."""
-        return self._attach(_RESULT, self.fmod_ret_fds, fn_name)
+        return self._attach_traced(_RESULT, self.fmod_ret_fds, fn_name)
 
     def attach_lsm(self, fn_name: Name = b"") -> Self:
         """Attach ``lsm__HOOK`` to a security hook; raises Exception as bcc."""
-        return self._attach(_HOOK, self.lsm_fds, fn_name)
+        return self._attach_traced(_HOOK, self.lsm_fds, fn_name)
 
     def detach_kfunc(self, fn_name: Name = b"") -> None:
         """Detach; raises Exception: not attached."""
-        self._detach(_ENTRY, self.kfunc_entry_fds, fn_name)
+        self._detach_traced(_ENTRY, self.kfunc_entry_fds, fn_name)
 
     def detach_kretfunc(self, fn_name: Name = b"") -> None:
         """Detach; raises Exception: not attached."""
-        self._detach(_EXIT, self.kfunc_exit_fds, fn_name)
+        self._detach_traced(_EXIT, self.kfunc_exit_fds, fn_name)
 
     def detach_fmod_ret(self, fn_name: Name = b"") -> None:
         """Detach; raises Exception: not attached."""
-        self._detach(_RESULT, self.fmod_ret_fds, fn_name)
+        self._detach_traced(_RESULT, self.fmod_ret_fds, fn_name)
 
     def detach_lsm(self, fn_name: Name = b"") -> None:
         """Detach; raises Exception: not attached."""
-        self._detach(_HOOK, self.lsm_fds, fn_name)
+        self._detach_traced(_HOOK, self.lsm_fds, fn_name)
 
-    def _attach(self, kind: _Kind, held: dict[bytes, Closable], fn_name: Name) -> Self:
+    def _attach_traced(self, kind: _Kind, held: dict[bytes, Closable], fn_name: Name) -> Self:
         name = add_prefix(kind.prefix, fn_name)
         if name in held:
             raise failure(f"{kind.word} {name!r} has been attached")
@@ -99,7 +99,7 @@ class Tracing(Programs):
         return self
 
     @staticmethod
-    def _detach(kind: _Kind, held: dict[bytes, Closable], fn_name: Name) -> None:
+    def _detach_traced(kind: _Kind, held: dict[bytes, Closable], fn_name: Name) -> None:
         name = add_prefix(kind.prefix, fn_name)
         if name not in held:
             raise failure(f"{kind.word} {name!r} is not attached")

@@ -33,6 +33,7 @@ COMMANDS = {
     "count": Entry("count", "Count calls by function, command, or any other key."),
     "hist": Entry("hist", "Draw histograms of durations, return values or arguments."),
     "run": Entry("run", "Run the probes of a Python file, or a BPF object."),
+    "bcc": Entry("bcc", "Run a script written for bcc, with a drop-in of syscast's."),
     "list": Entry("list", "List functions, tracepoints and syscalls with their signatures."),
     "show": Entry("show", "Show a target's arguments, or a struct, and how to attach to it."),
     "doctor": Entry("doctor", "Show what this kernel and this user can do, and what falls back."),
