@@ -1,0 +1,150 @@
+"""Syntax that GNU C has and pycparser does not: nodes beside those of ``pycparser.c_ast``.
+
+What is kept as pycparser's own: a type as an argument is a ``c_ast.Typename`` in the call's ``ExprList``; ``offsetof(type, member)`` is a call of
+``ID("offsetof")``; a kept pragma (``unroll``) is a ``c_ast.Pragma`` before its loop.
+
+``attributes`` is a list of `Attribute` on ``Decl``, ``Typedef``, ``Typename``, ``Struct``, ``Union``, ``Enum``, ``Enumerator``, ``TypeDecl``,
+``FuncDecl``, ``PtrDecl`` and ``ArrayDecl``. Those of a declarator stand on its ``Decl`` too; those of a function's definition on ``FuncDef.decl``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pycparser import c_ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pycparser.c_parser import Coord
+
+
+class _Extra(c_ast.Node):
+    """A node whose children are named in ``_parts``: nodes, lists of nodes, None."""
+
+    __slots__ = ()
+    _parts: tuple[str, ...] = ()
+
+    def children(self) -> tuple[tuple[str, c_ast.Node], ...]:
+        """Name and node of each child, as all nodes of pycparser have them."""
+        found: list[tuple[str, c_ast.Node]] = []
+        for part in self._parts:
+            value = getattr(self, part)
+            if isinstance(value, c_ast.Node):
+                found.append((part, value))
+            elif isinstance(value, (list, tuple)):
+                found.extend((f"{part}[{at}]", each) for at, each in enumerate(value) if isinstance(each, c_ast.Node))
+        return tuple(found)
+
+    def __iter__(self) -> Iterator[c_ast.Node]:
+        return iter([child for _, child in self.children()])
+
+
+class Attribute(_Extra):
+    """``name(args)`` in ``__attribute__((...))``; the name without surrounding underscores. ``asm`` is an assembler name (``asm("x")``).
+
+    Attributes:
+        name: ``packed``, ``aligned``, ``section``; ``pack`` is ``#pragma pack(n)`` over the struct it stands on.
+        args: Expressions, types or, for what is neither, plain ``ID`` nodes.
+    """
+
+    __slots__ = ("name", "args", "coord", "__weakref__")
+    attr_names = ("name",)
+    _parts = ("args",)
+
+    def __init__(self, name: str, args: tuple[c_ast.Node, ...], coord: Coord | None = None) -> None:
+        self.name = name
+        self.args = args
+        self.coord = coord
+
+
+class StmtExpr(_Extra):
+    """``({ ... })``: its value is that of the last expression statement."""
+
+    __slots__ = ("body", "coord", "__weakref__")
+    _parts = ("body",)
+
+    def __init__(self, body: c_ast.Compound, coord: Coord | None = None) -> None:
+        self.body = body
+        self.coord = coord
+
+
+class Typeof(_Extra):
+    """``typeof(expression)`` or ``typeof(type)``, standing as a type; the operand is not evaluated."""
+
+    __slots__ = ("expr", "coord", "__weakref__")
+    _parts = ("expr",)
+
+    def __init__(self, expr: c_ast.Node, coord: Coord | None = None) -> None:
+        self.expr = expr
+        self.coord = coord
+
+
+class AutoType(_Extra):
+    """``__auto_type``: the type of the initializer."""
+
+    __slots__ = ("coord", "__weakref__")
+
+    def __init__(self, coord: Coord | None = None) -> None:
+        self.coord = coord
+
+
+class Elvis(_Extra):
+    """``cond ?: iffalse``: cond, evaluated once, where it is not zero."""
+
+    __slots__ = ("cond", "iffalse", "coord", "__weakref__")
+    _parts = ("cond", "iffalse")
+
+    def __init__(self, cond: c_ast.Node, iffalse: c_ast.Node, coord: Coord | None = None) -> None:
+        self.cond = cond
+        self.iffalse = iffalse
+        self.coord = coord
+
+
+class Range(_Extra):
+    """``first ... last`` in a ``case`` (as ``Case.expr``) or a designator (as ``ArrayDesignator.subscript``)."""
+
+    __slots__ = ("first", "last", "coord", "__weakref__")
+    _parts = ("first", "last")
+
+    def __init__(self, first: c_ast.Node, last: c_ast.Node, coord: Coord | None = None) -> None:
+        self.first = first
+        self.last = last
+        self.coord = coord
+
+
+class Operand(_Extra):
+    """``[name] "constraint" (expr)`` of an `Asm`."""
+
+    __slots__ = ("name", "constraint", "expr", "coord", "__weakref__")
+    attr_names = ("name", "constraint")
+    _parts = ("expr",)
+
+    def __init__(self, name: str, constraint: str, expr: c_ast.Node, coord: Coord | None = None) -> None:
+        self.name = name
+        self.constraint = constraint
+        self.expr = expr
+        self.coord = coord
+
+
+class Asm(_Extra):
+    """``asm volatile ("template" : outputs : inputs : clobbers);``; texts without their quotes."""
+
+    __slots__ = ("template", "outputs", "inputs", "clobbers", "volatile", "coord", "__weakref__")
+    attr_names = ("template", "clobbers", "volatile")
+    _parts = ("outputs", "inputs")
+
+    def __init__(
+        self,
+        template: str,
+        operands: tuple[tuple[Operand, ...], tuple[Operand, ...]],
+        clobbers: tuple[str, ...],
+        *,
+        volatile: bool,
+        coord: Coord | None = None,
+    ) -> None:
+        self.template = template
+        self.outputs, self.inputs = operands
+        self.clobbers = clobbers
+        self.volatile = volatile
+        self.coord = coord
