@@ -126,12 +126,20 @@ _PUNCTUATORS = {
     ";": "SEMI",
     ":": "COLON",
 }
-_INTEGER = re.compile(r"(?:(0[xX][0-9a-fA-F]+)|(0[bB][01]+)|(0[0-7]+)|([1-9]\d*|0))(?:[uU](?:l|L|ll|LL)?|(?:l|L|ll|LL)[uU]?)?\Z")
+_INTEGER = re.compile(
+    r"(?:(0[xX][0-9a-fA-F]+)|(0[bB][01]+)|(0[0-7]+)|([1-9]\d*|0))(?:[uU](?:l|L|ll|LL)?|(?:l|L|ll|LL)[uU]?)?\Z"
+)
 _INTEGERS = ("", "INT_CONST_HEX", "INT_CONST_BIN", "INT_CONST_OCT", "INT_CONST_DEC")
 _FLOAT = re.compile(
     r"(?:(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?\d+)[fFlL]?\Z"
 )
-_STRINGS = {'"': "STRING_LITERAL", "L": "WSTRING_LITERAL", "u": "U16STRING_LITERAL", "U": "U32STRING_LITERAL", "u8": "U8STRING_LITERAL"}
+_STRINGS = {
+    '"': "STRING_LITERAL",
+    "L": "WSTRING_LITERAL",
+    "u": "U16STRING_LITERAL",
+    "U": "U32STRING_LITERAL",
+    "u8": "U8STRING_LITERAL",
+}
 _PRAGMA = "pragma"
 
 
@@ -170,7 +178,9 @@ def name_tokens(
             yield _literal(kind, value, line, column, wrong)
 
 
-def _literal(kind: str, value: str, line: int, column: int, wrong: Callable[[str, int, int], Exception]) -> Token:
+def _literal(
+    kind: str, value: str, line: int, column: int, wrong: Callable[[str, int, int], Exception]
+) -> Token:
     if kind == pptokens.STRING:
         prefix = value[: value.index('"')] or '"'
         return Token(_STRINGS[prefix], value, line, column, "")
@@ -183,4 +193,10 @@ def _literal(kind: str, value: str, line: int, column: int, wrong: Callable[[str
     if value in {'"', "'"}:
         what = "string" if value == '"' else "character constant"
         raise wrong(f"a {what} begins here and does not end on its line", line, column)
-    raise wrong(f"{value!r} has no meaning in C" if value.isprintable() else f"a character {value!r} in the text", line, column)
+    raise wrong(
+        f"{value!r} has no meaning in C"
+        if value.isprintable()
+        else f"a character {value!r} in the text",
+        line,
+        column,
+    )

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DEFINE = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\\\n]|\\(?:\n|.))*)(?:\n|\Z)", re.MULTILINE)
+_DEFINE = re.compile(
+    r"[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\\\n]|\\(?:\n|.))*)(?:\n|\Z)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,11 @@ class _Extra(c_ast.Node):
             if isinstance(value, c_ast.Node):
                 found.append((part, value))
             elif isinstance(value, (list, tuple)):
-                found.extend((f"{part}[{at}]", each) for at, each in enumerate(value) if isinstance(each, c_ast.Node))
+                found.extend(
+                    (f"{part}[{at}]", each)
+                    for at, each in enumerate(value)
+                    if isinstance(each, c_ast.Node)
+                )
         return tuple(found)
 
     def __iter__(self) -> Iterator[c_ast.Node]:
@@ -48,11 +52,13 @@ class Attribute(_Extra):
         args: Expressions, types or, for what is neither, plain ``ID`` nodes.
     """
 
-    __slots__ = ("name", "args", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "args", "coord", "name")
     attr_names = ("name",)
     _parts = ("args",)
 
-    def __init__(self, name: str, args: tuple[c_ast.Node, ...], coord: Coord | None = None) -> None:
+    def __init__(
+        self, name: str, args: tuple[c_ast.Node, ...], coord: Coord | None = None
+    ) -> None:
         self.name = name
         self.args = args
         self.coord = coord
@@ -61,7 +67,7 @@ class Attribute(_Extra):
 class StmtExpr(_Extra):
     """``({ ... })``: its value is that of the last expression statement."""
 
-    __slots__ = ("body", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "body", "coord")
     _parts = ("body",)
 
     def __init__(self, body: c_ast.Compound, coord: Coord | None = None) -> None:
@@ -72,7 +78,7 @@ class StmtExpr(_Extra):
 class Typeof(_Extra):
     """``typeof(expression)`` or ``typeof(type)``, standing as a type; the operand is not evaluated."""
 
-    __slots__ = ("expr", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "coord", "expr")
     _parts = ("expr",)
 
     def __init__(self, expr: c_ast.Node, coord: Coord | None = None) -> None:
@@ -83,7 +89,7 @@ class Typeof(_Extra):
 class AutoType(_Extra):
     """``__auto_type``: the type of the initializer."""
 
-    __slots__ = ("coord", "__weakref__")
+    __slots__ = ("__weakref__", "coord")
 
     def __init__(self, coord: Coord | None = None) -> None:
         self.coord = coord
@@ -92,7 +98,7 @@ class AutoType(_Extra):
 class Elvis(_Extra):
     """``cond ?: iffalse``: cond, evaluated once, where it is not zero."""
 
-    __slots__ = ("cond", "iffalse", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "cond", "coord", "iffalse")
     _parts = ("cond", "iffalse")
 
     def __init__(self, cond: c_ast.Node, iffalse: c_ast.Node, coord: Coord | None = None) -> None:
@@ -104,7 +110,7 @@ class Elvis(_Extra):
 class Range(_Extra):
     """``first ... last`` in a ``case`` (as ``Case.expr``) or a designator (as ``ArrayDesignator.subscript``)."""
 
-    __slots__ = ("first", "last", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "coord", "first", "last")
     _parts = ("first", "last")
 
     def __init__(self, first: c_ast.Node, last: c_ast.Node, coord: Coord | None = None) -> None:
@@ -116,11 +122,13 @@ class Range(_Extra):
 class Operand(_Extra):
     """``[name] "constraint" (expr)`` of an `Asm`."""
 
-    __slots__ = ("name", "constraint", "expr", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "constraint", "coord", "expr", "name")
     attr_names = ("name", "constraint")
     _parts = ("expr",)
 
-    def __init__(self, name: str, constraint: str, expr: c_ast.Node, coord: Coord | None = None) -> None:
+    def __init__(
+        self, name: str, constraint: str, expr: c_ast.Node, coord: Coord | None = None
+    ) -> None:
         self.name = name
         self.constraint = constraint
         self.expr = expr
@@ -130,7 +138,7 @@ class Operand(_Extra):
 class Asm(_Extra):
     """``asm volatile ("template" : outputs : inputs : clobbers);``; texts without their quotes."""
 
-    __slots__ = ("template", "outputs", "inputs", "clobbers", "volatile", "coord", "__weakref__")
+    __slots__ = ("__weakref__", "clobbers", "coord", "inputs", "outputs", "template", "volatile")
     attr_names = ("template", "clobbers", "volatile")
     _parts = ("outputs", "inputs")
 

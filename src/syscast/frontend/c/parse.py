@@ -14,7 +14,16 @@ from pycparser.c_parser import Coord, CParser
 from syscast.diagnostics import CompileError, Diagnostic
 from syscast.frontend.c.ctokens import ASM, ATTRIBUTE, AUTO_TYPE, name_tokens
 from syscast.frontend.c.deep import DEEPEST, room_for_depth
-from syscast.frontend.c.nodes import Asm, Attribute, AutoType, Elvis, Operand, Range, StmtExpr, Typeof
+from syscast.frontend.c.nodes import (
+    Asm,
+    Attribute,
+    AutoType,
+    Elvis,
+    Operand,
+    Range,
+    StmtExpr,
+    Typeof,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +32,10 @@ if TYPE_CHECKING:
 
     from syscast.frontend.c.places import Places
     from syscast.frontend.c.preprocess import Preprocessed
+
+    _TypeInParentheses = tuple[c_ast.Typename, int, Token, list[str]]
+    _Specifiers = dict[str, list[c_ast.Node]]
+    _Declarator = dict[str, c_ast.Node]
 
 
 def parse(preprocessed: Preprocessed, typedef_known: Callable[[str], bool]) -> c_ast.FileAST:
@@ -114,7 +127,7 @@ class _Parser(CParser):
         self._depth = 0
         self._pack: list[int] = []
         self._skipping = False
-        self._type_in_parentheses: tuple[int, object, int] | None = None
+        self._type_in_parentheses: tuple[int, _TypeInParentheses, int] | None = None
         self._tokens = _Stream(tuple(name_tokens(preprocessed.tokens, self._wrong)))
 
     def unit(self) -> c_ast.FileAST:
@@ -134,7 +147,14 @@ class _Parser(CParser):
 
     def _parse_error(self, msg: str, coord: object) -> NoReturn:
         words = _MESSAGES.get(msg, msg)
-        here = self._tokens.peek() or self._tokens.previous()
+        previous = self._tokens.previous()
+        if (
+            msg == "Invalid function definition"
+            and previous
+            and self._looks_like_type(previous, self._tokens.peek())
+        ):
+            raise self._unknown_type(previous)
+        here = self._tokens.peek() or previous
         if isinstance(coord, Coord):
             line, column = coord.line, coord.column or 1
         elif here is not None:
@@ -142,34 +162,66 @@ class _Parser(CParser):
         else:
             line = column = 1
         if words.startswith("expected ") and here is not None and not isinstance(coord, Coord):
-            words += f" before '{here.value}'" if self._tokens.peek() is not None else " before the end of the text"
+            words += (
+                f" before '{here.value}'"
+                if self._tokens.peek() is not None
+                else " before the end of the text"
+            )
         raise self._wrong(words[0].lower() + words[1:], line, column, _HINTS.get(msg, ""))
 
-    def _expect(self, token_type: str) -> Token:
+    def _expect(self, wanted_kind: str) -> Token:
         token = self._peek()
-        if token is not None and token.type == token_type:
+        if token is not None and token.type == wanted_kind:
             return self._advance()
-        wanted = _WORDS.get(token_type, token_type.lower())
+        wanted = _WORDS.get(wanted_kind, wanted_kind.lower())
         previous = self._tokens.previous()
         found = f"'{token.value}'" if token is not None else "the end of the text"
         if previous is None:
-            self._parse_error(f"expected {wanted} before {found}", self._tok_coord(token) if token else None)
-        if previous.type == "ID" and token is not None and token.type in {"ID", "TIMES"} and not self._declared(previous.value):
+            self._parse_error(
+                f"expected {wanted} before {found}", self._tok_coord(token) if token else None
+            )
+        if (
+            previous.type == "ID"
+            and token is not None
+            and token.type in {"ID", "TIMES"}
+            and not self._declared(previous.value)
+        ):
             raise self._wrong(
                 f"unknown type name '{previous.value}'",
                 previous.lineno,
                 previous.column,
-                "types come from the text, from BTF, and from \"files\" it includes",
+                'types come from the text, from BTF, and from "files" it includes',
             )
-        if token_type in {"SEMI", "RPAREN", "RBRACE", "RBRACKET"}:
+        if wanted_kind == "SEMI" and previous.type in {"LBRACE", "RBRACE", "SEMI", "COLON"}:
+            at = token or previous
+            raise self._wrong(f"expected a statement before {found}", at.lineno, at.column)
+        if wanted_kind in {"SEMI", "RPAREN", "RBRACE", "RBRACKET"}:
             span = self._places.after(previous.lineno, previous.column)
             source = self._places.files.source_line(span)
-            raise CompileError([Diagnostic(f"expected {wanted} after '{previous.value}', before {found}", span, source=source)])
+            raise CompileError(
+                [
+                    Diagnostic(
+                        f"expected {wanted} after '{previous.value}', before {found}",
+                        span,
+                        source=source,
+                    )
+                ]
+            )
         at = token or previous
         raise self._wrong(f"expected {wanted} before {found}", at.lineno, at.column)
 
-    def _declared(self, name: str) -> bool:
-        return any(name in scope for scope in self._scope_stack)
+    def _looks_like_type(self, token: Token, following: Token | None) -> bool:
+        """Whether a name that nothing declares stands where a type would."""
+        return (
+            token.type == "ID"
+            and following is not None
+            and following.type in {"ID", "TIMES"}
+            and not any(token.value in scope for scope in self._scope_stack)
+        )
+
+    def _unknown_type(self, token: Token) -> CompileError:
+        hint = 'types come from the text, from BTF, and from "files" it includes'
+        return self._wrong(f"unknown type name '{token.value}'", token.lineno, token.column, hint)
 
     def _too_deep(self) -> CompileError:
         token = self._tokens.peek() or self._tokens.previous()
@@ -186,21 +238,20 @@ class _Parser(CParser):
     def _is_type_in_scope(self, name: str) -> bool:
         for scope in reversed(self._scope_stack):
             if name in scope:
-                return scope[name]
+                return bool(scope[name])
         answer = self._answers.get(name)
         if answer is None:
             answer = self._answers[name] = self._typedef_known(name)
         return answer
 
-    def _try_parse_paren_type_name(self):
+    def _try_parse_paren_type_name(self) -> _TypeInParentheses | None:
         # A compound literal is tried as a cast, as an operand of sizeof, and then as what it is: remember the type, since a typeof in it
         # can hold another, and so on.
         mark = self._mark()
         if self._type_in_parentheses is not None and self._type_in_parentheses[0] == mark:
-            _, result, end = self._type_in_parentheses
-            self._reset(end)
-            return result
-        result = super()._try_parse_paren_type_name()
+            self._reset(self._type_in_parentheses[2])
+            return self._type_in_parentheses[1]
+        result: _TypeInParentheses | None = super()._try_parse_paren_type_name()
         if result is not None:
             self._type_in_parentheses = (mark, result, self._mark())
         return result
@@ -248,14 +299,18 @@ class _Parser(CParser):
                 if self._peek_type() != "RPAREN":
                     args = self._parse_argument_expression_list().exprs
                 self._expect("RPAREN")
-            found.append(Attribute(word.value.strip("_") or word.value, tuple(args), self._tok_coord(word)))
+            found.append(
+                Attribute(word.value.strip("_") or word.value, tuple(args), self._tok_coord(word))
+            )
             if self._peek_type() not in {"COMMA", "RPAREN"}:
                 self._expect("RPAREN")
         self._expect("RPAREN")
         self._expect("RPAREN")
         return found or [Attribute("", (), self._tok_coord(opening))]
 
-    def _attribute_declarations(self, nodes, attributes):
+    def _attribute_declarations(
+        self, nodes: list[c_ast.Node], attributes: list[Attribute]
+    ) -> list[c_ast.Node]:
         if not nodes:
             self._parse_error("expected a declaration after attributes", attributes[0].coord)
         for node in nodes:
@@ -264,8 +319,15 @@ class _Parser(CParser):
                 decl.attributes = [*attributes, *(decl.attributes or ())]
         return nodes
 
-    def _build_declarations(self, spec, decls, typedef_namespace=False):
-        declarations = super()._build_declarations(spec, decls, typedef_namespace)
+    def _build_declarations(
+        self,
+        spec: _Specifiers,
+        decls: list[_Declarator],
+        typedef_namespace: bool = False,  # noqa: FBT001, FBT002  (pycparser's signature)
+    ) -> list[c_ast.Node]:
+        declarations: list[c_ast.Node] = super()._build_declarations(
+            spec, decls, typedef_namespace
+        )
         for declaration in declarations:
             attributes = list(spec.get("attributes", ()))
             part = declaration.type
@@ -275,20 +337,20 @@ class _Parser(CParser):
             declaration.attributes = attributes
         return declarations
 
-    def _parse_parameter_declaration(self):
+    def _parse_parameter_declaration(self) -> c_ast.Node:
         attributes = self._parse_attribute_specifier_sequence()
         decl = self._parse_parameter_declaration_body()
         decl.attributes = [*attributes, *(decl.attributes or ())]
         return decl
 
-    def _scan_declarator_name_info(self):
+    def _scan_declarator_name_info(self) -> tuple[str | None, bool]:
         before, self._skipping = self._skipping, True
         self._parse_attribute_specifier_sequence()
-        found = super()._scan_declarator_name_info()
+        found: tuple[str | None, bool] = super()._scan_declarator_name_info()
         self._skipping = before
         return found
 
-    def _parse_declarator_kind(self, kind, allow_paren):
+    def _parse_declarator_kind(self, kind: str, allow_paren: bool) -> c_ast.Node:  # noqa: FBT001  (pycparser's signature)
         self._deeper()
         attributes = self._parse_attribute_specifier_sequence()
         decl = super()._parse_declarator_kind(kind, allow_paren)
@@ -297,7 +359,7 @@ class _Parser(CParser):
         return decl
 
     @staticmethod
-    def _attach(decl, attributes) -> None:
+    def _attach(decl: c_ast.Node, attributes: list[Attribute]) -> None:
         if attributes:
             while isinstance(decl.type, _ATTRIBUTE_LISTS):
                 decl = decl.type
@@ -305,8 +367,10 @@ class _Parser(CParser):
 
     # ------------------------------------------------------------------ declarations
 
-    def _parse_specifiers(self, *, allow_storage_and_function: bool):
-        spec = None
+    def _parse_specifiers(
+        self, *, allow_storage_and_function: bool
+    ) -> tuple[_Specifiers | None, bool, Coord | None]:
+        spec: _Specifiers | None = None
         saw_type = False
         first = None
         attributes: list[Attribute] = []
@@ -316,7 +380,9 @@ class _Parser(CParser):
                 continue
             if token.type == "TYPEID" and saw_type:
                 break
-            found = self._parse_specifier(token, allow_storage_and_function=allow_storage_and_function)
+            found = self._parse_specifier(
+                token, allow_storage_and_function=allow_storage_and_function
+            )
             if found is None:
                 break
             kind, value = found
@@ -327,7 +393,9 @@ class _Parser(CParser):
             spec["attributes"] = attributes
         return spec, saw_type, first
 
-    def _parse_specifier(self, token, *, allow_storage_and_function: bool):
+    def _parse_specifier(
+        self, token: Token, *, allow_storage_and_function: bool
+    ) -> tuple[str, str | c_ast.Node] | None:
         """One specifier and what it is; None where there is none."""
         kind = token.type
         if kind in _SIMPLE_TYPES or kind == "TYPEID":
@@ -340,7 +408,7 @@ class _Parser(CParser):
         if kind in _FUNCTION and allow_storage_and_function:
             return "function", self._advance().value
         rule = _OTHER_SPECIFIERS.get(kind)
-        return rule(self) if rule is not None else None
+        return (rule[0], getattr(self, rule[1])()) if rule is not None else None
 
     def _parse_typeof_specifier(self) -> Typeof | AutoType:
         token = self._advance()
@@ -351,29 +419,38 @@ class _Parser(CParser):
         self._expect("RPAREN")
         return Typeof(expr, self._tok_coord(token))
 
-    def _parse_struct_or_union_specifier(self):
+    def _parse_struct_or_union_specifier(self) -> c_ast.Node:
         self._deeper()
         node = super()._parse_struct_or_union_specifier()
         if node.decls is not None:
             node.attributes = [*node.attributes, *self._parse_attribute_specifier_sequence()]
             if self._pack and self._pack[-1]:
-                node.attributes.append(Attribute("pack", (c_ast.Constant("int", str(self._pack[-1]), node.coord),), node.coord))
+                node.attributes.append(
+                    Attribute(
+                        "pack",
+                        (c_ast.Constant("int", str(self._pack[-1]), node.coord),),
+                        node.coord,
+                    )
+                )
         self._depth -= 1
         return node
 
-    def _parse_enum_specifier(self):
+    def _parse_enum_specifier(self) -> c_ast.Node:
         node = super()._parse_enum_specifier()
         if node.values is not None:
-            node.attributes = [*(node.attributes or ()), *self._parse_attribute_specifier_sequence()]
+            node.attributes = [
+                *(node.attributes or ()),
+                *self._parse_attribute_specifier_sequence(),
+            ]
         return node
 
-    def _parse_struct_declarator(self):
-        info = super()._parse_struct_declarator()
+    def _parse_struct_declarator(self) -> _Declarator:
+        info: _Declarator = super()._parse_struct_declarator()
         if self._peek_type() == ATTRIBUTE:
             self._attach(info["decl"], self._parse_attribute_specifier_sequence())
         return info
 
-    def _parse_pppragma_directive(self):
+    def _parse_pppragma_directive(self) -> c_ast.Node:
         node = super()._parse_pppragma_directive()
         words = node.string.replace("(", " ").replace(")", " ").replace(",", " ").split()
         if words[:1] == ["pack"]:
@@ -388,23 +465,27 @@ class _Parser(CParser):
 
     # ------------------------------------------------------------------ statements
 
-    def _parse_statement(self):
+    def _parse_statement(self) -> c_ast.Node:
         self._deeper()
         node = self._parse_asm() if self._peek_type() == ASM else super()._parse_statement()
         self._depth -= 1
         return node
 
-    def _parse_labeled_statement(self):
+    def _parse_labeled_statement(self) -> c_ast.Node:
         if self._peek_type() != "CASE":
             return super()._parse_labeled_statement()
         token = self._advance()
         expr = self._parse_range()
         self._expect("COLON")
         coord = self._tok_coord(token)
-        stmt = self._parse_pragmacomp_or_statement() if self._starts_statement() else c_ast.EmptyStatement(coord)
+        stmt = (
+            self._parse_pragmacomp_or_statement()
+            if self._starts_statement()
+            else c_ast.EmptyStatement(coord)
+        )
         return c_ast.Case(expr, [stmt], coord)
 
-    def _parse_range(self):
+    def _parse_range(self) -> c_ast.Node:
         first = self._parse_constant_expression()
         if self._accept("ELLIPSIS"):
             return Range(first, self._parse_constant_expression(), first.coord)
@@ -429,7 +510,13 @@ class _Parser(CParser):
                     break
         self._expect("RPAREN")
         self._expect("SEMI")
-        return Asm(template, (operands[0], operands[1]), tuple(clobbers), volatile=volatile, coord=self._tok_coord(token))
+        return Asm(
+            template,
+            (operands[0], operands[1]),
+            tuple(clobbers),
+            volatile=volatile,
+            coord=self._tok_coord(token),
+        )
 
     def _parse_operands(self) -> tuple[Operand, ...]:
         found: list[Operand] = []
@@ -452,17 +539,19 @@ class _Parser(CParser):
         """A string's text, escapes as they are."""
         if self._peek_type() != "STRING_LITERAL":
             self._parse_error("expected a string", None)
-        return "".join(each for each in self._parse_unified_string_literal().value[1:-1].split('" "'))
+        return "".join(
+            each for each in self._parse_unified_string_literal().value[1:-1].split('" "')
+        )
 
     # ------------------------------------------------------------------ expressions
 
-    def _parse_cast_expression(self):
+    def _parse_cast_expression(self) -> c_ast.Node:
         self._deeper()
         node = super()._parse_cast_expression()
         self._depth -= 1
         return node
 
-    def _parse_conditional_expression(self):
+    def _parse_conditional_expression(self) -> c_ast.Node:
         expr = self._parse_binary_expression()
         if not self._accept("CONDOP"):
             return expr
@@ -475,13 +564,13 @@ class _Parser(CParser):
             return Elvis(expr, iffalse, expr.coord)
         return c_ast.TernaryOp(expr, iftrue, iffalse, expr.coord)
 
-    def _parse_assignment_expression(self):
+    def _parse_assignment_expression(self) -> c_ast.Node:
         self._deeper()
         node = super()._parse_assignment_expression()
         self._depth -= 1
         return node
 
-    def _parse_primary_expression(self):
+    def _parse_primary_expression(self) -> c_ast.Node:
         if self._peek_type() == "LPAREN" and self._peek_type(2) == "LBRACE":
             token = self._advance()
             body = self._parse_compound_statement()
@@ -489,32 +578,32 @@ class _Parser(CParser):
             return StmtExpr(body, self._tok_coord(token))
         return super()._parse_primary_expression()
 
-    def _parse_argument_expression_list(self):
+    def _parse_argument_expression_list(self) -> c_ast.Node:
         exprs = [self._parse_argument()]
         while self._accept("COMMA"):
             exprs.append(self._parse_argument())
         return c_ast.ExprList(exprs, exprs[0].coord)
 
-    def _parse_argument(self):
+    def _parse_argument(self) -> c_ast.Node:
         """An expression, or a type as macros of the kernel take them: ``min_t(u32, a, b)``."""
         if self._starts_declaration():
             return self._parse_type_name()
         return self._parse_assignment_expression()
 
-    def _parse_initializer(self):
+    def _parse_initializer(self) -> c_ast.Node:
         self._deeper()
         node = super()._parse_initializer()
         self._depth -= 1
         return node
 
-    def _parse_initializer_item(self):
+    def _parse_initializer_item(self) -> c_ast.Node:
         if self._peek_type() in {"ID", "TYPEID"} and self._peek_type(2) == "COLON":
             name = self._parse_identifier_or_typeid()
             self._expect("COLON")
             return c_ast.NamedInitializer([name], self._parse_initializer())
         return super()._parse_initializer_item()
 
-    def _parse_designator(self):
+    def _parse_designator(self) -> c_ast.Node:
         if self._peek_type() != "LBRACKET":
             return super()._parse_designator()
         token = self._advance()
@@ -527,15 +616,28 @@ _HINTS = {
     "Invalid function definition": "a macro that no one defined looks like this, and so does a type that is missing before a name",
 }
 _SIMPLE_TYPES = frozenset(
-    {"VOID", "_BOOL", "CHAR", "SHORT", "INT", "LONG", "FLOAT", "DOUBLE", "_COMPLEX", "SIGNED", "UNSIGNED", "__INT128"}
+    {
+        "VOID",
+        "_BOOL",
+        "CHAR",
+        "SHORT",
+        "INT",
+        "LONG",
+        "FLOAT",
+        "DOUBLE",
+        "_COMPLEX",
+        "SIGNED",
+        "UNSIGNED",
+        "__INT128",
+    }
 )
 _QUALIFIERS = frozenset({"CONST", "RESTRICT", "VOLATILE", "_ATOMIC"})
 _STORAGE = frozenset({"AUTO", "REGISTER", "STATIC", "EXTERN", "TYPEDEF", "_THREAD_LOCAL"})
 _FUNCTION = frozenset({"INLINE", "_NORETURN"})
 _OTHER_SPECIFIERS = {
-    "_ALIGNAS": lambda parser: ("alignment", parser._parse_alignment_specifier()),
-    "TYPEOF": lambda parser: ("type", parser._parse_typeof_specifier()),
-    "STRUCT": lambda parser: ("type", parser._parse_struct_or_union_specifier()),
-    "UNION": lambda parser: ("type", parser._parse_struct_or_union_specifier()),
-    "ENUM": lambda parser: ("type", parser._parse_enum_specifier()),
+    "_ALIGNAS": ("alignment", "_parse_alignment_specifier"),
+    "TYPEOF": ("type", "_parse_typeof_specifier"),
+    "STRUCT": ("type", "_parse_struct_or_union_specifier"),
+    "UNION": ("type", "_parse_struct_or_union_specifier"),
+    "ENUM": ("type", "_parse_enum_specifier"),
 }

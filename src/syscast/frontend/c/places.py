@@ -74,7 +74,9 @@ class Files:
             return Span(path, line, column)
         return Span(path, line, column, line, column + length)
 
-    def diagnostic(self, place: int, message: str, *, hint: str = "", length: int = 0) -> Diagnostic:
+    def diagnostic(
+        self, place: int, message: str, *, hint: str = "", length: int = 0
+    ) -> Diagnostic:
         """Something wrong at a place, with its source line."""
         span = self.span(place, length)
         return Diagnostic(message, span, source=self.source_line(span), hint=hint)
@@ -114,7 +116,9 @@ class Places:
             return Span("", line, column or 1)
         return self.files.span(self._places[at], self._lengths[at])
 
-    def diagnostic(self, line: int, column: int | None, message: str, hint: str = "") -> Diagnostic:
+    def diagnostic(
+        self, line: int, column: int | None, message: str, hint: str = ""
+    ) -> Diagnostic:
         """Something wrong at a coordinate, with the source line of the user's file."""
         span = self.span(line, column)
         return Diagnostic(message, span, source=self.files.source_line(span), hint=hint)
@@ -124,8 +128,7 @@ class Places:
         at = self._index(line, column)
         if at < 0:
             return Span("", line, column or 1)
-        span = self.files.span(self._places[at] + self._lengths[at])
-        return span
+        return self.files.span(self._places[at] + self._lengths[at])
 
     def _index(self, line: int, column: int | None) -> int:
         if not self._keys:
@@ -134,4 +137,6 @@ class Places:
             key = line << _COLUMN_BITS
             at = bisect_right(self._keys, key)
             return min(at, len(self._keys) - 1)
-        return max(bisect_right(self._keys, line << _COLUMN_BITS | min(column, _COLUMN_MASK)) - 1, 0)
+        return max(
+            bisect_right(self._keys, line << _COLUMN_BITS | min(column, _COLUMN_MASK)) - 1, 0
+        )

@@ -123,7 +123,9 @@ class Token:
         return twin
 
 
-def scan(text: str, base: int, named: Callable[[str], object], *, keep_comments: bool = False) -> Iterator[Token]:
+def scan(
+    text: str, base: int, named: Callable[[str], object], *, keep_comments: bool = False
+) -> Iterator[Token]:
     """Tokens of a text whose first character has the place ``base``; every identifier is told to ``named``."""
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or OTHER

@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING, cast
 
 from pcpp.preprocessor import Action, OutputDirective, Preprocessor
 
-from syscast.diagnostics import CompileError, Diagnostic, render
+from syscast.diagnostics import CompileError, render
 from syscast.frontend.c.definitions import definitions
 from syscast.frontend.c.flags import Flags
 from syscast.frontend.c.places import Files, Places
-from syscast.frontend.c.pptokens import CONTINUED, ID, INTEGER, NOTHING, SPACE, STRING, Lexer, Token, scan
+from syscast.frontend.c.pptokens import (
+    CONTINUED,
+    ID,
+    INTEGER,
+    NOTHING,
+    SPACE,
+    STRING,
+    Lexer,
+    Token,
+    scan,
+)
 from syscast.frontend.c.predefined import predefined
 
 if TYPE_CHECKING:
@@ -56,7 +66,7 @@ class Preprocessed:
     tokens: tuple[tuple[str, str, int, int], ...]
 
 
-def preprocess(
+def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its macros come from are three things each)
     text: str | bytes,
     name: str,
     surroundings: Surroundings,
@@ -110,8 +120,9 @@ class _Run(Preprocessor):
         self._left = _MOST_TOKENS
         self._depth = 0
         self._uses = 1
+        self.lastdirective: Token | None = None
         super().__init__(lexer=Lexer(self._named))
-        self.rewrite_paths = []
+        self.rewrite_paths: list[tuple[str, str]] = []
         self.expand_linemacro = False
         self._asked.clear()
 
@@ -122,12 +133,17 @@ class _Run(Preprocessor):
         if isinstance(text, bytes):
             text = self._decode(text, name)
         first = definitions(prelude)
-        self._known = (first.macros, predefined(self._surroundings.arch, self._surroundings.version_code))
+        self._known = (
+            first.macros,
+            predefined(self._surroundings.arch, self._surroundings.version_code),
+        )
         output = _Output(self.files)
         if first.code:
             output.take(self.parsegen(first.code, _PRELUDE, _PRELUDE))
         if self._flags.macros:
-            output.take(self.parsegen("\n".join(self._flags.macros) + "\n", _COMMAND_LINE, _COMMAND_LINE))
+            output.take(
+                self.parsegen("\n".join(self._flags.macros) + "\n", _COMMAND_LINE, _COMMAND_LINE)
+            )
         for file in self._flags.files:
             output.take(self._include_file(file, 0, required=True))
         self._reading.append(name)
@@ -161,7 +177,9 @@ class _Run(Preprocessor):
             raise self.fail(place, "a condition is missing")
         raise self.fail(place, msg[0].lower() + msg[1:])
 
-    def on_directive_handle(self, directive: Token, toks: list[Token], ifpassthru: object, precedingtoks: object) -> bool:
+    def on_directive_handle(
+        self, directive: Token, toks: list[Token], ifpassthru: object, precedingtoks: object
+    ) -> bool:
         """Check what pcpp takes for granted."""
         del ifpassthru, precedingtoks
         self.lastdirective = directive
@@ -170,7 +188,11 @@ class _Run(Preprocessor):
             if not toks:
                 raise self.fail(directive.lineno, f"#{name} without a name")
             if toks[0].type != ID:
-                raise self.fail(toks[0].lineno, f"a macro cannot be named {toks[0].value}", length=toks[0].length)
+                raise self.fail(
+                    toks[0].lineno,
+                    f"a macro cannot be named {toks[0].value}",
+                    length=toks[0].length,
+                )
         elif name == "pragma" and not toks:
             raise OutputDirective(Action.IgnoreAndRemove)
         elif name in {"if", "elif"} and not toks:
@@ -196,7 +218,9 @@ class _Run(Preprocessor):
                 return True
             case _ if directive.type == INTEGER:
                 return True
-        raise self.fail(directive.lineno, f"unknown directive #{directive.value}", length=directive.length)
+        raise self.fail(
+            directive.lineno, f"unknown directive #{directive.value}", length=directive.length
+        )
 
     # ------------------------------------------------------------------ names
 
@@ -219,13 +243,15 @@ class _Run(Preprocessor):
     def define(self, tokens: str | list[Token]) -> None:
         """Define a macro; its body stands nowhere, so that what it makes stands where it is used."""
         if isinstance(tokens, str):
-            tokens = [each for each in scan(tokens, 0, self._named)]
+            tokens = list(scan(tokens, 0, self._named))
         place = tokens[0].lineno
         name = tokens[0].value
         try:
             super().define(tokens)
         except IndexError:
-            raise self.fail(place, f"macro '{name}': its parameters are not a list of names") from None
+            raise self.fail(
+                place, f"macro '{name}': its parameters are not a list of names"
+            ) from None
         macro = self.macros.get(name)
         if macro is None:
             return
@@ -239,7 +265,12 @@ class _Run(Preprocessor):
 
     # ------------------------------------------------------------------ files
 
-    def parsegen(self, input: str, source: str | None = None, abssource: str | None = None) -> Iterator[Token]:  # noqa: A002  (pcpp's name)
+    def parsegen(
+        self,
+        input: str,  # noqa: A002  (pcpp's name)
+        source: str | None = None,
+        abssource: str | None = None,
+    ) -> Iterator[Token]:
         """Read a file; its text goes round pcpp, which would replace trigraphs."""
         self._incoming = (self.files.add(source or "", input), input)
         return cast("Iterator[Token]", super().parsegen("", source, abssource))
@@ -265,16 +296,22 @@ class _Run(Preprocessor):
         """``#include``: a user's file is read, a kernel header is nothing."""
         del original_line
         if not tokens:
-            raise self.fail(self.lastdirective.lineno, "#include without a file")
+            raise self.fail(
+                self.lastdirective.lineno if self.lastdirective else 1, "#include without a file"
+            )
         place, length = tokens[0].lineno, tokens[-1].lineno + tokens[-1].length - tokens[0].lineno
         words = "".join(each.value for each in tokens)
         if words.startswith("<") and ">" in words:
-            return self._include_file(words[1 : words.index(">")], place, required=False, length=length)
+            return self._include_file(
+                words[1 : words.index(">")], place, required=False, length=length
+            )
         if tokens[0].type == STRING:
             return self._include_file(tokens[0].value[1:-1], place, required=True, length=length)
         raise self.fail(place, '#include takes <file> or "file"', length=max(length, 0))
 
-    def _include_file(self, name: str, place: int, *, required: bool, length: int = 0) -> Iterator[Token]:
+    def _include_file(
+        self, name: str, place: int, *, required: bool, length: int = 0
+    ) -> Iterator[Token]:
         if name in self._headers:
             yield from self._read(name, self._headers[name], place)
             return
@@ -298,7 +335,11 @@ class _Run(Preprocessor):
         self._includes += 1
         if len(self._reading) >= _DEEPEST_INCLUDE or self._includes > _MOST_INCLUDES:
             cycle = "it includes itself" if path in self._reading else "too many files in files"
-            raise self.fail(place, f"#include of '{path}': {cycle}", hint="#pragma once, or #ifndef ... #endif around the file")
+            raise self.fail(
+                place,
+                f"#include of '{path}': {cycle}",
+                hint="#pragma once, or #ifndef ... #endif around the file",
+            )
         self._reading.append(path)
         self._directories.append(posixpath.dirname(path))
         yield from self.parsegen(text, path, path)
@@ -340,7 +381,9 @@ class _Run(Preprocessor):
 
     def _bomb(self, place: int, name: str) -> CompileError:
         return self.fail(
-            place, f"{name} expands to more than {_MOST_TOKENS:,} tokens", hint="macros that each name the next one twice grow without end"
+            place,
+            f"{name} expands to more than {_MOST_TOKENS:,} tokens",
+            hint="macros that each name the next one twice grow without end",
         )
 
     def _replacement(self, macro: _Macro, token: Token, work: list[Token]) -> list[Token] | None:
@@ -361,7 +404,9 @@ class _Run(Preprocessor):
             body = self.macro_expand_args(macro, args, token)
         return self._placed(macro, token, body, hide)
 
-    def _placed(self, macro: _Macro, token: Token, body: list[Token], hide: frozenset[str]) -> list[Token]:
+    def _placed(
+        self, macro: _Macro, token: Token, body: list[Token], hide: frozenset[str]
+    ) -> list[Token]:
         self._left -= len(body)
         if self._left < 0:
             raise self._bomb(token.lineno, f"macro '{macro.name}'")
@@ -372,11 +417,16 @@ class _Run(Preprocessor):
                 twin.lineno, twin.length = token.lineno, 0
             twin.hide = hide if each.hide is NOTHING else hide | each.hide
             if len(each.value) > _LONGEST_TOKEN:
-                raise self.fail(token.lineno, f"macro '{macro.name}' makes one token of more than {_LONGEST_TOKEN:,} characters")
+                raise self.fail(
+                    token.lineno,
+                    f"macro '{macro.name}' makes one token of more than {_LONGEST_TOKEN:,} characters",
+                )
             replacement.append(twin)
         return replacement
 
-    def _arguments(self, macro: _Macro, token: Token, work: list[Token]) -> tuple[list[list[Token]], Token]:
+    def _arguments(
+        self, macro: _Macro, token: Token, work: list[Token]
+    ) -> tuple[list[list[Token]], Token]:
         """Arguments of a call whose ``(`` is taken, and its ``)``."""
         args: list[list[Token]] = [[]]
         depth = 0
@@ -390,11 +440,19 @@ class _Run(Preprocessor):
                 if not depth:
                     return self._checked(macro, token, args), each
                 depth -= 1
-            elif value == "," and not depth and not (macro.variadic and len(args) >= len(parameters)):
+            elif (
+                value == ","
+                and not depth
+                and not (macro.variadic and len(args) >= len(parameters))
+            ):
                 args.append([])
                 continue
             args[-1].append(each)
-        raise self.fail(token.lineno, f"the call of macro '{macro.name}' has no closing parenthesis", length=token.length)
+        raise self.fail(
+            token.lineno,
+            f"the call of macro '{macro.name}' has no closing parenthesis",
+            length=token.length,
+        )
 
     def _checked(self, macro: _Macro, token: Token, args: list[list[Token]]) -> list[list[Token]]:
         args = [self.tokenstrip(each) for each in args]
@@ -407,15 +465,22 @@ class _Run(Preprocessor):
             least = f"at least {wanted - 1}" if macro.variadic else str(wanted)
             given = 0 if args == [[]] else len(args)
             raise self.fail(
-                token.lineno, f"macro '{macro.name}' takes {least} argument{'' if least == '1' else 's'}, {given} given", length=token.length
+                token.lineno,
+                f"macro '{macro.name}' takes {least} argument{'' if least == '1' else 's'}, {given} given",
+                length=token.length,
             )
         return args
 
-    def macro_expand_args(self, macro: _Macro, args: list[list[Token]], token: Token | None = None) -> list[Token]:
+    def macro_expand_args(
+        self, macro: _Macro, args: list[list[Token]], token: Token | None = None
+    ) -> list[Token]:
         """pcpp's, within bounds."""
         place = token.lineno if token else 1
         if self._depth >= _DEEPEST_CALL:
-            raise self.fail(place, f"calls of macro '{macro.name}' stand in one another more than {_DEEPEST_CALL} deep")
+            raise self.fail(
+                place,
+                f"calls of macro '{macro.name}' stand in one another more than {_DEEPEST_CALL} deep",
+            )
         self._depth += 1
         self._uses = max(len(macro.patch), 1)
         if self._uses * max((len(each) for each in args), default=0) > _MOST_TOKENS:
@@ -483,7 +548,11 @@ class _Output:
                 parts.append(token)
                 if token.value == ")" or len(parts) == 3:
                     break
-        if len(parts) == 3 and parts[1].type == STRING and parts[1].value[1:-1].startswith(_KEPT_PRAGMAS):
+        if (
+            len(parts) == 3
+            and parts[1].type == STRING
+            and parts[1].value[1:-1].startswith(_KEPT_PRAGMAS)
+        ):
             place = parts[1].lineno
             self._newline()
             for kind, value in (("CPP_POUND", "#"), (ID, "pragma"), (ID, parts[1].value[1:-1])):
@@ -507,7 +576,12 @@ class _Output:
         self._blank = False
         self._pieces.append(value)
         self._tokens.append((token.type or ID, value, self._line, self._column))
-        self._places.add(self._line, self._column, token.lineno, token.length if token.length == len(value) else 0)
+        self._places.add(
+            self._line,
+            self._column,
+            token.lineno,
+            token.length if token.length == len(value) else 0,
+        )
         self._column += len(value)
         self._last = value
 
