@@ -23,6 +23,11 @@ CONFIG_GLOBAL = "syscast_config"
 _MAX_INLINE = 128  # stores that LLVM's BPF back end makes of one memset or memcpy
 _TYPED = frozenset({Space.KERNEL, Space.USER})
 _COMPARE_UNITS = (8, 4, 2, 1)
+_PACKET_UNITS = {1: "byte", 2: "half", 4: "word"}
+_CONTEXT_ACCESS = {
+    "load": "nocallback nofree nounwind willreturn memory(argmem: read)",
+    "store": "nocallback nofree nounwind willreturn",
+}
 
 
 class FunctionText:
@@ -31,6 +36,7 @@ class FunctionText:
     Attributes:
         passthroughs: How many ``llvm.bpf.passthrough`` the module has so far; each needs a number
             of its own, which also keeps LLVM from merging two relocated accesses.
+        intrinsics: Declarations that the text needs.
     """
 
     def __init__(
@@ -46,6 +52,8 @@ class FunctionText:
         self._location = ""
         self._align = _alignments(function)
         context = function.context
+        self.intrinsics: set[str] = set()
+        self._is_c = context is not None and context.kind == "c"
         self._direct = context.direct_reads if context is not None else function.direct
 
     def text(self) -> str:
@@ -115,13 +123,26 @@ class FunctionText:
             case ops.SlotAddr():
                 self._make(op, f"bitcast ptr {_slot(op.slot)} to ptr")
             case ops.Load():
-                self._load_from(op, self._at(op.ptr, op.offset))
+                self._load(op)
             case ops.Store():
                 self._store(op)
             case ops.Offset():
                 self._offset(op)
             case ops.AtomicAdd():
                 self._atomic_add(op)
+            case ops.Atomic():
+                self._atomic(op)
+            case ops.PacketLoad():
+                unit = _PACKET_UNITS[op.size]
+                at = self._wide(op.at)
+                self.intrinsics.add(f"declare i64 @llvm.bpf.load.{unit}(ptr, i64)")
+                self._make(op, f"call i64 @llvm.bpf.load.{unit}(ptr %ctx, i64 {at})")
+            case _:
+                return self._bytes(op)
+        return True
+
+    def _bytes(self, op: Op) -> bool:
+        match op:
             case ops.Fill():
                 self._fill(op)
             case ops.CopyBytes():
@@ -277,21 +298,60 @@ class FunctionText:
 
     # ------------------------------------------------------------ memory
 
-    def _load_from(self, op: ops.Load | ops.FieldLoad, address: str) -> None:
+    def _load(self, op: ops.Load) -> None:
+        type_ = op.result.type
+        if self._at_fixed_offset(op.ptr, type_):
+            call = self._context_access("load", type_, op.offset)
+            self._make(op, f"call {_type(type_)} {call.format('', _value(op.ptr))}")
+        else:
+            self._load_from(op, self._at(op.ptr, op.offset), op.align)
+
+    def _at_fixed_offset(self, ptr: Value, type_: IrType) -> bool:
+        """Whether C text accesses its context: LLVM must not compute that address in another way."""
+        whole = isinstance(type_, PtrType) or type_.bits > 1
+        in_context = isinstance(ptr.type, PtrType) and ptr.type.space is Space.CTX
+        return whole and in_context and self._is_c
+
+    def _context_access(self, what: str, type_: IrType, offset: int) -> str:
+        """The intrinsic that becomes an access at a constant offset, never split, joined or narrowed.
+
+        That is what clang makes of ``preserve_static_offset``.
+        """
+        text = _type(type_)
+        name = f"@llvm.bpf.getelementptr.and.{what}.{'p0' if text == 'ptr' else text}"
+        value = "" if what == "load" else f"{text}, "
+        returns = text if what == "load" else "void"
+        self.intrinsics.add(
+            f"declare {returns} {name}({value}ptr, i1, i8, i8, i8, i1, ...)"
+            f" {_CONTEXT_ACCESS[what]}"
+        )
+        align = _size(type_).bit_length() - 1
+        return (
+            f"({value}ptr, i1, i8, i8, i8, i1, ...) {name}({{}}ptr elementtype(i8) {{}},"
+            f" i1 true, i8 0, i8 1, i8 {align}, i1 true, i64 {offset})"
+        )
+
+    def _load_from(self, op: ops.Load | ops.FieldLoad, address: str, align: int = 0) -> None:
         type_ = op.result.type
         if isinstance(type_, IntType) and type_.bits == 1:
             byte = self._temp(f"load i8, ptr {address}")
             self._make(op, f"icmp ne i8 {byte}, 0")
         else:
-            self._make(op, f"load {_type(type_)}, ptr {address}, align {_size(type_)}")
+            known = min(align or 8, _size(type_))
+            self._make(op, f"load {_type(type_)}, ptr {address}, align {known}")
 
     def _store(self, op: ops.Store) -> None:
         value, type_ = _value(op.value), op.value.type
         text = _type(type_)
         if text == "i1":
             value, text = self._temp(f"zext i1 {value} to i8"), "i8"
+        if self._at_fixed_offset(op.ptr, type_):
+            call = self._context_access("store", type_, op.offset)
+            self._put(f"call void {call.format(f'{text} {value}, ', _value(op.ptr))}")
+            return
         address = self._at(op.ptr, op.offset)
-        self._put(f"store {text} {value}, ptr {address}, align {_size(type_)}")
+        known = min(op.align or 8, _size(type_))
+        self._put(f"store {text} {value}, ptr {address}, align {known}")
 
     def _offset(self, op: ops.Offset) -> None:
         base, delta = self._base(op.ptr), self._wide(op.delta)
@@ -305,6 +365,18 @@ class FunctionText:
         type_ = _type(op.value.type)
         address = self._at(op.ptr, op.offset)
         self._temp(f"atomicrmw add ptr {address}, {type_} {_value(op.value)} monotonic")
+
+    def _atomic(self, op: ops.Atomic) -> None:
+        type_, address = _type(op.value.type), self._at(op.ptr, op.offset)
+        value = _value(op.value)
+        order = "monotonic" if op.result is None else "seq_cst"
+        if op.op is not ops.AtomicOp.CMPXCHG:
+            self._make(op, f"atomicrmw {op.op.value} ptr {address}, {type_} {value} {order}")
+            return
+        expected = f"{type_} {_value(op.expected)}"
+        both = self._temp(f"cmpxchg ptr {address}, {expected}, {type_} {value} seq_cst seq_cst")
+        if op.result is not None:
+            self._make(op, f"extractvalue {{ {type_}, i1 }} {both}, 0")
 
     def _fill(self, op: ops.Fill) -> None:
         align = self._alignment(op.ptr, op.offset)

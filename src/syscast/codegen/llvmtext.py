@@ -74,14 +74,17 @@ def module_text(program: Program, btf: Btf, meta: bytes) -> str:
             f"@_syscast = dso_local constant [{len(meta)} x i8] c{quoted(meta)},"
             ' section ".syscast", align 1'
         )
-    bodies = []
+    bodies: list[str] = []
+    intrinsics: set[str] = set()
     passthroughs = 0
     for function in program.functions:
         text = FunctionText(function, debug, relocations, passthroughs)
         bodies.append(text.text())
         passthroughs = text.passthroughs
+        intrinsics |= text.intrinsics
     lines += relocations.lines()
     lines += bodies
+    lines += sorted(intrinsics)
     lines.append(_TAIL)
     lines += debug.finish(_FLAGS)
     return "\n".join(lines) + "\n"

@@ -34,7 +34,7 @@ PRIMITIVES = frozenset(
         *(ops.Binary, ops.Compare, ops.Convert, ops.ByteSwap, ops.Select, ops.Opaque),
         *(ops.SlotLoad, ops.SlotStore, ops.SlotAddr, ops.Load, ops.Store, ops.Offset),
         *(ops.AtomicAdd, ops.Fill, ops.CopyBytes, ops.BytesEqual, ops.FieldAddr),
-        *(ops.SameText, ops.Masked),
+        *(ops.SameText, ops.Masked, ops.Atomic, ops.PacketLoad),
         *(ops.FieldLoad, ops.Reloc, ops.HelperExists, ops.Helper, ops.MapAddr, ops.DataAddr),
         *(ops.CtxAddr, ops.Call, ops.FunctionAddr, ops.Jump, ops.Branch, ops.Return),
     }
@@ -205,7 +205,7 @@ def _type_problem(op: ops.Op) -> str | None:
 
 def _pointer_problem(op: ops.Op) -> str | None:
     match op:
-        case ops.Load() | ops.Store() | ops.Offset() | ops.AtomicAdd() | ops.Fill():
+        case _ if isinstance(op, _THROUGH_POINTER):
             return None if isinstance(op.ptr.type, PtrType) else "not a pointer"
         case ops.FieldLoad() | ops.FieldAddr():
             in_context = op.base.type == PtrType(Space.CTX)
@@ -218,8 +218,17 @@ def _pointer_problem(op: ops.Op) -> str | None:
             return _text_problem(op)
 
 
+_THROUGH_POINTER = (
+    *(ops.Load, ops.AnyLoad, ops.Store, ops.Offset),
+    *(ops.AtomicAdd, ops.Atomic, ops.Fill),
+)
+
+
 def _text_problem(op: ops.Op) -> str | None:
     match op:
+        case ops.AnyCopy():
+            both = isinstance(op.dst.type, PtrType) and isinstance(op.src.type, PtrType)
+            return None if both else "not pointers"
         case ops.Masked():
             bits = isinstance(op.a.type, IntType) and op.a.type.bits
             return None if bits == 64 and not op.mask & (op.mask + 1) else "not a 64-bit mask"

@@ -15,7 +15,7 @@ from enum import Enum
 import msgspec
 
 from syscast.diagnostics import Span
-from syscast.ir.types import Reg, Slot, Value
+from syscast.ir.types import I64, Const, Reg, Slot, Value
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,19 +205,24 @@ class SlotAddr(Op, frozen=True):
 
 
 class Load(Op, frozen=True):
-    """Primitive. Plain load at ``ptr + offset`` (ctx, stack, map value, record, trusted kernel)."""
+    """Primitive. Plain load at ``ptr + offset`` (ctx, stack, map value, record, trusted kernel).
+
+    ``align`` is how far the address is known to be aligned; 0: as the type wants it.
+    """
 
     result: Reg
     ptr: Value
     offset: int = 0
+    align: int = 0
 
 
 class Store(Op, frozen=True):
-    """Primitive. Plain store at ``ptr + offset``; the value's type gives the width."""
+    """Primitive. Plain store at ``ptr + offset``; the value's type gives the width. See `Load`."""
 
     ptr: Value
     value: Value
     offset: int = 0
+    align: int = 0
 
 
 class Offset(Op, frozen=True):
@@ -236,17 +241,56 @@ class AtomicAdd(Op, frozen=True):
     offset: int = 0
 
 
+class AtomicOp(Enum):
+    """What `Atomic` does to memory."""
+
+    ADD = "add"
+    AND = "and"
+    OR = "or"
+    XOR = "xor"
+    XCHG = "xchg"
+    CMPXCHG = "cmpxchg"
+
+
+class Atomic(Op, frozen=True):
+    """Primitive. ``result = *(ptr + offset)`` as it was, and change it by ``value``, in one step.
+
+    32 or 64 bits. CMPXCHG stores ``value`` where memory holds ``expected``. Needs a kernel with
+    commit 5ffa25502b5a ("bpf: Add instructions for atomic_[cmp]xchg") and its neighbours (in
+    v5.12), but for ADD with no result, which is `AtomicAdd`.
+    """
+
+    result: Reg | None
+    op: AtomicOp
+    ptr: Value
+    value: Value
+    expected: Value = Const(0, I64)
+    offset: int = 0
+
+
+class PacketLoad(Op, frozen=True):
+    """Primitive. ``result: u64`` = ``size`` (1, 2, 4) bytes of the packet at ``at``, in host order.
+
+    BPF_LD_ABS or BPF_LD_IND on the program's socket buffer: where the packet is shorter the program ends.
+    """
+
+    result: Reg
+    at: Value
+    size: int
+
+
 class AnyLoad(Op, frozen=True):
     """``result = *(T *)(ptr + offset)`` through a C pointer, of space ANY. Lowered by provenance.
 
     A plain load where the pointer is known to be the program's own memory (context, stack, map value,
     record, packet) or a pointer that the verifier knows by its BTF type; else a probe read,
-    which gives zero on a fault.
+    which gives zero on a fault. ``align`` as in `Load`.
     """
 
     result: Reg
     ptr: Value
     offset: int = 0
+    align: int = 0
 
 
 class AnyCopy(Op, frozen=True):

@@ -95,6 +95,26 @@ class Guard(msgspec.Struct, frozen=True):
     absent: bool = False
 
 
+class Holds(Enum):
+    """What a word of a context is for the verifier, where it is no plain number."""
+
+    PACKET = "packet"  # a packet's start or end: plain loads, bounded by the program's own tests
+    TYPED = "typed"  # a kernel pointer that it knows by its BTF type
+    OWN = "own"  # memory that may be loaded from plainly, such as a struct bpf_sock, or NULL
+
+
+class ContextWord(msgspec.Struct, frozen=True):
+    """What C text finds at ctx + offset; all other words are numbers.
+
+    Attributes:
+        pointee: For TYPED: BTF id of the struct.
+    """
+
+    offset: int
+    holds: Holds
+    pointee: int = 0
+
+
 class ProgramContext(msgspec.Struct, frozen=True):
     """What a front end and the passes must know of the probe kind that a function is for.
 
@@ -118,6 +138,9 @@ class ProgramContext(msgspec.Struct, frozen=True):
             syscall's number, and that the caller is not a 32-bit one.
         kernel_bound: Offsets are this kernel's and no relocation mends them, so that the object
             needs ObjectMeta.btf_identity.
+        words: Pointers in the context of a C program that the verifier knows.
+        converted: The kernel's own context differs from what C text sees (an xdp_md, a
+            __sk_buff): the verifier rewrites each load, and its address means nothing.
     """
 
     kind: str
@@ -134,6 +157,8 @@ class ProgramContext(msgspec.Struct, frozen=True):
     syscall: int = -1
     guards: tuple[Guard, ...] = ()
     kernel_bound: bool = False
+    words: tuple[ContextWord, ...] = ()
+    converted: bool = False
 
 
 class Loop(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from syscast.passes import (
     ledger,
     loops,
     maps,
+    provenance,
     raises,
     reads,
     stack_budget,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
+    ("provenance", provenance.run),
     ("kernel_reads", kernel_reads.run),
     ("checks", checks.run),
     ("texts", texts.run),

@@ -1,0 +1,249 @@
+"""Accesses through C's pointers, run by the kernel: what is read, and what the verifier takes.
+
+Hand-built IR, as the C front end makes it; a raw tracepoint's words come from BPF_PROG_TEST_RUN.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from struct import pack
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "passes"))
+
+from sketch import Sketch, program
+
+from syscast import codegen, passes
+from syscast.btf import source
+from syscast.btf.layout import find_member
+from syscast.btf.types import Struct, Typedef
+from syscast.ir import ops
+from syscast.ir.ops import AtomicOp, BinaryOp, Predicate
+from syscast.ir.program import ContextWord, Holds, ProgramContext
+from syscast.ir.types import BOOL, I64, U16, U32, U64, Const, PtrType, Space
+from syscast.kernel.bpfprogs import prog_test_run
+from syscast.loader.load import load
+from syscast.spec.objectspec import MapSpec
+from syscast.spec.read import read_object
+
+pytestmark = pytest.mark.kernel
+
+ANY = PtrType(Space.ANY)
+RAW = ProgramContext("c", "f", "raw_tp/f", "raw_tracepoint", kernel_bound=True)
+TABLE = MapSpec("table", "array", 4, 8, 4)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    btf = source.kernel()
+    return SimpleNamespace(btf=btf, task=btf.find("task_struct", Struct))
+
+
+class C(Sketch):
+    def word(self, number):
+        """A word of a raw tracepoint's arguments."""
+        return self.op(ops.AnyLoad, U64, ptr=self.op(ops.CtxAddr, ANY), offset=8 * number)
+
+    def pointer(self, number):
+        return self.op(ops.Convert, ANY, a=self.word(number))
+
+    def load(self, ptr, type_=U64, offset=0, **more):
+        return self.op(ops.AnyLoad, type_, ptr=ptr, offset=offset, **more)
+
+    def local(self, name, size):
+        slot = self.slot(name, None, size)
+        return self.op(ops.SlotAddr, ANY, slot=slot)
+
+    def store(self, ptr, value, offset=0, **more):
+        self.op(ops.Store, ptr=ptr, value=value, offset=offset, **more)
+
+    def looked_up(self, key=0):
+        at = self.local("key", 4)
+        self.store(at, Const(key, U32))
+        table = self.op(ops.MapAddr, ANY, map="table")
+        return self.op(ops.Helper, ANY, name="map_lookup_elem", args=(table, at))
+
+    def unless_null(self, ptr):
+        """Go on where a pointer is not NULL; return 99 otherwise."""
+        there, missing = self.label("there"), self.label("missing")
+        null = self.op(ops.Compare, BOOL, pred=Predicate.EQ, a=ptr, b=Const(0, ANY))
+        self.op(ops.Branch, cond=null, then=missing, other=there)
+        self.start(missing)
+        self.op(ops.Return, value=Const(99, U32))
+        self.start(there)
+
+
+def packet(s, number):
+    """data (0) or data_end (1) of an xdp_md."""
+    word = s.op(ops.AnyLoad, U32, ptr=s.op(ops.CtxAddr, ANY), offset=4 * number)
+    return s.op(ops.Convert, ANY, a=s.op(ops.Convert, I64, a=word))
+
+
+def built(kernel, s, value, context=RAW, **members):
+    s.op(ops.Return, value=value)
+    made = s.function(context, name="f", id=-1)
+    made = program(made, schemas=(), sites=(), maps=(TABLE,), arch=os.uname().machine, **members)
+    return read_object(codegen.build(passes.run(made, kernel.btf), kernel.btf), "c")
+
+
+def result(kernel, s, value, *words):
+    """What the program returns for some words of context."""
+    with load(built(kernel, s, value)) as loaded:
+        words += (0,) * (4 - len(words))
+        got = prog_test_run(loaded.programs["f"].fd, ctx_in=pack("<4Q", *words))
+        return got.retval
+
+
+def test_user_and_kernel_addresses_are_read_and_faults_give_zero(kernel):
+    word = ctypes.c_uint32(0x12345678)
+    for address, expected in ((ctypes.addressof(word), 0x12345678), (8, 0), (1 << 63, 0)):
+        s = C(kernel)
+        assert result(kernel, s, s.load(s.pointer(1), U32), 0, address) == expected
+    offset = find_member(kernel.btf, kernel.task, "tgid").offset
+    s = C(kernel)
+    task = s.op(ops.Helper, ANY, name="get_current_task", args=())
+    assert result(kernel, s, s.load(task, U32, offset)) == os.getpid()
+
+
+def test_maps_values_are_read_and_written_plainly(kernel):
+    s = C(kernel)
+    value = s.looked_up(2)
+    s.unless_null(value)
+    s.store(value, s.word(0))
+    s.op(ops.Atomic, op=AtomicOp.ADD, ptr=value, value=Const(5, U64), result=None)
+    assert result(kernel, s, s.load(value), 37) == 42
+
+
+ATOMICS = {
+    AtomicOp.ADD: 12 + 10,
+    AtomicOp.AND: 12 & 10,
+    AtomicOp.OR: 12 | 10,
+    AtomicOp.XOR: 12 ^ 10,
+    AtomicOp.XCHG: 10,
+    AtomicOp.CMPXCHG: 10,
+}
+
+
+@pytest.mark.parametrize("type_", [U32, U64], ids=str)
+@pytest.mark.parametrize("op", ATOMICS, ids=lambda op: op.value)
+def test_atomics_give_what_was_and_change_it(kernel, op, type_):
+    s = C(kernel)
+    value = s.looked_up()
+    s.unless_null(value)
+    s.store(value, Const(12, type_))
+    members = {"op": op, "ptr": value, "value": Const(10, type_)}
+    if op is AtomicOp.CMPXCHG:
+        members["expected"] = Const(12, type_)
+    before = s.op(ops.Convert, U64, a=s.op(ops.Atomic, type_, **members))
+    after = s.op(ops.Convert, U64, a=s.load(value, type_))
+    shifted = s.op(ops.Binary, U64, op=BinaryOp.SHL, a=before, b=Const(8, U64))
+    both = s.op(ops.Binary, U64, op=BinaryOp.OR, a=shifted, b=after)
+    assert result(kernel, s, both) == 12 << 8 | ATOMICS[op]
+
+
+def test_words_of_the_context_stay_at_constant_offsets(kernel):
+    for way in (0, 1):
+        s = C(kernel)
+        chosen = s.op(ops.Compare, BOOL, pred=Predicate.EQ, a=s.word(0), b=Const(0, U64))
+        slot = s.slot("x", U64, 8)
+        s.op(ops.Branch, cond=chosen, then="a", other="b")
+        for label, number in (("a", 1), ("b", 2)):
+            s.start(label)
+            s.op(ops.SlotStore, slot=slot, value=s.word(number))
+            s.op(ops.Jump, target="end")
+        s.start("end")
+        value = s.op(ops.SlotLoad, U64, slot=slot)
+        assert result(kernel, s, value, way, 11, 22) == (11, 22)[way]
+
+
+def test_the_stack_is_accessed_as_it_is_aligned(kernel):
+    s = C(kernel)
+    here = s.local("packed", 16)
+    s.op(ops.Fill, ptr=here, size=16)
+    s.store(here, s.word(0), offset=3)
+    assert result(kernel, s, s.load(here, U32, 5), 0x1122334455667788) == 0x33445566
+
+
+def test_a_pointer_of_two_sorts_is_read_by_the_helper(kernel):
+    word = ctypes.c_uint64(7)
+    for way, expected in ((0, 5), (1, 7)):
+        s = C(kernel)
+        here, slot = s.local("here", 8), s.slot("p", ANY, 8)
+        s.store(here, Const(5, U64))
+        s.op(ops.SlotStore, slot=slot, value=here)
+        foreign = s.pointer(1)
+        test = s.op(ops.Compare, BOOL, pred=Predicate.NE, a=s.word(0), b=Const(0, U64))
+        s.op(ops.Branch, cond=test, then="other", other="end")
+        s.start("other")
+        s.op(ops.SlotStore, slot=slot, value=foreign)
+        s.op(ops.Jump, target="end")
+        s.start("end")
+        value = s.load(s.op(ops.SlotLoad, ANY, slot=slot))
+        assert result(kernel, s, value, way, ctypes.addressof(word)) == expected
+
+
+XDP = ProgramContext(
+    *("c", "f", "xdp", "xdp"),
+    words=(ContextWord(0, Holds.PACKET), ContextWord(4, Holds.PACKET)),
+    converted=True,
+    kernel_bound=True,
+)
+
+
+def test_a_packet_is_read_behind_its_bounds_test(kernel):
+    s = C(kernel)
+    data, end = packet(s, 0), packet(s, 1)
+    far = s.op(ops.Offset, ANY, ptr=data, delta=Const(14, I64))
+    over = s.op(ops.Compare, BOOL, pred=Predicate.UGT, a=far, b=end)
+    s.op(ops.Branch, cond=over, then="over", other="inside")
+    s.start("over")
+    s.op(ops.Return, value=Const(1, U32))
+    s.start("inside")
+    spec = built(kernel, s, s.load(data, U16, 12), XDP)
+    with load(spec) as loaded:
+        got = prog_test_run(loaded.programs["f"].fd, data_in=bytes(12) + b"\x34\x12" + bytes(50))
+    assert got.retval == 0x1234
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, 1), (2, 0x0102), (4, 0x01020304)])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_packet_loads_swap_to_the_hosts_order(kernel, size, expected, fixed):
+    context = ProgramContext("c", "f", "socket", "socket_filter", converted=True)
+    s = C(kernel)
+    length = s.op(ops.AnyLoad, U32, ptr=s.op(ops.CtxAddr, ANY), offset=0)
+    at = s.op(ops.Binary, U32, op=BinaryOp.SUB, a=length, b=Const(50, U32))
+    at = Const(0, U32) if fixed else at
+    spec = built(kernel, s, s.op(ops.PacketLoad, U64, at=at, size=size), context)
+    data = bytes(14) + (b"\x01\x02\x03\x04" + bytes(46))
+    with load(spec) as loaded:
+        got = prog_test_run(loaded.programs["f"].fd, data_in=data)
+    assert got.retval == expected
+
+
+def test_what_the_verifier_knows_by_its_type_is_loaded_plainly(kernel):
+    target = kernel.btf.find("btf_trace_sched_switch", Typedef)
+    assert target
+    word = ContextWord(8, Holds.TYPED, kernel.task)
+    context = ProgramContext(
+        *("c", "f", "tp_btf/sched_switch", "tracing", "trace_raw_tp"),
+        words=(word,),
+        kernel_bound=True,
+    )
+    s = C(kernel)
+    task = s.pointer(1)
+    parent = s.load(task, ANY, find_member(kernel.btf, kernel.task, "real_parent").offset)
+    spec = built(
+        kernel, s, s.load(parent, U32, find_member(kernel.btf, kernel.task, "pid").offset), context
+    )
+    calls = [
+        each
+        for each in range(0, len(spec.programs[0].insns), 8)
+        if spec.programs[0].insns[each] == 0x85
+    ]
+    assert not calls
+    load(spec).close()
