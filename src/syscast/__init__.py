@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         raw_tracepoint,
         syscall,
         tracepoint,
+        uprobe,
+        uretprobe,
     )
     from syscast.session.session import Session
     from syscast.state.counter import Counter, TopK
@@ -104,7 +106,8 @@ _FROM = {
     ),
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
-        "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint"
+        "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint "
+        "uprobe uretprobe"
     ),
     "syscast.session.session": "Session",
     "syscast.state.counter": "Counter TopK",
@@ -188,6 +191,8 @@ __all__ = [
     "u16",
     "u32",
     "u64",
+    "uprobe",
+    "uretprobe",
     "user_str",
     "wrap32",
     "wrap64",

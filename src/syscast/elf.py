@@ -11,8 +11,9 @@ the kernel's include/uapi/linux/elf.h and elf(5).
 
 from __future__ import annotations
 
+import os
 import struct
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from syscast.errors import FormatError
 
@@ -21,6 +22,12 @@ EM_AARCH64 = 183
 EM_BPF = 247
 
 ET_REL = 1
+ET_EXEC = 2
+ET_DYN = 3
+
+PT_LOAD = 1
+PT_NOTE = 4
+PF_X = 1 << 0
 
 SHT_PROGBITS = 1
 SHT_SYMTAB = 2
@@ -38,6 +45,7 @@ STT_NOTYPE = 0
 STT_OBJECT = 1
 STT_FUNC = 2
 STT_SECTION = 3
+STT_GNU_IFUNC = 10
 
 STB_LOCAL = 0
 STB_GLOBAL = 1
@@ -49,11 +57,16 @@ STV_HIDDEN = 2
 SHN_UNDEF = 0
 SHN_LORESERVE = 0xFF00
 
+NOTE_GNU_BUILD_ID = 3
+
 _NAME_MAX = 1 << 16
+_NOTES_MAX = 1 << 24
 _IDENT = b"\x7fELF\x02\x01\x01"  # 64 bits, little endian, version 1
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
+_SEGMENT = struct.Struct("<IIQQQQQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
+_NOTE = struct.Struct("<III")
 _REL = struct.Struct("<QQ")
 _RELA = struct.Struct("<QQq")
 
@@ -87,6 +100,34 @@ class Section(NamedTuple):
     def executable(self) -> bool:
         """Whether it holds instructions."""
         return bool(self.flags & SHF_EXECINSTR)
+
+
+class Segment(NamedTuple):
+    """One program header (Elf64_Phdr): a part of the file as it lies in memory.
+
+    Attributes:
+        type: ``PT_*``.
+        flags: ``PF_*``.
+        offset: In the file, bytes.
+        address: Where it belongs, before a load bias is added.
+        size: Bytes in the file.
+        memory: Bytes in memory.
+    """
+
+    type: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+    memory: int
+
+
+class Note(NamedTuple):
+    """One entry of a note section (Elf64_Nhdr and what follows)."""
+
+    owner: str
+    type: int
+    content: bytes
 
 
 class Symbol(NamedTuple):
@@ -125,6 +166,21 @@ class Relocation(NamedTuple):
     addend: int
 
 
+class FileBytes:
+    """The bytes of an open file, read where they are asked for: large files are not read whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice[int | None, int | None, None]) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        return os.pread(self._file.fileno(), max(0, stop - start), start)
+
+
 class Elf:
     """A parsed file; holds on to its bytes and hands out views.
 
@@ -133,30 +189,44 @@ class Elf:
         machine: ``EM_*``.
         type: ``ET_*``.
         sections: In file order, the null section first.
+        segments: In file order.
     """
 
-    def __init__(self, data: bytes | memoryview, subject: str = "elf") -> None:
+    def __init__(self, data: bytes | memoryview | FileBytes, subject: str = "elf") -> None:
         """Read the header and the section table.
 
         Args:
-            data: The whole file; it may be a mapping.
+            data: The whole file; it may be a mapping, or a file that stays open as long as this object
+                is in use.
             subject: Object and name for messages, such as ``object 'probe.o'``.
 
         Raises:
             FormatError: Not such a file, or one that ends early.
         """
         self.subject = subject
-        self._data = memoryview(data)
+        self._data = data if isinstance(data, FileBytes) else memoryview(data)
         ident = bytes(self._data[:7])
         if len(self._data) < _HEADER.size or ident[:4] != _IDENT[:4]:
             raise FormatError(f"{subject}: parse: not an ELF file")
         if ident != _IDENT:
             raise FormatError(f"{subject}: parse: not a 64-bit little-endian ELF file")
-        header = _HEADER.unpack_from(self._data)
+        header = _HEADER.unpack(self._data[: _HEADER.size])
         self.type: int = header[1]
         self.machine: int = header[2]
+        self.segments: tuple[Segment, ...] = self._segments(header[5], *header[9:11])
         self.sections: tuple[Section, ...] = self._sections(header[6], header[11:])
         self._by_name = {section.name: section for section in reversed(self.sections)}
+
+    def _segments(self, table: int, entry_size: int, count: int) -> tuple[Segment, ...]:
+        if not table or not count:
+            return ()
+        if entry_size != _SEGMENT.size:
+            raise FormatError(f"{self.subject}: parse: program headers of {entry_size} bytes")
+        raw = self._slice(table, count * entry_size, "the program headers")
+        return tuple(
+            Segment(kind, flags, offset, address, size, memory)
+            for kind, flags, offset, address, _, size, memory, _ in _SEGMENT.iter_unpack(raw)
+        )
 
     def _sections(self, table: int, entry: tuple[int, int, int]) -> tuple[Section, ...]:
         entry_size, count, names_index = entry
@@ -179,14 +249,14 @@ class Elf:
         """The first section of that name, or None."""
         return self._by_name.get(name)
 
-    def content(self, section: Section) -> memoryview:
+    def content(self, section: Section) -> memoryview | bytes:
         """The section's bytes in the file, empty for SHT_NOBITS.
 
         Raises:
             FormatError: They lie outside of the file.
         """
         if section.type == SHT_NOBITS:
-            return memoryview(b"")
+            return b""
         return self._slice(section.offset, section.size, f"section '{section.name}'")
 
     def symbols(self, table: Section) -> tuple[Symbol, ...]:
@@ -203,6 +273,36 @@ class Elf:
             Symbol(self._string(strings, name), value, size, info & 15, info >> 4, other & 3, at)
             for name, info, other, at, value, size in _SYMBOL.iter_unpack(raw)
         )
+
+    def notes(self) -> tuple[Note, ...]:
+        """All notes of all note sections; of the segments where there are no sections.
+
+        Raises:
+            FormatError: A note is damaged.
+        """
+        places = [(each.offset, each.size) for each in self.sections if each.type == SHT_NOTE] or [
+            (each.offset, each.size) for each in self.segments if each.type == PT_NOTE
+        ]
+        found: list[Note] = []
+        for offset, size in places:
+            if size > _NOTES_MAX:
+                raise FormatError(f"{self.subject}: parse: notes of {size} bytes")
+            found += self._notes(bytes(self._slice(offset, size, "a note section")))
+        return tuple(found)
+
+    def _notes(self, raw: bytes) -> list[Note]:
+        found = []
+        at = 0
+        while at + _NOTE.size <= len(raw):
+            name_size, size, kind = _NOTE.unpack_from(raw, at)
+            at += _NOTE.size
+            start = at + (name_size + 3 & ~3)
+            if start + size > len(raw):
+                raise FormatError(f"{self.subject}: parse: a note lies outside of its section")
+            owner = raw[at : at + name_size].rstrip(b"\0").decode("ascii", "replace")
+            found.append(Note(owner, kind, raw[start : start + size]))
+            at = start + (size + 3 & ~3)
+        return found
 
     def relocations(self, section: Section) -> tuple[Relocation, ...]:
         """All relocations of a SHT_REL or SHT_RELA section, in file order.
@@ -221,7 +321,7 @@ class Elf:
             for offset, info, addend in triples
         )
 
-    def _entries(self, section: Section, size: int) -> memoryview:
+    def _entries(self, section: Section, size: int) -> memoryview | bytes:
         raw = self.content(section)
         if section.entry_size != size or len(raw) % size:
             raise FormatError(
@@ -230,7 +330,7 @@ class Elf:
             )
         return raw
 
-    def _slice(self, offset: int, size: int, what: str) -> memoryview:
+    def _slice(self, offset: int, size: int, what: str) -> memoryview | bytes:
         if offset + size > len(self._data):
             raise FormatError(f"{self.subject}: parse: {what} lies outside of the file")
         return self._data[offset : offset + size]

@@ -53,7 +53,7 @@ def read(
         else:
             texts.append(word)
     for name in names:
-        if not _TARGET.fullmatch(name):
+        if not _TARGET.fullmatch(name) and not _in_file(name):
             raise click.UsageError(
                 f"'{name}' can be no target; one is tcp_connect, 'tcp_*', syscall:openat or 'syscall:*'"
             )
@@ -91,7 +91,14 @@ def _cut(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _is_target(word: str, *, first: bool, with_value: bool) -> bool:
     """Of ``count`` every word; of ``hist`` the first, and those with a kind or a pattern."""
-    return first or not with_value or bool(_COLONS.fullmatch(word))
+    return first or not with_value or bool(_COLONS.fullmatch(word)) or _in_file(word)
+
+
+def _in_file(word: str) -> bool:
+    """Whether a word is a target in user space, where nearly every character may stand."""
+    from syscast.probes import names  # noqa: PLC0415  (once there are words)
+
+    return names.in_user_space(word)
 
 
 def _value(texts: Sequence[str], target: str) -> tuple[str, ast.expr, SourceText]:

@@ -14,7 +14,7 @@ from syscast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from syscast.probes.kind import Role
+    from syscast.probes.kind import Role, Whom
     from syscast.session.filters import Filters
     from syscast.session.plan import Job
     from syscast.session.session import Session
@@ -72,8 +72,8 @@ def command(
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
     from syscast.cli.streaming import stream  # noqa: PLC0415
 
-    jobs = jobs_of(names, texts, condition)
     filters = options.filters()
+    jobs = jobs_of(names, texts, condition, filters.whom)
 
     def table() -> Table | None:
         if len(jobs) == 1:
@@ -101,7 +101,7 @@ def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
         return open_session(jobs, filters, command=list(options.command) or None)
     except CompileError as error:
         findings = [
-            replace(each, hint=_hint(each.source, jobs[0].target) or each.hint)
+            replace(each, hint=_hint(each.source, jobs[0].target, filters.whom) or each.hint)
             if each.message.startswith("no such name") and "did you mean" not in each.hint
             else each
             for each in error.diagnostics
@@ -109,7 +109,7 @@ def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
         raise CompileError(findings) from None
 
 
-def _hint(text: str, target: str) -> str:
+def _hint(text: str, target: str, whom: Whom) -> str:
     """What a name was meant to be that is no argument: a function to trace too, or an argument."""
     import difflib  # noqa: PLC0415  (only for what is wrong)
 
@@ -119,7 +119,7 @@ def _hint(text: str, target: str) -> str:
 
     if not text.isidentifier():
         return ""
-    known = [each.name for each in registry.choose(target).target.arguments]
+    known = [each.name for each in registry.choose(target, whom=whom).target.arguments]
     near = difflib.get_close_matches(text, [*known, *sorted(_AT_EXIT)], 2)
     if near:
         return f"did you mean {' or '.join(near)}?"
@@ -144,7 +144,7 @@ def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list
         if not names:
             names = word.split(",")
             _check_first(word, names)
-        elif _COLONS.fullmatch(word):
+        elif _COLONS.fullmatch(word) or _in_file(word):
             names.append(word)
         else:
             texts.append(word)
@@ -153,20 +153,35 @@ def split(words: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list
     return list(dict.fromkeys(names)), texts
 
 
+def _in_file(word: str) -> bool:
+    """Whether a word is a target in user space, where nearly every character may stand."""
+    from syscast.probes import names  # noqa: PLC0415  (once there are words)
+
+    return names.in_user_space(word)
+
+
 def _check_first(word: str, names: Sequence[str]) -> None:
     for name in names:
         if set(name) & set("*?["):
             raise click.UsageError(
                 f"'{name}' is a pattern, not a target (syscast list '{name}' shows what it means)"
             )
-        if not name or not re.fullmatch(r"[\w.:-]+", name):
+        if not name or not (re.fullmatch(r"[\w.:-]+", name) or _in_file(name)):
             raise click.UsageError(
                 f"'{word}' can be no target; the first argument is one, such as inet_listen"
             )
 
 
-def jobs_of(names: Sequence[str], texts: Sequence[str], condition: str | None) -> list[Job]:
+def jobs_of(
+    names: Sequence[str], texts: Sequence[str], condition: str | None, whom: Whom | None = None
+) -> list[Job]:
     """One job for each target; the expressions are the same for all.
+
+    Args:
+        names: The targets.
+        texts: Of the fields.
+        condition: Of ``--if``.
+        whom: Whose files targets in user space are looked up in.
 
     Raises:
         CompileError: An expression does not parse.
@@ -178,23 +193,26 @@ def jobs_of(names: Sequence[str], texts: Sequence[str], condition: str | None) -
 
     body = expressions.parse(texts, condition)
     used = expressions.names(body)
-    return [Job(name, _role(name, used), body) for name in names]
+    return [Job(name, _role(name, used, whom), body) for name in names]
 
 
-def _role(name: str, used: frozenset[str]) -> Role:
+def _role(name: str, used: frozenset[str], whom: Whom | None) -> Role:
     """Whether a target is seen at one moment, or at entry and exit."""
     from syscast.probes import names, registry  # noqa: PLC0415  (once the words are told apart)
+    from syscast.probes.kind import NOBODY  # noqa: PLC0415
 
     said = names.parse(name).kind
-    choice = registry.choose(name)
+    choice = registry.choose(name, whom=whom or NOBODY)
     kind = choice.kind.name
     if kind == "syscall":
         return "call" if choice.target.returns_at_all else "probe"
     late = (used & _AT_EXIT) - {each.name for each in choice.target.arguments}
     if kind == "fexit":
         return "call" if "duration" in late else "probe"
-    if kind == "kretprobe":
+    if kind in {"kretprobe", "uretprobe"}:
         return "call" if used - {"ret"} else "probe"
+    if kind == "uprobe":
+        return "call" if late else "probe"
     if said in {"", names.FUNCTION} and "tracepoint" not in kind:
         return "call" if late else "probe"
     if late:

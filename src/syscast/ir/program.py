@@ -141,6 +141,7 @@ class ProgramContext(msgspec.Struct, frozen=True):
         words: Pointers in the context of a C program that the verifier knows.
         converted: The kernel's own context differs from what C text sees (an xdp_md, a
             __sk_buff): the verifier rewrites each load, and its address means nothing.
+        user: The target is code of user space: numbers that are taken for pointers point there.
     """
 
     kind: str
@@ -159,6 +160,7 @@ class ProgramContext(msgspec.Struct, frozen=True):
     kernel_bound: bool = False
     words: tuple[ContextWord, ...] = ()
     converted: bool = False
+    user: bool = False
 
 
 class Loop(msgspec.Struct, frozen=True):

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from syscast.errors import KernelError, PermissionDeniedError
 from syscast.kernel import bpflinks, perf
 from syscast.link.owned import OwnedLink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from syscast.kernel.descriptors import Fd
 
@@ -42,6 +42,22 @@ class Place(NamedTuple):
 
     name: str
     address: int
+    cookie: int
+
+
+class FilePlace(NamedTuple):
+    """A function of a program or library.
+
+    Attributes:
+        name: With the file's.
+        path: The file.
+        offset: Of the entry in the file, bytes.
+        cookie: Not 0; no two of a list have the same.
+    """
+
+    name: str
+    path: str
+    offset: int
     cookie: int
 
 
@@ -152,13 +168,13 @@ class _Halving:
         self.take(places[half:])
 
 
-class KprobeEachLinks(ManyLink):
+class EachLinks(ManyLink):
     """A perf event for each function, all with one program."""
 
     @classmethod
-    def attach(
-        cls, program: Fd, places: Sequence[Place], *, on_return: bool, label: str
-    ) -> KprobeEachLinks:
+    def take(
+        cls, program: Fd, places: Sequence[Place], opened: Callable[[Place], Fd], text: str
+    ) -> Self:
         """Attach.
 
         Where the kernel has no links for perf events, programs get no number: they tell the
@@ -167,8 +183,8 @@ class KprobeEachLinks(ManyLink):
         Args:
             program: A kprobe program.
             places: The functions.
-            on_return: At the return instead of the entry.
-            label: What the user called them all, for people.
+            opened: Makes the event of one.
+            text: How and where, for people.
 
         Raises:
             KernelError: The kernel takes none of them, or the limit of open files is reached.
@@ -183,7 +199,7 @@ class KprobeEachLinks(ManyLink):
         try:
             for place in places:
                 try:
-                    fd, linked = _attach_one(program, place, on_return=on_return)
+                    fd, linked = _attach_one(program, opened(place), place.cookie)
                     fds.append(fd)
                 except PermissionDeniedError:
                     raise
@@ -196,10 +212,8 @@ class KprobeEachLinks(ManyLink):
             _close_all(fds)
             raise
         if not fds:
-            raise failure or KernelError(f"functions '{label}': attach: there is none")
-        form = "kretprobe" if on_return else "kprobe"
-        text = f"{form} on {label} ({len(fds)} functions)"
-        made = cls(tuple(fds), program, text, tuple(refused))
+            raise failure or KernelError(f"{text}: attach: there is none")
+        made = cls(tuple(fds), program, f"{text} ({len(fds)} functions)", tuple(refused))
         made._linked = linked
         return made
 
@@ -213,6 +227,56 @@ class KprobeEachLinks(ManyLink):
     def missed(self) -> int | None:
         """As of the base; None where the attachments are no links."""
         return super().missed() if self._linked else None
+
+
+class KprobeEachLinks(EachLinks):
+    """Kprobes at kernel functions."""
+
+    @classmethod
+    def attach(
+        cls, program: Fd, places: Sequence[Place], *, on_return: bool, label: str
+    ) -> KprobeEachLinks:
+        """`take` for kernel functions.
+
+        Args:
+            program: A kprobe program.
+            places: The functions.
+            on_return: At the return instead of the entry.
+            label: What the user called them all, for people.
+        """
+
+        def opened(place: Place) -> Fd:
+            return perf.open_kprobe(place.address or place.name, on_return=on_return)
+
+        form = "kretprobe" if on_return else "kprobe"
+        return cls.take(program, places, opened, f"{form} on {label}")
+
+
+class UprobeEachLinks(EachLinks):
+    """Uprobes at functions of files."""
+
+    @classmethod
+    def attach(
+        cls, program: Fd, places: Sequence[FilePlace], *, on_return: bool, pid: int, label: str
+    ) -> UprobeEachLinks:
+        """`take` for functions of files.
+
+        Args:
+            program: A kprobe program.
+            places: The functions.
+            on_return: At the return instead of the entry.
+            pid: Only this process; -1 for all.
+            label: What the user called them all, for people.
+        """
+        files = {each.cookie: each for each in places}
+
+        def opened(place: Place) -> Fd:
+            found = files[place.cookie]
+            return perf.open_uprobe(found.path, found.offset, pid=pid, on_return=on_return)
+
+        form = "uretprobe" if on_return else "uprobe"
+        plain = [Place(each.name, each.offset, each.cookie) for each in places]
+        return cls.take(program, plain, opened, f"{form} on {label}")
 
 
 def _close_all(fds: Sequence[Fd]) -> None:
@@ -234,12 +298,11 @@ def _close_all(fds: Sequence[Fd]) -> None:
         thread.join()
 
 
-def _attach_one(program: Fd, place: Place, *, on_return: bool) -> tuple[Fd, bool]:
+def _attach_one(program: Fd, event: Fd, cookie: int) -> tuple[Fd, bool]:
     """What keeps the program at the function: a link, else the event itself; and whether a link."""
-    event = perf.open_kprobe(place.address or place.name, on_return=on_return)
     try:
         try:
-            link = bpflinks.link_perf_event(program, event, place.cookie)
+            link = bpflinks.link_perf_event(program, event, cookie)
         except KernelError as error:
             # A kernel without links for perf events takes the attach type for a wrong one.
             if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.E2BIG}:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from syscast.btf.record import Record
+
 # A msgspec type is resolved at run time, so this import cannot move under TYPE_CHECKING.
 from syscast.ir.program import ArgumentSource
 
@@ -50,6 +52,22 @@ class Target(msgspec.Struct, frozen=True):
     def qualified(self) -> str:
         """The name with its module: ``nf_tables:nft_do_chain``."""
         return f"{self.module}:{self.name}" if self.module else self.name
+
+
+class Whom(Record):
+    """Whose code is meant, by kinds that attach to files and processes.
+
+    Attributes:
+        pid: The process in whose files names are looked up; 0 for this one.
+        only: Attach to that process alone. Else to all, and filters in the programs choose: what a
+            process starts later is then seen too.
+    """
+
+    pid: int = 0
+    only: bool = False
+
+
+NOBODY = Whom()
 
 
 def refusal(*features: str) -> str | None:

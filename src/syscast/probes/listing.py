@@ -24,6 +24,7 @@ _SORT_OF = {
     "raw_tracepoint": "tracepoint",
     "syscall": "syscall",
 }
+_SCOPED = frozenset({"function", "uprobe"})
 _SYSCALL_EVENTS = "syscalls"
 
 
@@ -31,10 +32,10 @@ class Entry(Record):
     """One thing to trace.
 
     Attributes:
-        kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach) or
-            ``syscall``.
+        kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach),
+            ``syscall`` or ``uprobe``.
         name: As a target string takes it, without the kind.
-        module: The module it is in; ``""`` for the kernel itself.
+        module: The module it is in; ``""`` for the kernel itself. Of user space: the file.
         types: The BTF that declares it.
     """
 
@@ -46,13 +47,15 @@ class Entry(Record):
     @property
     def target(self) -> str:
         """As a target string that means this and nothing else."""
-        scope = f"{self.module}:" if self.module and self.kind == "function" else ""
+        scope = f"{self.module}:" if self.module and self.kind in _SCOPED else ""
         return f"{self.kind}:{scope}{self.name}"
 
     @property
     def signature(self) -> str:
         """As C would declare it; made when asked for. ``""`` where it cannot be told."""
         try:
+            if self.kind == "uprobe":
+                return ""  # a file does not tell
             if self.kind == "function":
                 return signature(self.types, self.types.function(self.name)[0])
             return registry.get(self.kind).resolve(self.name, self.types).signature
@@ -65,7 +68,8 @@ def targets(pattern: str = "*", *, types: Btf | None = None) -> Iterator[Entry]:
 
     Args:
         pattern: Shell wildcards (``tcp_*``); without any, a part of the name. A kind before a colon
-            takes that kind only: ``syscall:open*``, ``tracepoint:sched:*``.
+            takes that kind only: ``syscall:open*``, ``tracepoint:sched:*``; functions of a program or
+            library are listed only so: ``uprobe:/bin/bash:read*``.
         types: The kernel's BTF; the running kernel's by default.
 
     Raises:
@@ -74,6 +78,9 @@ def targets(pattern: str = "*", *, types: Btf | None = None) -> Iterator[Entry]:
     """
     from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
 
+    if names.in_user_space(pattern):
+        yield from _user_functions(pattern, types)
+        return
     sorts, matches = _read(pattern)
     kernel = types if types is not None else source.kernel()
     if "function" in sorts:
@@ -141,6 +148,17 @@ def _raw_tracepoints(matches: Callable[[str], bool], kernel: Btf) -> Iterator[En
     for name in sorted(set(tracepoints(kernel))):
         if matches(name):
             yield Entry("raw_tracepoint", name, "", kernel)
+
+
+def _user_functions(pattern: str, types: Btf | None) -> Iterator[Entry]:
+    from syscast.btf import source  # noqa: PLC0415  (reads the kernel's types)
+    from syscast.probes import matching  # noqa: PLC0415
+
+    name = names.parse(pattern if pattern.count(":") > 1 else f"{pattern}:*")
+    wild = name.name if matching.is_pattern(name.name) else f"*{name.name}*"
+    kernel = types if types is not None else source.kernel()
+    for found in matching.match(f"{name.kind}:{name.scope}:{wild}").found:
+        yield Entry("uprobe", found.name, found.module, kernel)
 
 
 def _syscalls(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:

@@ -15,17 +15,21 @@ from syscast.btf.types import Func
 from syscast.errors import KernelError, NotSupportedError, TargetError, UsageError
 from syscast.link.many import Refused
 from syscast.probes import names, registers, syscall_table
+from syscast.probes.kind import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from syscast.probes.kind import Whom
     from syscast.probes.names import Name
     from syscast.symbols.kallsyms import Kallsyms, Symbol
 
 MOST = 10_000
 """Functions that one pattern may mean: more slow the whole machine down."""
 _MOST_TRACEPOINTS = 200
+_SAID = frozenset({"fentry", "fexit", "kprobe", "kretprobe", "uretprobe"})
 _FUNCTION_KINDS = frozenset({"kprobe", "kretprobe", "fentry", "fexit", names.FUNCTION})
+_SCOPED = frozenset({"function", "uprobe"})
 _WILD = frozenset("*?[")
 _COLD = re.compile(r"\.cold\b")
 _NEAR = 2
@@ -39,8 +43,8 @@ class Found(Record):
 
     Attributes:
         name: As the kernel says it; of tracepoints with the category.
-        module: The module it is in; ``""`` for the kernel itself.
-        address: Of a function's entry, 0 where addresses are hidden.
+        module: The module it is in; ``""`` for the kernel itself. Of user space: the file.
+        address: Of a function's entry, 0 where addresses are hidden. Of user space: its place in the file.
     """
 
     name: str
@@ -53,7 +57,7 @@ class Match(Record):
 
     Attributes:
         text: As the user wrote it.
-        sort: ``function``, ``syscall``, ``tracepoint`` or ``raw_tracepoint``.
+        sort: ``function``, ``syscall``, ``tracepoint``, ``raw_tracepoint`` or ``uprobe``.
         kind: What the user asked to attach by, ``""`` if he did not say.
         found: The targets, by name.
         skipped: What matches and cannot be attached to.
@@ -67,7 +71,7 @@ class Match(Record):
 
     def target(self, found: Found) -> str:
         """As a target string for one of them."""
-        scope = f"{found.module}:" if found.module and self.sort == "function" else ""
+        scope = f"{found.module}:" if found.module and self.sort in _SCOPED else ""
         return f"{self.kind or self.sort}:{scope}{found.name}"
 
 
@@ -76,12 +80,13 @@ def is_pattern(text: str) -> bool:
     return bool(set(text) & _WILD)
 
 
-def match(text: str) -> Match:
+def match(text: str, whom: Whom = NOBODY) -> Match:
     """Find what a pattern means: functions, else system calls, else tracepoints; or what it says.
 
     Args:
         text: ``tcp_*``, ``syscall:*``, ``sched:*``, ``tracepoint:net:*``, ``kprobe:vfs_*``,
-            ``nf_tables:nft_*``.
+            ``nf_tables:nft_*``, ``uprobe:/bin/bash:read*``.
+        whom: Whose files are meant, of patterns in user space.
 
     Raises:
         TargetError: Nothing matches, or nothing that could be attached to.
@@ -90,7 +95,7 @@ def match(text: str) -> Match:
     """
     name = names.parse(text)
     for sort in _sorts(name):
-        found, skipped = _FINDERS[sort](name)
+        found, skipped = _user_functions(name, whom) if sort == "uprobe" else _FINDERS[sort](name)
         if not found and not skipped:
             continue
         if not found:
@@ -98,13 +103,13 @@ def match(text: str) -> Match:
                 f"pattern '{text}': attach: none of the {len(skipped)} that match can be traced "
                 f"({skipped[0].name}: {skipped[0].reason})"
             )
-        most = MOST if sort in {"function", "syscall"} else _MOST_TRACEPOINTS
+        most = MOST if sort in {"function", "syscall", "uprobe"} else _MOST_TRACEPOINTS
         if len(found) > most:
             raise UsageError(
                 f"pattern '{text}': attach: it means {len(found)} {sort}s, and {most} are the most "
                 "(say more of the name)"
             )
-        kind = name.kind if name.kind in {"fentry", "fexit", "kprobe", "kretprobe"} else ""
+        kind = name.kind if name.kind in _SAID else ""
         return Match(text, _sort_found(sort, found), kind, tuple(found), tuple(skipped))
     raise TargetError(f"pattern '{text}': look up: nothing matches", _near(name))
 
@@ -120,6 +125,8 @@ def _sorts(name: Name) -> tuple[str, ...]:
     """The sorts of targets that a pattern may mean, in the order in which they are looked for."""
     if name.kind in _FUNCTION_KINDS:
         return ("function",)
+    if name.kind in names.USER_KINDS:
+        return ("uprobe",)
     if name.kind:
         return (name.kind,)
     if name.scope:
@@ -274,6 +281,33 @@ def _raw_tracepoints(name: Name) -> tuple[list[Found], list[Refused]]:
     return [Found(each) for each in found if matches(each)], []
 
 
+def _user_functions(name: Name, whom: Whom) -> tuple[list[Found], list[Refused]]:
+    """Functions of a program or library, one for each place."""
+    from syscast.probes.uprobe import seen_inside  # noqa: PLC0415  (user space only)
+    from syscast.symbols import binary, libraries  # noqa: PLC0415
+
+    matches = re.compile(expression(name.name)).fullmatch
+    path = libraries.find(name.scope, whom.pid)
+    code = binary.read(path)
+    file = seen_inside(path)
+    found: list[Found] = []
+    skipped: list[Refused] = []
+    seen: set[int] = set()
+    for each in sorted(code.functions(), key=lambda each: (each.local, each.name)):
+        offset = code.file_offset(each.address)
+        if not matches(each.name) or offset is None:
+            continue
+        if each.address in seen:
+            continue  # another name, or another version's, of the same function
+        seen.add(each.address)
+        if each.chosen:
+            why = "it only chooses a function when a program starts (ifunc)"
+            skipped.append(Refused(each.name, why))
+            continue
+        found.append(Found(each.name, file, offset))
+    return found, skipped
+
+
 _FINDERS = {
     "function": _functions,
     "syscall": _syscalls,
@@ -292,6 +326,8 @@ def _near(name: Name) -> list[str]:
     stem = re.split(r"[*?\[]", name.name)[0]
     head = stem.partition("_")[0]
     if not head:
+        return []
+    if name.kind in names.USER_KINDS:
         return []
     if name.kind == "syscall":
         known = [each.name for each in syscall_table.every(registers.here().machine)]

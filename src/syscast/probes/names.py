@@ -22,10 +22,16 @@ ALIASES = {
     "raw_tp": "raw_tracepoint",
     "tp_btf": "raw_tracepoint",
     "syscall": "syscall",
+    "uprobe": "uprobe",
+    "u": "uprobe",
+    "uretprobe": "uretprobe",
+    "ur": "uretprobe",
     "function": FUNCTION,
     "call": FUNCTION,
 }
 """What may stand before a target's first colon, and the kind that is meant."""
+USER_KINDS = frozenset({"uprobe", "uretprobe"})
+"""Kinds of user space: behind them stand a file and a place in it."""
 
 
 class Name(Record):
@@ -33,7 +39,7 @@ class Name(Record):
 
     Attributes:
         kind: A kind's name, ``function``, or ``""`` where the string does not say.
-        scope: What stands before the last colon: a tracepoint's category or a module.
+        scope: What stands before the last colon: a tracepoint's category, a module or a file.
         name: The function, tracepoint or system call.
     """
 
@@ -62,6 +68,8 @@ def parse(text: str, kind: str = "") -> Name:
     if said:
         parts = parts[1:]
     wanted = ALIASES.get(kind, kind)
+    if USER_KINDS & {said, wanted}:
+        return _in_file(text, said or wanted, parts)
     if said and wanted and said != wanted and FUNCTION not in {said, wanted}:
         raise UsageError(f"target '{text}': read: it is to be a {wanted} and says {said}")
     if not all(parts) or len(parts) > 2 or any(c.isspace() for c in text.strip()):
@@ -72,3 +80,20 @@ def parse(text: str, kind: str = "") -> Name:
     scope = parts[0] if len(parts) == 2 else ""
     exact = wanted if wanted and wanted != FUNCTION else said or wanted
     return Name(exact, scope, parts[-1])
+
+
+def in_user_space(text: str) -> bool:
+    """Whether a target string says that it is one of user space."""
+    kind, colon, _ = text.strip().partition(":")
+    return bool(colon) and ALIASES.get(kind) in USER_KINDS
+
+
+def _in_file(text: str, kind: str, parts: list[str]) -> Name:
+    """``uprobe:/bin/bash:readline``: a file, and what is behind the first colon, which may hold more."""
+    name = ":".join(parts[1:])
+    if not parts[0] or not name:
+        raise UsageError(
+            f"target '{text}': read: not of the form {kind}:FILE:FUNCTION (such as {kind}:c:malloc, "
+            f"{kind}:/bin/bash:readline or {kind}:/bin/bash:0x1234)"
+        )
+    return Name(kind, parts[0], name)

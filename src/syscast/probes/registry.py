@@ -20,19 +20,23 @@ from syscast.errors import (
     UsageError,
 )
 from syscast.probes import names
-from syscast.probes.kind import refusal
+from syscast.probes.kind import NOBODY, refusal
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.link.protocol import Link
-    from syscast.probes.kind import Kind, LoadedProgram, Role, Target
+    from syscast.probes.kind import Kind, LoadedProgram, Role, Target, Whom
     from syscast.probes.names import Name
     from syscast.spec.objectspec import ProgramSpec
 
-KINDS = ("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall")
+KINDS = (
+    *("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall"),
+    *("uprobe", "uretprobe"),
+)
 """The names of all kinds."""
 
 _FUNCTION_KINDS = {"probe": ("fentry", "kprobe"), "call": ("fexit", "kretprobe")}
+_SCOPED = frozenset({"tracepoint", "raw_tracepoint"}) | names.USER_KINDS
 _WHY = {
     "fentry": "a trampoline: typed arguments, no breakpoint, ends with the process",
     "fexit": "a trampoline: arguments and return value, ends with the process",
@@ -40,6 +44,8 @@ _WHY = {
     "kretprobe": "the return value from a register, by ftrace or a breakpoint",
     "raw_tracepoint": "the tracepoint's own arguments, without a record in between",
     "tracepoint": "the fields of the tracepoint's record",
+    "uprobe": "a breakpoint in the file's code, arguments from registers",
+    "uretprobe": "the return address of each call is replaced, the return value from a register",
     "syscall": "raw tracepoints that every system call passes, filtered by its number",
 }
 
@@ -64,8 +70,12 @@ class Choice(Record):
     types: Btf
 
 
-def get(name: str) -> Kind:
+def get(name: str, whom: Whom = NOBODY) -> Kind:
     """A kind by its name, in the form that suits this machine.
+
+    Args:
+        name: One of `KINDS`.
+        whom: For kinds of user space.
 
     Raises:
         UsageError: There is none of this name.
@@ -92,6 +102,10 @@ def get(name: str) -> Kind:
             from syscast.probes.syscall import SyscallKind  # noqa: PLC0415
 
             return SyscallKind(typed=_typed())
+        case "uprobe" | "uretprobe":
+            from syscast.probes.uprobe import Uprobe  # noqa: PLC0415
+
+            return Uprobe(at_return=name == "uretprobe", whom=whom)
         case _:
             raise UsageError(f"kind '{name}': look up: there is none (kinds: {', '.join(KINDS)})")
 
@@ -101,7 +115,13 @@ def _typed() -> bool:
 
 
 def choose(
-    text: str, role: Role = "probe", *, kind: str = "", types: Btf | None = None, here: bool = True
+    text: str,
+    role: Role = "probe",
+    *,
+    kind: str = "",
+    types: Btf | None = None,
+    here: bool = True,
+    whom: Whom = NOBODY,
 ) -> Choice:
     """Find a target and the best way to attach to it.
 
@@ -113,6 +133,7 @@ def choose(
         types: The kernel's BTF; the running kernel's by default.
         here: Whether it must work on this machine. Without, the first kind that knows the target
             is taken.
+        whom: Whose files a target in user space is looked up in.
 
     Raises:
         TargetError: No such target, or none that has an exit, for ``call``.
@@ -124,22 +145,22 @@ def choose(
     name = names.parse(text, kind)
     kernel = types if types is not None else source.kernel()
     if name.kind and name.kind != names.FUNCTION:
-        return _explicit(name.kind, name, role, kernel, here=here)
+        return _explicit(get(name.kind, whom), name, role, kernel, here=here)
     sort = names.FUNCTION if name.kind else _sort(name, kernel)
     if sort != names.FUNCTION:
-        return _explicit(sort, name, role, kernel, here=here)
+        return _explicit(get(sort), name, role, kernel, here=here)
     return _function(name, role, _types_of_function(name, kernel), here=here)
 
 
-def _explicit(kind_name: str, name: Name, role: Role, kernel: Btf, *, here: bool) -> Choice:
+def _explicit(kind: Kind, name: Name, role: Role, kernel: Btf, *, here: bool) -> Choice:
     """Take the kind that the user named, or that is the only one."""
-    kind = get(kind_name)
+    kind_name = kind.name
     types = kernel
     if kind_name in {"fentry", "fexit", "kprobe", "kretprobe"}:
         types = _types_of_function(name, kernel)
     elif kind_name == "raw_tracepoint":
         types = _types_of_tracepoint(name, kernel)
-    wanted = name.scoped if kind_name in {"tracepoint", "raw_tracepoint"} else name.name
+    wanted = name.scoped if kind_name in _SCOPED else name.name
     if kind_name == "syscall" and name.scope:
         raise TargetError(f"syscall '{name.scoped}': look up: a system call has no module")
     target = kind.resolve(wanted, types)
@@ -289,7 +310,10 @@ def explain(program: ProgramSpec) -> TargetError | None:
     Returns:
         None where the program is on something else, or nothing speaks against its function.
     """
-    if program.type != "kprobe" and program.attach_type not in {"trace_fentry", "trace_fexit"}:
+    if not program.section.startswith(("kprobe", "kretprobe")) and program.attach_type not in {
+        "trace_fentry",
+        "trace_fexit",
+    }:
         return None
     from syscast.probes import functions  # noqa: PLC0415  # only when refused
 
@@ -308,7 +332,9 @@ def _kind_of(program: ProgramSpec) -> Kind:
             return get("tracepoint")
         case "kprobe", _ if form in {"kprobe", "kretprobe"}:
             return get("kprobe")
+        case "kprobe", _ if form in {"uprobe", "uretprobe"}:
+            return get(form)
     raise NotSupportedError(
         f"program '{program.name}': attach: no kind for programs in section '{program.section}' "
-        "(kprobe, kretprobe, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
+        "(kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
     )

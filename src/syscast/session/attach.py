@@ -122,14 +122,15 @@ def open_session(
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
     try:
-        session = _open(plan(jobs, follow=follow), filters, command, ring_size)
+        plans = plan(jobs, follow=follow, whom=filters.whom)
+        session = _open(plans, filters, command, ring_size)
     except VerifierError as error:
         if not error.bug:
             raise
         from syscast.compiler.bugs import in_program  # noqa: PLC0415  (never, one hopes)
         from syscast.session.plan import programs_of  # noqa: PLC0415
 
-        raise in_program(error, programs_of(jobs, follow=follow)) from error
+        raise in_program(error, programs_of(jobs, follow=follow, whom=filters.whom)) from error
     session.explained = _explained(jobs, filters)
     return session
 

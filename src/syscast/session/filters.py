@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import UsageError
+from syscast.probes.kind import Whom
 from syscast.spec.meta import (
     FILTER_CGROUP,
     FILTER_COMM,
@@ -64,6 +65,11 @@ class Filters(msgspec.Struct, frozen=True):
         """The names of the filters that are on."""
         fields = self.__struct_fields__
         return [name for name in fields if getattr(self, name) not in {None, False}]
+
+    @property
+    def whom(self) -> Whom:
+        """The process whose files targets in user space mean."""
+        return Whom(self.pid or self.tid or 0, only=self.pid is not None and not self.follow)
 
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields (see `syscast.spec.meta`).

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from syscast.btf.record import Record
 from syscast.errors import TargetError, UsageError
-from syscast.probes import registers, registry
+from syscast.probes import names, registers, registry
+from syscast.probes.kind import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.events.where import Where
     from syscast.ir.program import Function, Program
-    from syscast.probes.kind import Kind, Role
+    from syscast.probes.kind import Kind, Role, Whom
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ObjectSpec
     from syscast.state.state import State
@@ -72,13 +73,16 @@ class Plan(Record):
     sifted: Mapping[int, Where] = MappingProxyType({})
 
 
-def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> list[Plan]:
+def plan(
+    jobs: Sequence[Job], *, follow: bool = False, here: bool = True, whom: Whom = NOBODY
+) -> list[Plan]:
     """Choose kinds and compile; probes on one BTF (the kernel's, or one module's) share an object.
 
     Args:
         jobs: The probes.
         follow: Add the programs that keep track of descendants.
         here: Whether the kinds must work on this machine.
+        whom: Whose files targets in user space are looked up in.
 
     Raises:
         TargetError: No such target.
@@ -90,20 +94,24 @@ def plan(jobs: Sequence[Job], *, follow: bool = False, here: bool = True) -> lis
     from syscast.compiler.early import Early  # noqa: PLC0415  (the compiler's door)
 
     with Early(job.body for job in jobs) as early:
-        return [_compile(group, early, follow=follow) for group in _groups(jobs, here=here)]
+        return [
+            _compile(group, early, follow=follow) for group in _groups(jobs, here=here, whom=whom)
+        ]
 
 
-def programs_of(jobs: Sequence[Job], *, follow: bool = False) -> list[Program]:
+def programs_of(
+    jobs: Sequence[Job], *, follow: bool = False, whom: Whom = NOBODY
+) -> list[Program]:
     """The IR of what `plan` compiles, for reports."""
-    return [lower(group, follow=follow)[0] for group in _groups(jobs, here=True)]
+    return [lower(group, follow=follow)[0] for group in _groups(jobs, here=True, whom=whom)]
 
 
-def _groups(jobs: Sequence[Job], *, here: bool) -> list[list[tuple[Job, Choice]]]:
+def _groups(jobs: Sequence[Job], *, here: bool, whom: Whom) -> list[list[tuple[Job, Choice]]]:
     """Probes that share an object: those on the kernel's BTF, or on one module's."""
     groups: dict[str, list[tuple[Job, Choice]]] = {}
     for job in jobs:
         try:
-            choice = job.choice or registry.choose(job.target, job.role, here=here)
+            choice = job.choice or registry.choose(job.target, job.role, here=here, whom=whom)
         except TargetError as error:
             from syscast.session.placing import placed  # noqa: PLC0415  (only for errors)
 
@@ -153,7 +161,11 @@ def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool)
     states: dict[str, State] = {}
     program, classes = lower(group, follow=follow, states=states)
     spec, cached = compile_program(program, types, identity(types), early.take)
-    own = {_name(job, choice): choice.kind for job, choice in group if job.choice is not None}
+    own = {
+        _name(job, choice): choice.kind
+        for job, choice in group
+        if job.choice is not None or choice.kind.name in names.USER_KINDS
+    }
     refused = {
         _name(job, choice): job.where
         for job, choice in group

@@ -202,6 +202,12 @@ raw_tracepoint: _Decorator = _Decorator(
 syscall: _Decorator = _Decorator(
     "syscall", "Run when a system call returns: arguments by name, ``ret``, ``duration``."
 )
+uprobe: _Decorator = _Decorator(
+    "uprobe", 'Run at a place in a program or library: ``@sc.uprobe("/bin/bash:readline")``.'
+)
+uretprobe: _Decorator = _Decorator(
+    "uretprobe", "Run when a function of a program or library returns; sees ``ret`` only."
+)
 function: _Decorator = _Decorator(
     "function", "Run at a kernel function's entry, by the best way this machine has."
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from syscast.diagnostics import CompileError, Diagnostic
     from syscast.frontend.python.source import SourceText
     from syscast.frontend.python.tally import Tally
-    from syscast.probes.kind import Role
+    from syscast.probes.kind import Role, Whom
     from syscast.probes.many import Names
     from syscast.probes.registry import Choice
     from syscast.session.filters import Filters
@@ -40,6 +40,7 @@ CURRENT_WORDS = frozenset(
 )
 """Names that mean ``current.comm`` and so on, where the target has no argument of this name."""
 _AT_EXIT = frozenset({"ret", "duration"})
+_RETURNING = frozenset({"fexit", "kretprobe", "uretprobe"})
 _FEW = 4
 """Functions up to which each gets a program of its own, by the best kind."""
 _ENTRIES = 16384
@@ -185,7 +186,7 @@ def open_tally(
     from syscast.session.attach import open_session  # noqa: PLC0415  (once the targets are known)
 
     known = many.Names()
-    plans = _Plans(query, known)
+    plans = _Plans(query, known, filters.whom)
     for target in query.targets:
         plans.add(target)
     metas = plans.key_types()
@@ -207,9 +208,10 @@ def open_tally(
 class _Plans:
     """The choices for all targets of a query."""
 
-    def __init__(self, query: Query, known: Names) -> None:
+    def __init__(self, query: Query, known: Names, whom: Whom) -> None:
         self._query = query
         self._known = known
+        self._whom = whom
         self._late = bool(query.names() & _AT_EXIT)
         self._chosen: list[tuple[Choice, int | None]] = []
         self.skipped: list[Refused] = []
@@ -220,7 +222,7 @@ class _Plans:
         if not matching.is_pattern(target):
             self._single(target)
             return
-        match = matching.match(target)
+        match = matching.match(target, self._whom)
         self.skipped += match.skipped
         if _alone(match):
             self._each(match)
@@ -228,7 +230,7 @@ class _Plans:
         used = _arguments(self._query.names()) - {"duration"}
         late = self._late or (match.sort == "syscall" and many.has_text(match, used))
         role: Role = "call" if late else "probe"
-        choices, skipped = many.choices(match, used, role, self._known)
+        choices, skipped = many.choices(match, used, role, self._known, self._whom)
         self.skipped += skipped
         number = len(match.found) - len(skipped)
         if not number:
@@ -255,7 +257,7 @@ class _Plans:
 
     def _single(self, target: str, *, of_many: bool = False) -> None:
         used = self._query.names()
-        choice = _choose(target, used)
+        choice = _choose(target, used, self._whom)
         lacking = _arguments(used) - {each.name for each in choice.target.arguments}
         if of_many and lacking - _AT_EXIT:
             raise TargetError(f"{target}: attach: it has no argument '{min(lacking - _AT_EXIT)}'")
@@ -324,6 +326,8 @@ def _alone(match: matching.Match) -> bool:
     """Whether each target that a pattern means gets a program of its own."""
     if match.sort == "syscall":
         return False
+    if match.sort == "uprobe":
+        return len(match.found) <= _FEW
     if "tracepoint" in match.sort or match.kind in {"fentry", "fexit", "kretprobe"}:
         return True
     unique = len({each.name for each in match.found}) == len(match.found)
@@ -369,9 +373,9 @@ def _word_at(found: Diagnostic) -> str:
     return found.source[span.column - 1 : span.end_column - 1] if span.end_column else ""
 
 
-def _choose(target: str, used: frozenset[str]) -> Choice:
+def _choose(target: str, used: frozenset[str], whom: Whom) -> Choice:
     """How to attach to one target, at one moment or at entry and exit."""
-    choice = registry.choose(target)
+    choice = registry.choose(target, whom=whom)
     arguments = {each.name for each in choice.target.arguments}
     late = (used & _AT_EXIT) - arguments
     kind = choice.kind.name
@@ -380,7 +384,7 @@ def _choose(target: str, used: frozenset[str]) -> Choice:
         late |= {
             each.name for each in choice.target.arguments if each.string and each.name in used
         }
-    if not late or (kind in {"fexit", "kretprobe"} and late == {"ret"} and not used & arguments):
+    if not late or (kind in _RETURNING and late == {"ret"} and not used & arguments):
         return choice
     if "tracepoint" in kind:
         raise UsageError(
@@ -393,7 +397,7 @@ def _choose(target: str, used: frozenset[str]) -> Choice:
             f"{kind} '{choice.target.name}': read '{min(late)}': it is known at the exit only "
             f"(say {said.scoped}, or fexit:{said.scoped})"
         )
-    return registry.choose(target, "call")
+    return registry.choose(target, "call", whom=whom)
 
 
 def _keys(query: Query) -> Sequence[tuple[str, ast.expr, SourceText]]:

@@ -72,7 +72,7 @@ class _Choice:
 def test_a_target_is_seen_at_its_exit_where_that_is_asked(
     monkeypatch, target, choice, texts, role
 ):
-    monkeypatch.setattr(registry, "choose", lambda _: choice)
+    monkeypatch.setattr(registry, "choose", lambda _, **_more: choice)
     (job,) = trace.jobs_of([target], texts, None)
     assert (job.target, job.role) == (target, role)
 
@@ -87,7 +87,7 @@ def test_a_target_is_seen_at_its_exit_where_that_is_asked(
     ],
 )
 def test_what_only_the_exit_knows_is_refused_elsewhere(monkeypatch, target, choice, hint):
-    monkeypatch.setattr(registry, "choose", lambda _: choice)
+    monkeypatch.setattr(registry, "choose", lambda _, **_more: choice)
     with pytest.raises(UsageError, match=f"at the exit only.*{hint}"):
         trace.jobs_of([target], [], "ret < 0")
 

@@ -20,6 +20,9 @@ from syscast.probes.names import Name, parse
         ("tp_btf:sched_switch", ("raw_tracepoint", "", "sched_switch")),
         ("syscall:openat", ("syscall", "", "openat")),
         ("function:inet_listen", ("function", "", "inet_listen")),
+        ("uprobe:/bin/bash:readline", ("uprobe", "/bin/bash", "readline")),
+        ("u:c:malloc+0x4", ("uprobe", "c", "malloc+0x4")),
+        ("uretprobe:/opt/a b:ns::f(int)", ("uretprobe", "/opt/a b", "ns::f(int)")),
         (" inet_listen ", ("", "", "inet_listen")),
     ],
 )
@@ -45,3 +48,11 @@ def test_other_forms_are_refused(text):
 def test_two_kinds_are_refused():
     with pytest.raises(UsageError, match="it is to be a kprobe and says fentry"):
         parse("fentry:inet_listen", "kprobe")
+
+
+def test_a_kind_of_user_space_means_a_file():
+    assert parse("/bin/bash:readline", "uprobe") == Name("uprobe", "/bin/bash", "readline")
+    assert parse("uprobe:c:malloc", "call").kind == "uprobe"
+    for text in ("uprobe:", "uprobe:readline", "uprobe::f", "uprobe:/bin/bash:"):
+        with pytest.raises(UsageError, match="uprobe:FILE:FUNCTION"):
+            parse(text)

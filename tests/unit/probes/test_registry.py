@@ -147,8 +147,8 @@ def test_a_system_call_has_no_module():
 
 
 def test_an_unknown_kind():
-    with pytest.raises(UsageError, match="kind 'uprobe': look up: there is none"):
-        registry.get("uprobe")
+    with pytest.raises(UsageError, match="kind 'oprobe': look up: there is none"):
+        registry.get("oprobe")
 
 
 def program(section, kind, attach_type="", target="inet_listen"):

@@ -44,10 +44,15 @@ def cast(low: Lowering, node: ast.Call) -> Lowered:
         return low.integer(pointer_node)
     pointee = _pointee(low, type_node, named)
     value = _pointer(low, pointer_node)
-    space = value.space if isinstance(value, PtrValue) else Space.KERNEL
+    space = value.space if isinstance(value, PtrValue) else _space(low)
     result = low.reg(PtrType(space, pointee))
     low.add(Convert(result, value.value, span=low.span(node)))
     return PtrValue(result, pointee, space)
+
+
+def _space(low: Lowering) -> Space:
+    """Where a number points: into the memory of what is traced."""
+    return Space.USER if low.context.user else Space.KERNEL
 
 
 def _is_enum(named: Lowered) -> bool:

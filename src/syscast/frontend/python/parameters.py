@@ -158,6 +158,12 @@ def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowere
     )
     if source.where is ArgFrom.NOWHERE:
         raise low.rejection(node, f"argument '{source.name}' cannot be read here: {source.why}")
+    if low.context.user and not source.type_id:
+        from syscast.frontend.python import userwords  # noqa: PLC0415  (probes of user space only)
+
+        worded = userwords.begin(low, parameter, source)
+        if worded is not None:
+            return worded
     if source.data_loc or source.array:
         struct = _is_struct(low, source.type_id)
         pointer = low.reg(PtrType(Space.KERNEL, source.type_id if struct else 0))

@@ -1,0 +1,271 @@
+"""Executables and libraries: the functions in them, and where addresses lie in the file.
+
+An address here is as the file's own tables have it, before the loader adds a bias. Names come from ``.symtab``
+and ``.dynsym``; where a file is stripped, also from what `debugfiles` finds. Tables are kept as bytes:
+a name is looked for in the names first (a search of bytes), and an address by bisection in a list that is
+made once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from syscast import elf
+from syscast.elf import Elf, FileBytes
+from syscast.errors import FormatError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syscast.elf import Segment
+
+_ENTRY = struct.Struct("<IBBHQQ")
+_CODE = frozenset({elf.STT_FUNC, elf.STT_GNU_IFUNC})
+_TABLES = (elf.SHT_SYMTAB, elf.SHT_DYNSYM)
+_MOST_CACHED = 128
+
+
+class Code(NamedTuple):
+    """A function in a file.
+
+    Attributes:
+        name: As in the symbol table, mangled.
+        address: Of its first instruction.
+        size: Bytes; 0 where the table does not say.
+        local: Seen in its own source file only.
+        chosen: Not the function, but what picks one of several when the program starts (STT_GNU_IFUNC).
+    """
+
+    name: str
+    address: int
+    size: int
+    local: bool = False
+    chosen: bool = False
+
+
+class Table(NamedTuple):
+    """One symbol table.
+
+    Attributes:
+        entries: Elf64_Sym each.
+        strings: The names.
+        executable: Numbers of sections with code, for symbols without a type.
+    """
+
+    entries: bytes
+    strings: bytes
+    executable: frozenset[int]
+
+    def find(self, name: str) -> list[Code]:
+        """All functions of exactly this name; labels in code where no function has it."""
+        wanted = name.encode("utf-8", "surrogateescape") + b"\0"
+        places = set()
+        at = self.strings.find(wanted)
+        while at >= 0:  # a name may be the tail of a longer one
+            places.add(at)
+            at = self.strings.find(wanted, at + 1)
+        if not places:
+            return []
+        found, labels = [], []
+        for place, info, _, section, value, size in _ENTRY.iter_unpack(self.entries):
+            if place not in places or not section or not value:
+                continue
+            kind, local = info & 15, info >> 4 == elf.STB_LOCAL
+            if kind in _CODE:
+                found.append(Code(name, value, size, local, kind == elf.STT_GNU_IFUNC))
+            elif kind == elf.STT_NOTYPE and section in self.executable:
+                labels.append(Code(name, value, size, local))
+        return found or labels
+
+    def functions(self) -> Iterator[tuple[int, int, int, int]]:
+        """(address, size, place of the name, info) of each function."""
+        for place, info, _, section, value, size in _ENTRY.iter_unpack(self.entries):
+            if info & 15 in _CODE and section and value:
+                yield value, size, place, info
+
+    def name(self, place: int) -> str:
+        """The name at a place."""
+        end = self.strings.find(b"\0", place)
+        return self.strings[place : max(end, place)].decode("utf-8", "surrogateescape")
+
+
+class Binary:
+    """What tracing needs of one file; nothing stays open.
+
+    Attributes:
+        path: As it was opened.
+        machine: ``elf.EM_*``.
+        type: ``elf.ET_*``: ET_DYN is moved by a load bias, ET_EXEC is not.
+        build_id: In hex; ``""`` where there is none.
+        segments: The parts that are loaded.
+        debuglink: Name of the file with the debugging symbols, and its CRC.
+        minidebug: ``.gnu_debugdata``, an xz file with a symbol table; empty where there is none.
+        tables: The file's own symbol tables.
+    """
+
+    def __init__(self, data: Elf, path: str = "") -> None:
+        self.path = path
+        self.machine: int = data.machine
+        self.type: int = data.type
+        self.segments: tuple[Segment, ...] = tuple(
+            each for each in data.segments if each.type == elf.PT_LOAD
+        )
+        self.build_id: str = _build_id(data)
+        self.debuglink: tuple[str, int] | None = _debuglink(data)
+        section = data.section(".gnu_debugdata")
+        self.minidebug: bytes = bytes(data.content(section)) if section is not None else b""
+        self.has_symtab: bool = any(each.type == elf.SHT_SYMTAB for each in data.sections)
+        self.tables: list[Table] = list(_tables(data))
+        self._sought = False
+        self._sorted: tuple[list[int], list[tuple[int, int, Table]]] | None = None
+
+    @classmethod
+    def open(cls, path: str) -> Binary:
+        """Read a file.
+
+        Raises:
+            OSError: It cannot be read.
+            FormatError: It is no 64-bit ELF file.
+        """
+        with open(path, "rb") as file:  # noqa: PTH123  (as kernel.textfiles)
+            return cls(Elf(FileBytes(file), f"file '{path}'"), path)
+
+    def find(self, name: str) -> list[Code]:
+        """Functions of this name, one for each address, those that other files see first."""
+        found: dict[int, Code] = {}
+        for table in self._tables():
+            for each in table.find(name):
+                known = found.get(each.address)
+                if known is None or (known.local and not each.local):
+                    found[each.address] = each
+        return sorted(found.values(), key=lambda each: (each.local, each.address))
+
+    def functions(self) -> Iterator[Code]:
+        """Every function, by address; several names of one address are several functions."""
+        seen = set()
+        for table in self._tables():
+            for value, size, place, info in table.functions():
+                name = table.name(place)
+                if (value, name) not in seen:
+                    seen.add((value, name))
+                    local = info >> 4 == elf.STB_LOCAL
+                    yield Code(name, value, size, local, info & 15 == elf.STT_GNU_IFUNC)
+
+    def at(self, address: int) -> Code | None:
+        """The function that an address lies in; None where no table knows."""
+        if self._sorted is None:
+            self._sorted = self._sort()
+        starts, entries = self._sorted
+        index = bisect_right(starts, address) - 1
+        if index < 0:
+            return None
+        nearest = starts[index]
+        while index >= 0:
+            size, place, table = entries[index]
+            if address < starts[index] + max(size, 1) or (not size and starts[index] == nearest):
+                return Code(table.name(place), starts[index], size)
+            if starts[index] + size < nearest:
+                return None
+            index -= 1
+        return None
+
+    def file_offset(self, address: int) -> int | None:
+        """Where in the file the byte of an address lies; None if nowhere."""
+        for each in self.segments:
+            if each.address <= address < each.address + each.size:
+                return address - each.address + each.offset
+        return None
+
+    def address(self, offset: int) -> int | None:
+        """The address of a byte of the file, code before data; None if it is not loaded."""
+        for each in sorted(self.segments, key=lambda each: not each.flags & elf.PF_X):
+            if each.offset <= offset < each.offset + each.size:
+                return offset - each.offset + each.address
+        return None
+
+    def _tables(self) -> list[Table]:
+        """The file's own tables; where it is stripped, also those of its debugging symbols."""
+        if not self.has_symtab and not self._sought:
+            self._sought = True
+            from syscast.symbols import debugfiles  # noqa: PLC0415  (stripped files only)
+
+            self.tables += debugfiles.tables(self)
+        return self.tables
+
+    def _sort(self) -> tuple[list[int], list[tuple[int, int, Table]]]:
+        best: dict[int, tuple[tuple[bool, bool], int, int, Table]] = {}
+        for table in self._tables():
+            for value, size, place, info in table.functions():
+                # Of several names of one address, those that other files see, and with a size.
+                rank = (info >> 4 == elf.STB_LOCAL, not size)
+                known = best.get(value)
+                if known is None or rank < known[0]:
+                    best[value] = (rank, size, place, table)
+        starts = sorted(best)
+        return starts, [best[start][1:] for start in starts]
+
+
+def _tables(data: Elf) -> Iterator[Table]:
+    executable = frozenset(each.number for each in data.sections if each.executable)
+    for section in data.sections:
+        if section.type not in _TABLES or not 0 < section.link < len(data.sections):
+            continue
+        entries = bytes(data.content(section))
+        strings = bytes(data.content(data.sections[section.link]))
+        yield Table(entries[: len(entries) // _ENTRY.size * _ENTRY.size], strings, executable)
+
+
+def tables_of(data: bytes | memoryview | FileBytes, subject: str) -> list[Table]:
+    """The symbol tables of a file with debugging symbols; raises FormatError."""
+    return list(_tables(Elf(data, subject)))
+
+
+def _build_id(data: Elf) -> str:
+    try:
+        notes = data.notes()
+    except FormatError:
+        return ""
+    for note in notes:
+        if note.type == elf.NOTE_GNU_BUILD_ID and note.owner == "GNU":
+            return note.content.hex()
+    return ""
+
+
+def _debuglink(data: Elf) -> tuple[str, int] | None:
+    section = data.section(".gnu_debuglink")
+    if section is None:
+        return None
+    name, _, rest = bytes(data.content(section)).partition(b"\0")
+    crc = int.from_bytes(rest[-4:], "little") if len(rest) >= 4 else 0
+    return name.decode("utf-8", "surrogateescape"), crc
+
+
+_cache: dict[tuple[int, int, int, int], Binary] = {}
+
+
+def read(path: str) -> Binary:
+    """A file's symbols, read once as long as it does not change.
+
+    Raises:
+        TargetError: It cannot be read, or is no 64-bit ELF file.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116  (as kernel.textfiles)
+        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        made = _cache.get(key)
+        if made is None:
+            made = Binary.open(path)
+            if len(_cache) >= _MOST_CACHED:
+                _cache.pop(next(iter(_cache)))
+            _cache[key] = made
+    except OSError as error:
+        cause = os.strerror(error.errno or 0).lower()
+        raise TargetError(f"file '{path}': read: {cause}") from None
+    except FormatError as error:
+        raise TargetError(
+            f"file '{path}': read symbols: {str(error).rpartition(': ')[2]}"
+        ) from None
+    return made
