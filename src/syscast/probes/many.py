@@ -22,7 +22,7 @@ from syscast.errors import NotSupportedError, SyscastError, UsageError
 from syscast.ir.program import FUNCTION, ArgFrom, ArgumentSource, Guard, ProgramContext
 from syscast.link.many import KprobeEachLinks, KprobeMultiLinks, Place, Refused
 from syscast.probes import registers, registry, syscall_table
-from syscast.probes.kind import NOBODY, Target, refusal
+from syscast.probes.kind import Target, refusal
 from syscast.probes.kprobe import MULTI
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from syscast.btf.lookup import Btf
     from syscast.link.protocol import Link
-    from syscast.probes.kind import LoadedProgram, Role, Whom
+    from syscast.probes.kind import LoadedProgram, Role
     from syscast.probes.matching import Found, Match
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ProgramSpec
@@ -214,7 +214,7 @@ class ManySyscalls(ManyKind):
 
 
 def choices(
-    match: Match, used: frozenset[str], role: Role, known: Names, whom: Whom = NOBODY
+    match: Match, used: frozenset[str], role: Role, known: Names
 ) -> tuple[list[Choice], list[Refused]]:
     """How to attach to everything that a pattern means, with as few programs as possible.
 
@@ -223,7 +223,6 @@ def choices(
         used: Names of arguments that the program reads, and perhaps `RETURN`.
         role: ``probe`` or ``call``.
         known: Gets the targets' numbers.
-        whom: Whom to watch, of functions in user space.
 
     Returns:
         The choices, and what has to be left out.
@@ -235,10 +234,6 @@ def choices(
     """
     if match.sort == "syscall":
         return _of_syscalls(match, used, role)
-    if match.sort == "uprobe":
-        from syscast.probes import many_user  # noqa: PLC0415  (user space only)
-
-        return [many_user.choice(match, role, known, whom)], []
     return _of_functions(match, used, role, known)
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from syscast.probes.kind import LoadedProgram, Role
     from syscast.probes.registers import Registers
     from syscast.spec.objectspec import ProgramSpec
-    from syscast.symbols.binary import Binary, Code
+    from syscast.symbols.binary import Binary
+    from syscast.symbols.table import Code
 
 _PLACE = re.compile(r"(?P<name>.+?)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?")
 _NEAR = 3

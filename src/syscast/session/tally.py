@@ -230,7 +230,7 @@ class _Plans:
         used = _arguments(self._query.names()) - {"duration"}
         late = self._late or (match.sort == "syscall" and many.has_text(match, used))
         role: Role = "call" if late else "probe"
-        choices, skipped = many.choices(match, used, role, self._known, self._whom)
+        choices, skipped = self._many(match, used, role)
         self.skipped += skipped
         number = len(match.found) - len(skipped)
         if not number:
@@ -241,6 +241,15 @@ class _Plans:
             )
         self.targets += number
         self._chosen += [(choice, None) for choice in choices]
+
+    def _many(
+        self, match: matching.Match, used: frozenset[str], role: Role
+    ) -> tuple[list[Choice], list[Refused]]:
+        if match.sort != "uprobe":
+            return many.choices(match, used, role, self._known)
+        from syscast.probes import many_user  # noqa: PLC0415  (user space only)
+
+        return [many_user.choice(match, role, self._known, self._whom)], []
 
     def _each(self, match: matching.Match) -> None:
         """A program for each; what cannot be attached to is left out."""

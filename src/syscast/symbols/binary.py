@@ -9,87 +9,20 @@ made once.
 from __future__ import annotations
 
 import os
-import struct
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from syscast import elf
 from syscast.elf import Elf, FileBytes
 from syscast.errors import FormatError, TargetError
+from syscast.symbols.table import Code, Table, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from syscast.elf import Segment
 
-_ENTRY = struct.Struct("<IBBHQQ")
-_CODE = frozenset({elf.STT_FUNC, elf.STT_GNU_IFUNC})
-_TABLES = (elf.SHT_SYMTAB, elf.SHT_DYNSYM)
 _MOST_CACHED = 128
-
-
-class Code(NamedTuple):
-    """A function in a file.
-
-    Attributes:
-        name: As in the symbol table, mangled.
-        address: Of its first instruction.
-        size: Bytes; 0 where the table does not say.
-        local: Seen in its own source file only.
-        chosen: Not the function, but what picks one of several when the program starts (STT_GNU_IFUNC).
-    """
-
-    name: str
-    address: int
-    size: int
-    local: bool = False
-    chosen: bool = False
-
-
-class Table(NamedTuple):
-    """One symbol table.
-
-    Attributes:
-        entries: Elf64_Sym each.
-        strings: The names.
-        executable: Numbers of sections with code, for symbols without a type.
-    """
-
-    entries: bytes
-    strings: bytes
-    executable: frozenset[int]
-
-    def find(self, name: str) -> list[Code]:
-        """All functions of exactly this name; labels in code where no function has it."""
-        wanted = name.encode("utf-8", "surrogateescape") + b"\0"
-        places = set()
-        at = self.strings.find(wanted)
-        while at >= 0:  # a name may be the tail of a longer one
-            places.add(at)
-            at = self.strings.find(wanted, at + 1)
-        if not places:
-            return []
-        found, labels = [], []
-        for place, info, _, section, value, size in _ENTRY.iter_unpack(self.entries):
-            if place not in places or not section or not value:
-                continue
-            kind, local = info & 15, info >> 4 == elf.STB_LOCAL
-            if kind in _CODE:
-                found.append(Code(name, value, size, local, kind == elf.STT_GNU_IFUNC))
-            elif kind == elf.STT_NOTYPE and section in self.executable:
-                labels.append(Code(name, value, size, local))
-        return found or labels
-
-    def functions(self) -> Iterator[tuple[int, int, int, int]]:
-        """(address, size, place of the name, info) of each function."""
-        for place, info, _, section, value, size in _ENTRY.iter_unpack(self.entries):
-            if info & 15 in _CODE and section and value:
-                yield value, size, place, info
-
-    def name(self, place: int) -> str:
-        """The name at a place."""
-        end = self.strings.find(b"\0", place)
-        return self.strings[place : max(end, place)].decode("utf-8", "surrogateescape")
 
 
 class Binary:
@@ -118,7 +51,7 @@ class Binary:
         section = data.section(".gnu_debugdata")
         self.minidebug: bytes = bytes(data.content(section)) if section is not None else b""
         self.has_symtab: bool = any(each.type == elf.SHT_SYMTAB for each in data.sections)
-        self.tables: list[Table] = list(_tables(data))
+        self.tables: list[Table] = list(tables(data))
         self._sought = False
         self._sorted: tuple[list[int], list[tuple[int, int, Table]]] | None = None
 
@@ -192,7 +125,9 @@ class Binary:
             self._sought = True
             from syscast.symbols import debugfiles  # noqa: PLC0415  (stripped files only)
 
-            self.tables += debugfiles.tables(self)
+            self.tables += debugfiles.tables(
+                self.path, self.build_id, self.debuglink, self.minidebug
+            )
         return self.tables
 
     def _sort(self) -> tuple[list[int], list[tuple[int, int, Table]]]:
@@ -206,21 +141,6 @@ class Binary:
                     best[value] = (rank, size, place, table)
         starts = sorted(best)
         return starts, [best[start][1:] for start in starts]
-
-
-def _tables(data: Elf) -> Iterator[Table]:
-    executable = frozenset(each.number for each in data.sections if each.executable)
-    for section in data.sections:
-        if section.type not in _TABLES or not 0 < section.link < len(data.sections):
-            continue
-        entries = bytes(data.content(section))
-        strings = bytes(data.content(data.sections[section.link]))
-        yield Table(entries[: len(entries) // _ENTRY.size * _ENTRY.size], strings, executable)
-
-
-def tables_of(data: bytes | memoryview | FileBytes, subject: str) -> list[Table]:
-    """The symbol tables of a file with debugging symbols; raises FormatError."""
-    return list(_tables(Elf(data, subject)))
 
 
 def _build_id(data: Elf) -> str:

@@ -13,54 +13,58 @@ from zlib import crc32
 
 from syscast.elf import FileBytes
 from syscast.errors import FormatError
-from syscast.symbols import binary
+from syscast.symbols.table import tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from syscast.symbols.binary import Binary, Table
+    from syscast.symbols.table import Table
 
 _ROOT = "/usr/lib/debug"
 _MINIDEBUG_MOST = 1 << 28
 _CHUNK = 1 << 20
 
 
-def tables(of: Binary) -> list[Table]:
-    """The symbol tables that belong to a stripped file; empty where nothing is found."""
-    for path, crc in _places(of):
-        found = _read(path, of, crc)
+def tables(
+    path: str, build_id: str, debuglink: tuple[str, int] | None, minidebug: bytes
+) -> list[Table]:
+    """The symbol tables that belong to a stripped file; empty where nothing is found.
+
+    Args:
+        path: The file; ``""`` for one that is only in memory.
+        build_id: In hex, or ``""``.
+        debuglink: Name of the file with the debugging symbols, and its CRC.
+        minidebug: The content of ``.gnu_debugdata``.
+    """
+    root = _root_of(path)
+    if build_id:
+        found = _read(f"{root}{_ROOT}/.build-id/{build_id[:2]}/{build_id[2:]}.debug")
         if found:
             return found
-    return _inside(of)
+    if debuglink is not None and path and "/" not in debuglink[0]:
+        name, crc = debuglink
+        for place in _places(path, root):
+            found = _read(f"{place}/{name}", path, crc)
+            if found:
+                return found
+    return _inside(path, minidebug)
 
 
-def _inside(of: Binary) -> list[Table]:
+def _inside(path: str, minidebug: bytes) -> list[Table]:
     """What ``.gnu_debugdata`` holds."""
-    if not of.minidebug:
+    if not minidebug:
         return []
     import lzma  # noqa: PLC0415  (few files have it)
 
     try:
-        data = lzma.LZMADecompressor().decompress(of.minidebug, _MINIDEBUG_MOST)
-        return binary.tables_of(data, f"file '{of.path}', .gnu_debugdata")
+        data = lzma.LZMADecompressor().decompress(minidebug, _MINIDEBUG_MOST)
+        return tables_of(data, f"file '{path}', .gnu_debugdata")
     except (lzma.LZMAError, FormatError):
         return []
 
 
-def _places(of: Binary) -> Iterator[tuple[str, int | None]]:
-    """Where debugging symbols may lie, and the CRC that the file must have."""
-    root = _root_of(of.path)
-    if of.build_id:
-        yield f"{root}{_ROOT}/.build-id/{of.build_id[:2]}/{of.build_id[2:]}.debug", None
-    if of.debuglink is None or not of.path:
-        return
-    name, crc = of.debuglink
-    if "/" in name:
-        return
-    directory = os.path.dirname(os.path.realpath(of.path) if not root else of.path)  # noqa: PTH120
-    for place in (directory, f"{directory}/.debug"):
-        yield f"{place}/{name}", crc
-    yield f"{root}{_ROOT}{directory.removeprefix(root)}/{name}", crc
+def _places(path: str, root: str) -> tuple[str, str, str]:
+    """The directories of a debug link."""
+    directory = os.path.dirname(path if root else os.path.realpath(path))  # noqa: PTH120
+    return directory, f"{directory}/.debug", f"{root}{_ROOT}{directory.removeprefix(root)}"
 
 
 def _root_of(path: str) -> str:
@@ -70,17 +74,18 @@ def _root_of(path: str) -> str:
     return "/".join(parts[:4]) if inside else ""
 
 
-def _read(path: str, of: Binary, crc: int | None) -> list[Table]:
+def _read(path: str, of: str = "", crc: int = 0) -> list[Table]:
+    """A file's tables; of a debug link only where it is another file, and the one that is meant."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123  (as kernel.textfiles)
-            if crc is not None:
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(of.path)):  # noqa: PTH116
+            if of:
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(of)):  # noqa: PTH116
                     return []
                 got = 0
                 while chunk := file.read(_CHUNK):
                     got = crc32(chunk, got)
                 if got != crc:
                     return []
-            return binary.tables_of(FileBytes(file), f"file '{path}'")
+            return tables_of(FileBytes(file), f"file '{path}'")
     except (OSError, FormatError):
         return []

@@ -8,7 +8,7 @@ from syscast.errors import NotSupportedError, TargetError
 from syscast.probes import registers, uprobe
 from syscast.probes.uprobe import Uprobe
 from syscast.symbols import binary, libraries
-from syscast.symbols.binary import Code
+from syscast.symbols.table import Code
 
 
 class File:

@@ -15,7 +15,7 @@ from syscast.ir.types import BOOL, I64, Const, PtrType, Space
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
-    from syscast.frontend.python.parameters import Parameter
+    from syscast.frontend.python.parameter import Parameter
 
 
 def text_names(parameter: Parameter) -> tuple[str, str]:

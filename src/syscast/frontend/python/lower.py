@@ -37,10 +37,10 @@ from syscast.frontend.python.eventing import (
 from syscast.frontend.python.kepttext import keep_text, read_text_again, text_names
 from syscast.frontend.python.members import attribute, name, tuple_display
 from syscast.frontend.python.membership import compare
+from syscast.frontend.python.parameter import Parameter
 from syscast.frontend.python.parameters import (
     DURATION,
     RETURN,
-    Parameter,
     begin,
     match_parameters,
     source_of,

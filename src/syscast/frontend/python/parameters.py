@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from syscast.btf.types import Ptr, Struct
 from syscast.frontend.python.members import from_natural
+from syscast.frontend.python.parameter import Parameter
 from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue
 from syscast.ir.ops import Argument
 from syscast.ir.program import ArgFrom
@@ -24,21 +23,6 @@ DURATION = -2
 
 _NO_POINTERS = frozenset({"int", "bool", "float", "bytes"})
 _NO_NUMBERS = frozenset({"str", "float", "bytes"})
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """One parameter of a probe.
-
-    Attributes:
-        index: Of the target's argument; RETURN or DURATION for what only the exit knows.
-        node: Where it stands, for messages.
-        annotation: As written, None where there is none.
-    """
-
-    name: str
-    index: int
-    node: ast.expr | ast.arg
-    annotation: ast.expr | None = None
 
 
 def match_parameters(
@@ -159,7 +143,7 @@ def begin(low: Lowering, parameter: Parameter, source: ArgumentSource) -> Lowere
     if source.where is ArgFrom.NOWHERE:
         raise low.rejection(node, f"argument '{source.name}' cannot be read here: {source.why}")
     if low.context.user and not source.type_id:
-        from syscast.frontend.python import userwords  # noqa: PLC0415  (probes of user space only)
+        from syscast.frontend.python import userwords  # noqa: PLC0415  (few probes)
 
         worded = userwords.begin(low, parameter, source)
         if worded is not None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from syscast.btf.record import Record
 from syscast.frontend.python.eventing import infer
-from syscast.frontend.python.parameters import DURATION, RETURN, Parameter
+from syscast.frontend.python.parameter import Parameter
+from syscast.frontend.python.parameters import DURATION, RETURN
 from syscast.frontend.python.statements import run
 from syscast.ir.ops import Finish
 from syscast.ir.program import FUNCTION

@@ -18,7 +18,7 @@ from syscast.ir.types import IntType, PtrType, Space
 
 if TYPE_CHECKING:
     from syscast.frontend.python.context import Lowering
-    from syscast.frontend.python.parameters import Parameter
+    from syscast.frontend.python.parameter import Parameter
     from syscast.ir.program import ArgumentSource
     from syscast.ir.types import Reg
 
