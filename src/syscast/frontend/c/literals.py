@@ -71,7 +71,7 @@ def _candidates(suffix: str, *, decimal: bool) -> list[Int]:
 
 
 def character(text: str, *, signed: bool) -> int:
-    """The value, an ``int``, of ``'a'``, ``'\\n'``, ``'\\0'`` or ``'ab'``.
+    r"""The value, an ``int``, of ``'a'``, ``'\n'``, ``'\0'`` or ``'ab'``.
 
     Args:
         text: With its quotes.
