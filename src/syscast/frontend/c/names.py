@@ -131,6 +131,10 @@ class Names:
                 return found
         return None
 
+    def declared_here(self, name: str) -> Entity | None:
+        """What the innermost scope itself declares under a name."""
+        return self._scopes[-1].ordinary.get(name)
+
     def lookup(self, name: str) -> Entity | None:
         """What a name in an expression means: the text's own, else a constant or enumerator of the kernel."""
         found = self.declared(name)

@@ -21,7 +21,7 @@ MAX_ALIGN = 16
 """What ``__attribute__((aligned))`` without a number means on both machines."""
 
 
-class TypeProblem(Exception):  # noqa: N818  (a finding without a place; whoever has the node reports it)
+class TypeProblem(ValueError):  # noqa: N818  (a finding without a place; whoever has the node reports it)
     """A type cannot do what was asked of it.
 
     Attributes:
