@@ -151,8 +151,8 @@ class Evaluator:
         """A name inside of an expression that nobody declares; "" without."""
         if isinstance(node, c_ast.ID):
             return "" if self._names.lookup(node.name) else str(node.name)
-        for _, child in node.children():
-            found = self._unknown(child)
+        for part, child in node.children():
+            found = "" if part in {"name", "field"} else self._unknown(child)
             if found:
                 return found
         return ""
@@ -205,7 +205,7 @@ class Evaluator:
 
     def _sizeof(self, node: c_ast.Node) -> int:
         ctype = self._operand_type(node)
-        if isinstance(ctype, Record | Array | Enum) and not ctype.complete:
+        if isinstance(ctype, Enum) and not ctype.complete:
             raise TypeProblem(f"'{ctype.spelling}' has no size: it is incomplete")
         return ctype.size
 

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pycparser import c_ast
 
 from syscast.btf import source
+from syscast.btf.encode import BtfBuilder
+from syscast.btf.lookup import Btf
+from syscast.frontend.c.btftypes import KernelTypes
+from syscast.frontend.c.declare import Declarations
+from syscast.frontend.c.names import Names
+from syscast.frontend.c.parse import parse
+from syscast.frontend.c.preprocess import preprocess
+from syscast.frontend.c.types import TypeProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from syscast.btf.lookup import Btf
 
 RUNNING = Path("/sys/kernel/btf/vmlinux")
 
@@ -64,3 +72,72 @@ def running_kernel():
     if not RUNNING.exists():
         pytest.skip("this kernel has no BTF")
     return Kernel(source.kernel())
+
+
+class NoConstants:
+    """No names of kernel headers."""
+
+    def constant(self, name):
+        del name
+
+    def constant_names(self):
+        return iter(())
+
+
+class Text:
+    """A text whose declarations were taken in; functions and variables are only typed."""
+
+    def __init__(self, text, kernel, constants=None):
+        self.kernel = kernel
+        self.text = text
+        self.names = Names(KernelTypes(kernel), constants or NoConstants())
+        self.problems = []
+        self.declarations = Declarations(
+            self.names, kernel.arch, self.fail, type_of=self.type_of_expression
+        )
+        self.types = {}
+        preprocessed = preprocess(text, "/virtual/main.c", kernel)
+        for node in parse(preprocessed, self.names.is_type).ext:
+            self.take(node)
+
+    def take(self, node):
+        if isinstance(node, c_ast.Typedef):
+            self.declarations.typedef(node)
+        elif isinstance(node, c_ast.Decl) and node.name is None:
+            self.declarations.tag(node)
+        elif isinstance(node, c_ast.Decl):
+            self.types[node.name] = self.declarations.of(node)
+            if node.init is not None:
+                self.value = self.declarations.constants.integer(node.init, "a value")
+
+    def expression(self, text):
+        """The node of an expression; types in it must be the kernel's or C's own."""
+        tree = parse(
+            preprocess(f"{self.text} int x = ({text});", "/virtual/main.c", self.kernel),
+            self.names.is_type,
+        )
+        return tree.ext[-1].init
+
+    def fail(self, node, message, hint=""):
+        del node
+        raise TypeProblem(message, hint)
+
+    def type_of_expression(self, node):
+        if isinstance(node, c_ast.ID):
+            return self.types[node.name]
+        found = self.declarations.constants.value(node)
+        assert found is not None
+        return found.type
+
+
+EMPTY = Btf.from_bytes(BtfBuilder().encode())
+
+
+@pytest.fixture
+def declare():
+    """`declare(text, kernel=...)`: the text's declarations, by default for a kernel without types."""
+
+    def make(text, kernel=None, constants=None):
+        return Text(text, kernel or Kernel(EMPTY), constants)
+
+    return make
