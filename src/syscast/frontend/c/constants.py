@@ -174,13 +174,12 @@ class Evaluator:
             node.type in {"char", "unsigned char", "wchar_t", "char16_t", "char32_t"}
             or node.value[-1:] == "'"
         ):
-            value = literals.character(node.value)
-            return Value(self._char.wrap(value) if -128 <= value < 0 else value, INT)
+            return Value(literals.character(node.value, signed=self._char.signed), INT)
         if node.type == "string" or node.value[-1:] == '"':
             return None
         if "float" in node.type or "double" in node.type:
             return None
-        return Value(*literals.integer(node.value))
+        return Value(*literals.integer_literal(node.value))
 
     def _name(self, node: c_ast.Node) -> Value | None:
         assert isinstance(node, c_ast.ID)
@@ -211,7 +210,7 @@ class Evaluator:
 
     def _operand_type(self, node: c_ast.Node) -> CType:
         if isinstance(node, c_ast.Constant) and node.value[-1:] == '"':
-            return Array(self._char, len(literals.string(node.value)) + 1)
+            return Array(self._char, len(literals.string_bytes(node.value)) + 1)
         if not isinstance(node, c_ast.Typename):
             found = self._address(node)
             if found:
