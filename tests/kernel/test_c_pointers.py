@@ -247,3 +247,71 @@ def test_what_the_verifier_knows_by_its_type_is_loaded_plainly(kernel):
     ]
     assert not calls
     load(spec).close()
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_loops_of_few_rounds_are_unrolled_and_longer_ones_where_the_text_asks(kernel, unroll):
+    s = C(kernel)
+    total, slot = s.slot("total", U64, 8), s.slot("i", U64, 8)
+    s.op(ops.SlotStore, slot=slot, value=Const(0, U64))
+    s.op(ops.SlotStore, slot=total, value=Const(0, U64))
+    s.op(ops.Jump, target="head")
+    s.start("head")
+    i = s.op(ops.SlotLoad, U64, slot=slot)
+    s.op(
+        ops.Branch,
+        cond=s.op(ops.Compare, BOOL, pred=Predicate.ULT, a=i, b=Const(200, U64)),
+        then="body",
+        other="end",
+    )
+    s.start("body")
+    random = s.op(ops.Helper, U64, name="get_prandom_u32", args=())
+    one = s.op(ops.Binary, U64, op=BinaryOp.UREM, a=random, b=Const(1, U64))
+    so_far = s.op(ops.SlotLoad, U64, slot=total)
+    more = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=so_far, b=s.word(0))
+    s.op(ops.SlotStore, slot=total, value=s.op(ops.Binary, U64, op=BinaryOp.ADD, a=more, b=one))
+    after = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=i, b=Const(1, U64))
+    s.op(ops.SlotStore, slot=slot, value=after)
+    s.op(ops.Jump, target="head", unroll=unroll)
+    s.start("end")
+    spec = built(kernel, s, s.op(ops.SlotLoad, U64, slot=total))
+    assert (len(spec.programs[0].insns) // 8 > 400) == unroll
+    with load(spec) as loaded:
+        got = prog_test_run(loaded.programs["f"].fd, ctx_in=pack("<4Q", 3, 0, 0, 0))
+    assert got.retval == 600
+
+
+def test_a_word_of_the_context_by_a_loops_counter(kernel):
+    """The verifier wants constant offsets: the loop must be unrolled without being asked to."""
+    s = C(kernel)
+    total, slot = s.slot("total", U64, 8), s.slot("i", I64, 8)
+    s.op(ops.SlotStore, slot=slot, value=Const(0, I64))
+    s.op(ops.SlotStore, slot=total, value=Const(0, U64))
+    s.op(ops.Jump, target="head")
+    s.start("head")
+    i = s.op(ops.SlotLoad, I64, slot=slot)
+    inside = s.op(ops.Compare, BOOL, pred=Predicate.SLT, a=i, b=Const(4, I64))
+    s.op(ops.Branch, cond=inside, then="body", other="end")
+    s.start("body")
+    delta = s.op(ops.Binary, I64, op=BinaryOp.MUL, a=i, b=Const(8, I64))
+    at = s.op(ops.Offset, ANY, ptr=s.op(ops.CtxAddr, ANY), delta=delta)
+    so_far = s.op(ops.SlotLoad, U64, slot=total)
+    more = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=so_far, b=s.load(at))
+    s.op(ops.SlotStore, slot=total, value=more)
+    after = s.op(ops.Binary, I64, op=BinaryOp.ADD, a=i, b=Const(1, I64))
+    s.op(ops.SlotStore, slot=slot, value=after)
+    s.op(ops.Jump, target="head")
+    s.start("end")
+    value = s.op(ops.SlotLoad, U64, slot=total)
+    assert result(kernel, s, value, 1, 20, 300, 4000) == 4321
+
+
+def test_bytes_of_a_buffer_by_a_number_that_is_not_known(kernel):
+    """LLVM adds by `or` to an address whose low bits it knows, which the verifier refuses of pointers."""
+    s = C(kernel)
+    here = s.local("bytes", 8)
+    s.store(here, s.word(0))
+    at = s.op(ops.Binary, U64, op=BinaryOp.AND, a=s.word(1), b=Const(7, U64))
+    byte = s.op(ops.Offset, ANY, ptr=here, delta=at)
+    s.op(ops.Helper, U64, name="probe_read_kernel", args=(byte, Const(1, U64), here))
+    assert result(kernel, s, s.load(here), 0x0807060504030201, 2) == 0x04010201

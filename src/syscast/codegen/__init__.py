@@ -9,6 +9,7 @@ from syscast.codegen.llvmtext import module_text
 from syscast.codegen.objectmeta import object_meta
 from syscast.codegen.objfile import strip
 from syscast.ir.check import Layer, check
+from syscast.ir.program import C
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
@@ -45,7 +46,8 @@ def build(
     if not checked:
         check(program, Layer.PRIMITIVE)
     text = module_text(program, btf, object_meta(program, btf))
+    unroll = any(each.context is not None and each.context.kind == C for each in program.functions)
     if child is not None:
-        return strip(child.compile(text, cpu))
+        return strip(child.compile(text, cpu, unroll=unroll))
     with Child() as own:
-        return strip(own.compile(text, cpu))
+        return strip(own.compile(text, cpu, unroll=unroll))

@@ -80,18 +80,19 @@ class Child:
                 os.close(end)
         self._open = True
 
-    def compile(self, text: str, cpu: str) -> bytes:
+    def compile(self, text: str, cpu: str, *, unroll: bool = False) -> bytes:
         """Compile one module.
 
         Args:
             text: LLVM IR.
             cpu: BPF instruction set: ``v1``, ``v2`` or ``v3``.
+            unroll: Unroll loops of few rounds.
 
         Raises:
             InternalError: LLVM refused the text, died of it or took too long; the child is gone.
             NotSupportedError: llvmlite is installed, and cannot be imported.
         """
-        request = f"{cpu}\n{text}".encode()
+        request = f"{cpu}{' unroll' if unroll else ''}\n{text}".encode()
         import threading  # noqa: PLC0415  (by now the child is on its way: this costs no time)
 
         watchdog = threading.Timer(TIMEOUT * (1 + len(request) / _SMALL), self._kill)

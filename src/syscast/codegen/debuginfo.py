@@ -52,6 +52,7 @@ class DebugInfo:
         self._used: dict[int, set[int]] = {}
         self._enumerators: set[str] = set()
         self._globals: list[str] = []
+        self._files: dict[str, str] = {}
         self._unit_at = ""
         self._file_of_unit = self._file(next(iter(program.sources), _NOWHERE))
         # The unit lists the globals, which are known last: it refers to a node kept for them.
@@ -62,13 +63,23 @@ class DebugInfo:
             distinct=True,
         )
 
+    def unrolled_loop(self) -> str:
+        """A node that asks LLVM to unroll the loop whose last jump has it."""
+        loop = self.metadata.reserve()
+        wish = self.metadata.add('!{!"llvm.loop.unroll.enable"}')
+        self.metadata.define(loop, f"!{{{loop}, {wish}}}")
+        return loop
+
     # ------------------------------------------------------------ places
 
     def _file(self, name: str) -> str:
-        source = self._sources.get(name, "")
-        return self.metadata.add(
-            f"!DIFile(filename: {quoted(name)}, directory: {quoted('')}, source: {quoted(source)})"
-        )
+        known = self._files.get(name)
+        if known is None:
+            source = quoted(self._sources.get(name, ""))
+            known = self._files[name] = self.metadata.add(
+                f"!DIFile(filename: {quoted(name)}, directory: {quoted('')}, source: {source})"
+            )
+        return known
 
     def subprogram(self, function: Function) -> str:
         """The node of a function."""

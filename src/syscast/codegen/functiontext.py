@@ -9,6 +9,7 @@ from syscast.errors import InternalError
 from syscast.ir import ops
 from syscast.ir.helpers import HELPERS
 from syscast.ir.printer import op_text
+from syscast.ir.program import C
 from syscast.ir.types import Const, IntType, PtrType, Reg, Space
 from syscast.ir.walk import result
 
@@ -53,7 +54,7 @@ class FunctionText:
         self._align = _alignments(function)
         context = function.context
         self.intrinsics: set[str] = set()
-        self._is_c = context is not None and context.kind == "c"
+        self._is_c = context is not None and context.kind == C
         self._direct = context.direct_reads if context is not None else function.direct
 
     def text(self) -> str:
@@ -67,7 +68,7 @@ class FunctionText:
             parameters = ", ".join(f"{_type(p.type)} %r{p.id}" for p in function.parameters)
             head = f"define internal {returns} @{quoted(function.name)}({parameters}) #0"
         self._lines = [f"{head} !dbg {self._subprogram} {{", "start:"]
-        self._lines += [f"  {_slot(s)} = alloca {_room(s)}, align 8" for s in function.slots]
+        self._lines += [f"  {_slot(s)} = alloca {self._room(s)}" for s in function.slots]
         self._lines.append(f"  br label {_label(function.blocks[0].label)}")
         for block in function.blocks:
             self._lines.append(f"{quoted(block.label)}:")
@@ -77,6 +78,19 @@ class FunctionText:
                 self._render(op)
         self._lines.append("}")
         return "\n".join(self._lines)
+
+    def _room(self, slot: Slot) -> str:
+        """A slot's type and alignment.
+
+        In C functions LLVM must see through additions to pointers, to unroll loops over arrays. It
+        knows of no bits of a buffer's address that are zero, so it adds by ``add``, not by ``or``;
+        whole words keep all buffers aligned nevertheless.
+        """
+        if slot.type is not None:
+            return f"{_type(slot.type)}, align 8"
+        if self._is_c:
+            return f"[{slot.size + 7 & -8} x i8], align 1"
+        return f"[{slot.size} x i8], align 8"
 
     # ------------------------------------------------------------ dispatch
 
@@ -187,15 +201,19 @@ class FunctionText:
     def _ends(self, op: Op) -> bool:
         match op:
             case ops.Jump():
-                self._put(f"br label {_label(op.target)}")
+                self._put(f"br label {_label(op.target)}{self._unrolled(op)}")
             case ops.Branch():
                 then, other = _label(op.then), _label(op.other)
-                self._put(f"br i1 {_value(op.cond)}, label {then}, label {other}")
+                branch = f"br i1 {_value(op.cond)}, label {then}, label {other}"
+                self._put(branch + self._unrolled(op))
             case ops.Return():
                 self._return(op)
             case _:
                 return False
         return True
+
+    def _unrolled(self, op: ops.Jump | ops.Branch) -> str:
+        return f", !llvm.loop {self._debug.unrolled_loop()}" if op.unroll else ""
 
     # ------------------------------------------------------------ lines
 
@@ -355,7 +373,7 @@ class FunctionText:
 
     def _offset(self, op: ops.Offset) -> None:
         base, delta = self._base(op.ptr), self._wide(op.delta)
-        if isinstance(op.delta, Reg):
+        if isinstance(op.delta, Reg) and not self._is_c:
             # Where LLVM knows that no bit is set in both, it adds by `or`, which pointers may not.
             delta = self._temp(f'call i64 asm "", "=r,0"(i64 {delta})')
         self._make(op, f"getelementptr i8, ptr {base}, i64 {delta}")
@@ -534,10 +552,6 @@ def _value(value: Value) -> str:
 
 def _slot(slot: Slot) -> str:
     return f"%s{slot.id}"
-
-
-def _room(slot: Slot) -> str:
-    return f"[{slot.size} x i8]" if slot.type is None else _type(slot.type)
 
 
 def _label(label: str) -> str:

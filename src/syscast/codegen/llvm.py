@@ -2,7 +2,7 @@
 
 Run by path in an isolated interpreter (see ``child``), so it imports nothing of syscast. Frames
 go both ways: u32 length in little endian, then that many bytes. A request is a line that names the cpu
-and the module's text; an answer is one byte, 0 (object follows) or 1 (message follows).
+(and ``unroll`` behind it, or not) and the module's text; an answer is one byte, 0 (object follows) or 1 (message follows).
 LLVM itself ends this process on some errors: the parent takes that as an answer, too.
 """
 
@@ -66,13 +66,14 @@ def _load() -> ModuleType:
     return found
 
 
-def compile_text(llvm: ModuleType, text: str, cpu: str) -> bytes:
+def compile_text(llvm: ModuleType, text: str, cpu: str, *, unroll: bool = False) -> bytes:
     """Optimise and compile one module for BPF.
 
     Args:
         llvm: ``llvmlite.binding``.
         text: LLVM IR.
         cpu: BPF instruction set.
+        unroll: Unroll loops of few rounds, as C compilers do.
 
     Raises:
         RuntimeError: LLVM does not parse or verify the text.
@@ -83,7 +84,7 @@ def compile_text(llvm: ModuleType, text: str, cpu: str) -> bytes:
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = False
     tuning.slp_vectorization = False
-    tuning.loop_unrolling = False
+    tuning.loop_unrolling = unroll
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     if any(each.name.startswith(_EXTREMES) for each in module.functions):
@@ -135,9 +136,10 @@ def serve() -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while len(size := requests.read(4)) == 4:
         request = requests.read(int.from_bytes(size, "little"))
-        cpu, _, text = request.partition(b"\n")
+        head, _, text = request.partition(b"\n")
+        cpu, _, wishes = head.partition(b" ")
         try:
-            answer = OK + compile_text(llvm, text.decode(), cpu.decode())
+            answer = OK + compile_text(llvm, text.decode(), cpu.decode(), unroll=bool(wishes))
         except RuntimeError as refused:
             answer = REFUSED + str(refused).encode()
         answers.write(len(answer).to_bytes(4, "little") + answer)

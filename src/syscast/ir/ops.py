@@ -654,17 +654,19 @@ class Emit(Op, frozen=True):
 
 
 class Jump(Op, frozen=True):
-    """Primitive terminator."""
+    """Primitive terminator. ``unroll``: it goes back to a loop's head, and the text asks to unroll it."""
 
     target: str
+    unroll: bool = False
 
 
 class Branch(Op, frozen=True):
-    """Primitive terminator on a bool."""
+    """Primitive terminator on a bool. ``unroll`` as in `Jump`."""
 
     cond: Value
     then: str
     other: str
+    unroll: bool = False
 
 
 class Return(Op, frozen=True):

@@ -95,6 +95,10 @@ class Guard(msgspec.Struct, frozen=True):
     absent: bool = False
 
 
+C = "c"
+"""Kind of the programs of C text: they have C's meaning, and loops are unrolled as C compilers do."""
+
+
 class Holds(Enum):
     """What a word of a context is for the verifier, where it is no plain number."""
 

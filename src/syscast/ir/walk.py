@@ -57,10 +57,10 @@ def retargeted(op: Op, labels: Mapping[str, str]) -> Op:
     """A terminator that goes elsewhere."""
     match op:
         case Jump():
-            return Jump(target=labels.get(op.target, op.target), span=op.span)
+            return msgspec.structs.replace(op, target=labels.get(op.target, op.target))
         case Branch():
             then, other = (labels.get(each, each) for each in (op.then, op.other))
-            return Branch(cond=op.cond, then=then, other=other, span=op.span)
+            return msgspec.structs.replace(op, then=then, other=other)
         case _:
             return op
 

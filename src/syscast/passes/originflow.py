@@ -44,7 +44,8 @@ _TYPED_RESULTS = {
     "skc_to_mptcp_sock": "mptcp_sock",
     "sock_from_file": "socket",
 }
-"""Helpers that give a pointer which the verifier knows by its BTF type."""
+"""The struct behind what a helper of Returns.TYPED gives."""
+_OWN_RESULTS = frozenset({Returns.VALUE, Returns.RECORD, Returns.SOCKET})
 
 
 class _Cells:
@@ -237,15 +238,11 @@ class OriginFlow:
                 self._overwrite(origin, size.value if isinstance(size, Const) else None)
         if op.result is None:
             return
-        if op.name in _TYPED_RESULTS:
-            found = self._struct(_TYPED_RESULTS[op.name])
-            self._make(op.result, Origin(Kind.TYPED, found) if found else FOREIGN)
+        found = self._btf.find(_TYPED_RESULTS.get(op.name, ""), types.Struct)
+        if info.returns is Returns.TYPED and found:
+            self._make(op.result, Origin(Kind.TYPED, found))
         else:
-            own = info.returns in {Returns.VALUE, Returns.RECORD}
-            self._make(op.result, OWN if own else FOREIGN)
-
-    def _struct(self, name: str) -> int:
-        return self._btf.find(name, types.Struct) or 0
+            self._make(op.result, OWN if info.returns in _OWN_RESULTS else FOREIGN)
 
     # ------------------------------------------------------------ memory
 

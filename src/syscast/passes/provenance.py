@@ -111,6 +111,8 @@ class _Rewriting:
                 self._copy(op)
             case ops.Offset(delta=Reg()) if self._flow.of(op.ptr).kind is Kind.TYPED:
                 self._offset(op)
+            case ops.Load():
+                return self._align(op)
             case ops.Store() | ops.AtomicAdd() | ops.Atomic() | ops.Fill():
                 return self._write(op)
             case _:
@@ -214,7 +216,11 @@ class _Rewriting:
             base, offset = self._context(op.ptr, op.offset, origin)
             self._editor.add(ops.Store(ptr=base, value=op.value, offset=offset))
             return True
-        align = _alignment(origin, op.align)
+        return self._align(op)
+
+    def _align(self, op: ops.Load | ops.Store) -> bool:
+        """Say how far an access to the stack is aligned; the verifier wants no less, and LLVM needs to know."""
+        align = _alignment(self._flow.of(op.ptr).moved(op.offset), op.align)
         if align == op.align:
             return False
         self._editor.add(msgspec.structs.replace(op, align=align))
