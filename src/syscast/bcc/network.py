@@ -41,10 +41,13 @@ def attach_raw_socket(fn: object, dev: Name) -> None:
     """
     function = _function(fn)
     name = os.fsdecode(as_bytes(dev))
+    made = None
     try:
         made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         made.bind((name, _ETH_P_ALL))
     except OSError as error:
+        if made is not None:
+            made.close()
         raise failure(f"Failed to open raw device {name}: {error.strerror}") from None
     try:
         made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, function.fd)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from syscast.bcc.arguments import Name, as_bytes
 from syscast.symbols import kallsyms, traceable
+
+if TYPE_CHECKING:
+    from syscast.symbols.kallsyms import Symbol
 
 _PLAIN = re.compile(rb"\w+")
 _LINE = re.compile(rb"^([0-9a-f]+) ([tTwW]) ([^\s]+)(?:\t(.*))?$", re.MULTILINE)
@@ -43,9 +47,17 @@ def probeable(name: bytes) -> bool:
         any(each.is_function for each in symbols)
         and not _LEFT_OUT.match(name)
         and not traceable.is_blacklisted(text)
-        and traceable.is_traceable(text) is not False
+        and _traceable(symbols[0])
         and not any(_inside(each.address) for each in symbols[:1])
     )
+
+
+def _traceable(symbol: Symbol) -> bool:
+    """Whether ftrace knows a function, by this name or by another one of the same code."""
+    if traceable.is_traceable(symbol.name) is not False:
+        return True
+    twin = kallsyms.kernel().at(symbol.address) if symbol.address else None
+    return twin is not None and traceable.is_traceable(twin.name) is True
 
 
 def addresses(names: set[bytes]) -> dict[bytes, int]:
