@@ -2,7 +2,7 @@
 
 A handler gets the `Lowering` and its node, asks for the values of the node's children by `expr`,
 `lvalue` or `condition`, and emits ops. Which handler lowers which node is in the tables that
-`lower` hands in, so that handlers may import this module and not the other way round.
+`handlers` has, so that handlers may import this module and not the other way round.
 """
 
 from __future__ import annotations
