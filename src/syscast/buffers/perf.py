@@ -12,14 +12,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from syscast.buffers import perfrecords
+from syscast.buffers.cpuring import CpuRing
 from syscast.buffers.guard import Guarded
 from syscast.buffers.reader import BLOCK_SIZE, HEADER_SIZE, Block
 from syscast.buffers.scan import padded
-from syscast.errors import KernelError, PermissionDeniedError
-from syscast.kernel import perf
+from syscast.errors import KernelError
 from syscast.kernel.descriptors import Fd
-from syscast.kernel.host import PAGE_SIZE, online_cpus, raise_memlock
-from syscast.kernel.memory import PerfRingMemory
+from syscast.kernel.host import PAGE_SIZE, online_cpus
 
 if TYPE_CHECKING:
     from syscast.loader.loaded import LoadedMap
@@ -29,56 +28,6 @@ _HEADER = struct.Struct("<II")
 _TIME = struct.Struct("<Q")
 _PADDING = 4
 _MANY = 1 << 30
-
-
-class _CpuRing:
-    """One CPU's ring and the event that it belongs to."""
-
-    __slots__ = ("event", "memory")
-
-    def __init__(self, cpu: int, size: int) -> None:
-        self.event = perf.open_bpf_output(cpu)
-        try:
-            self.memory = _mapped(self.event, size)
-        except BaseException:
-            self.event.close()
-            raise
-
-    def waiting(self) -> int:
-        return self.memory.producer() - self.memory.consumer()
-
-    def take(self, max_records: int, max_bytes: int) -> perfrecords.Parsed:
-        """Copy records out and give their space back."""
-        memory = self.memory
-        position = memory.consumer()
-        size = memory.producer() - position
-        start = position & (memory.size - 1)
-        first = min(size, memory.size - start)
-        data = bytes(memory.data[start : start + first])
-        if first < size:
-            data += bytes(memory.data[: size - first])
-        parsed = perfrecords.parse(data, min(max_records, max(1, max_bytes // HEADER_SIZE)))
-        memory.consume(position + parsed.used)
-        return parsed
-
-    def close(self) -> None:
-        self.memory.close()
-        self.event.close()
-
-
-def _mapped(event: Fd, size: int) -> PerfRingMemory:
-    """Map a ring, a smaller one where the limit of locked memory asks for it."""
-    try:
-        return PerfRingMemory(event, size)
-    except PermissionDeniedError:
-        raise_memlock()
-    while True:
-        try:
-            return PerfRingMemory(event, size)
-        except PermissionDeniedError:
-            if size <= PAGE_SIZE:
-                raise
-            size //= 2
 
 
 class PerfReader(Guarded):
@@ -102,7 +51,7 @@ class PerfReader(Guarded):
         super().__init__(events.fd.what)
         self.lost: int = 0
         self._padding = _PADDING if whole_words else 0
-        self._rings: list[_CpuRing] = []
+        self._rings: list[CpuRing] = []
         self._fd: Fd | None = None
         # The records of a read that did not fit into its block, oldest first.
         self._kept: list[bytes] = []
@@ -122,7 +71,7 @@ class PerfReader(Guarded):
         import errno  # noqa: PLC0415 - only on kernels without a ring buffer
 
         try:
-            ring = _CpuRing(cpu, size)
+            ring = CpuRing(cpu, size)
         except KernelError as error:
             if error.errno == errno.ENODEV:  # the CPU went offline meanwhile
                 return
@@ -167,7 +116,7 @@ class PerfReader(Guarded):
             return
         fresh: list[bytes] = []
         for ring in self._rings:
-            parsed = ring.take(max_records, max_bytes)
+            parsed = _take(ring, max_records, max_bytes)
             self.lost += parsed.lost
             fresh += parsed.records
         if self._padding:
@@ -183,6 +132,13 @@ class PerfReader(Guarded):
         self._rings.clear()
         if self._fd is not None:
             self._fd.close()
+
+
+def _take(ring: CpuRing, max_records: int, max_bytes: int) -> perfrecords.Parsed:
+    """Copy records out and give their space back."""
+    parsed = perfrecords.parse(ring.copy(), min(max_records, max(1, max_bytes // HEADER_SIZE)))
+    ring.release(parsed.used)
+    return parsed
 
 
 def _time(record: bytes) -> int:
