@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.ir.ops import Op
     from syscast.ir.program import ContextWord, Function
-    from syscast.ir.types import Value
+    from syscast.ir.types import Slot, Value
 
 _WORD = 8
 _WRITTEN = frozenset({Arg.OUT, Arg.ADDRESS, Arg.RECORD})
@@ -152,6 +152,19 @@ class OriginFlow:
         if isinstance(value, Reg):
             return self._registers.get(value.id, NONE)
         return NONE if value.value == 0 else FOREIGN
+
+    def is_escaped(self, slot: Slot) -> bool:
+        """Whether a buffer's address is somewhere where it is not followed."""
+        cells = self._cells.get(slot.id)
+        return cells is not None and cells.escaped
+
+    def holds_pointers(self, slot: Slot) -> bool:
+        """Whether pointers are kept in a buffer that the verifier must know when they are loaded again."""
+        cells = self._cells.get(slot.id)
+        if cells is None:
+            return False
+        held = {cells.anywhere.kind, *(each.kind for each in cells.at.values())}
+        return not held <= _NUMBERS
 
     # ------------------------------------------------------------ rising
 

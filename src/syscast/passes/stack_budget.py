@@ -5,7 +5,8 @@ only for runs that pass them.
 Why: a BPF stack has 512 bytes for everything, LLVM's spills too; LLVM ends its process beyond.
 How: the largest buffers go first until the rest is within the budget. The kernel does not nest a program
 in itself on one CPU (see ``ledger``), so one row a program is enough. The row begins with room for
-one record, which perf_event_output needs.
+one record, which perf_event_output needs. Of C text, buffers that are never in use at the same time share
+a place first (see ``sharing``), and those that hold pointers leave last, since a map's value holds numbers only.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.ir import ops
+from syscast.ir.program import C
 from syscast.ir.types import I64, U32, Const
 from syscast.passes.calls import STATE
 from syscast.passes.editor import MAP, each_function
 from syscast.passes.maps import rows, staging_size
+from syscast.passes.originflow import OriginFlow
+from syscast.passes.sharing import shared
 from syscast.passes.sites import Sites
 from syscast.spec.meta import SCRATCH_MAP
 from syscast.spec.objectspec import MapSpec
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 BUDGET = 128
 """Bytes of buffers that stay on the stack; the scalars of a large probe and LLVM's spills take the rest."""
 
+BUDGET_OF_C = 320
+"""The same for C text, which keeps more of its data in buffers and less in scalars."""
+
 _ROW = "@scratch"
 
 
@@ -40,33 +47,64 @@ def run(program: Program, btf: Btf) -> Program:
     """Move what is too large."""
     start = staging_size(program)
     sizes = [start]
+    count = rows(program)
 
     def edit(editor: Editor) -> None:
-        moved = _moved(editor.function, start)
+        nonlocal count
+        moved = _moved(editor.function, start, btf)
+        row = max(editor.function.id, 0)
         if moved:
             sizes.append(max(offset + slot.size for slot, offset in moved.items()))
-        _edit(editor, moved)
+            if _is_c(editor.function):
+                row, count = count, count + 1
+        _edit(editor, moved, row)
 
+    functions = tuple(_shared(function, btf) for function in program.functions)
+    program = msgspec.structs.replace(program, functions=functions)
     made = each_function(program, btf, Sites(program.sites), edit)
     if len(sizes) == 1:
         return made
     size = max(sizes) + 7 & -8
-    scratch = MapSpec(SCRATCH_MAP, "percpu_array", 4, size, rows(program))
+    scratch = MapSpec(SCRATCH_MAP, "percpu_array", 4, size, count)
     return msgspec.structs.replace(made, maps=(*made.maps, scratch))
 
 
-def _moved(function: Function, start: int) -> dict[Slot, int]:
+def _is_c(function: Function) -> bool:
+    return function.context is not None and function.context.kind == C
+
+
+def _shared(function: Function, btf: Btf) -> Function:
+    """Put buffers together, where that is not superfluous."""
+    if not _is_c(function) or _total(_buffers(function)) <= BUDGET:
+        return function
+    flow = OriginFlow(function, btf)
+    flow.settle()
+    return shared(function, flow)
+
+
+def _buffers(function: Function) -> list[Slot]:
+    return [slot for slot in function.slots if slot.type is None]
+
+
+def _total(buffers: list[Slot]) -> int:
+    return sum(slot.size + 7 & -8 for slot in buffers)
+
+
+def _moved(function: Function, start: int, btf: Btf) -> dict[Slot, int]:
     """Buffers that leave the stack, and their offsets in the row."""
-    if function.context is None:
+    budget = BUDGET_OF_C if _is_c(function) else BUDGET
+    buffers = _buffers(function)
+    total = _total(buffers)
+    if function.context is None or total <= budget:
         return {}
-    buffers = sorted(
-        (slot for slot in function.slots if slot.type is None),
-        key=lambda slot: (-slot.size, slot.id),
-    )
-    total = sum(slot.size + 7 & -8 for slot in buffers)
+    pointers: set[int] = set()
+    if _is_c(function):
+        flow = OriginFlow(function, btf)
+        flow.settle()
+        pointers = {slot.id for slot in buffers if flow.holds_pointers(slot)}
     moved = {}
-    for slot in buffers:
-        if total <= BUDGET:
+    for slot in sorted(buffers, key=lambda slot: (slot.id in pointers, -slot.size, slot.id)):
+        if total <= budget:
             break
         moved[slot] = start
         start += slot.size + 7 & -8
@@ -74,7 +112,7 @@ def _moved(function: Function, start: int) -> dict[Slot, int]:
     return moved
 
 
-def _edit(editor: Editor, moved: dict[Slot, int]) -> None:
+def _edit(editor: Editor, moved: dict[Slot, int], number: int) -> None:
     state = next((slot for slot in editor.function.slots if slot.name == STATE), None)
     zero = state if state is not None and state not in moved else None
     if moved or zero is not None:
@@ -83,7 +121,7 @@ def _edit(editor: Editor, moved: dict[Slot, int]) -> None:
             # The kernel reads all of a map's value, so all of it must be initialised.
             editor.add(ops.Fill(ptr=editor.address(zero), size=zero.size))
         if moved:
-            _find_row(editor)
+            _find_row(editor, number)
         editor.jump(editor.entry)
     row = editor.slot(_ROW, MAP) if moved else None
 
@@ -99,8 +137,8 @@ def _edit(editor: Editor, moved: dict[Slot, int]) -> None:
     editor.drop_slots(moved)
 
 
-def _find_row(editor: Editor) -> None:
-    found = editor.lookup(SCRATCH_MAP, Const(max(editor.function.id, 0), U32))
+def _find_row(editor: Editor, number: int) -> None:
+    found = editor.lookup(SCRATCH_MAP, Const(number, U32))
     missing, there = editor.label("no_scratch"), editor.label("scratch")
     editor.branch(editor.is_null(found), missing, there)
     editor.start(missing)
