@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "passes"))
 
 from sketch import Sketch, program
 
-from syscast import codegen, passes
 from syscast.btf import source
 from syscast.btf.layout import find_member
 from syscast.btf.types import Struct, Typedef
+from syscast.compiler.backend import build_object
 from syscast.ir import ops
 from syscast.ir.ops import AtomicOp, BinaryOp, Predicate
 from syscast.ir.program import ContextWord, Holds, ProgramContext
@@ -88,7 +88,7 @@ def built(kernel, s, value, context=RAW, **members):
     s.op(ops.Return, value=value)
     made = s.function(context, name="f", id=-1)
     made = program(made, schemas=(), sites=(), maps=(TABLE,), arch=os.uname().machine, **members)
-    return read_object(codegen.build(passes.run(made, kernel.btf), kernel.btf), "c")
+    return read_object(build_object(made, kernel.btf), "c")
 
 
 def result(kernel, s, value, *words):
@@ -315,3 +315,64 @@ def test_bytes_of_a_buffer_by_a_number_that_is_not_known(kernel):
     byte = s.op(ops.Offset, ANY, ptr=here, delta=at)
     s.op(ops.Helper, U64, name="probe_read_kernel", args=(byte, Const(1, U64), here))
     assert result(kernel, s, s.load(here), 0x0807060504030201, 2) == 0x04010201
+
+
+def buffers(s, count, *, at_once):
+    """Buffers of 100 bytes: filled, read into, looked at; one after the other or all at once."""
+    made = []
+    total = Const(0, U64)
+    for number in range(count):
+        here = s.local(f"b{number}", 100)
+        s.op(ops.Fill, ptr=here, size=100)
+        size = Const(100, U64)
+        s.op(ops.Helper, U64, name="probe_read", args=(here, size, s.pointer(number % 2)))
+        made.append(here)
+        if not at_once:
+            total = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=total, b=s.load(here, U64, 8))
+    for here in made if at_once else ():
+        total = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=total, b=s.load(here, U64, 8))
+    return total
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_buffers_of_any_number_fit(kernel, at_once):
+    data = [(ctypes.c_uint64 * 16)(0, 5), (ctypes.c_uint64 * 16)(0, 700)]
+    s = C(kernel)
+    spec = built(kernel, s, buffers(s, 12, at_once=at_once))
+    assert ("scratch" in {each.name for each in spec.maps}) == at_once
+    with load(spec) as loaded:
+        words = pack("<4Q", *(ctypes.addressof(each) for each in data), 0, 0)
+        got = prog_test_run(loaded.programs["f"].fd, ctx_in=words)
+    assert got.retval == 6 * 705
+
+
+def test_buffers_make_room_for_what_llvm_keeps(kernel):
+    """Three buffers, and forty numbers between calls: more than the budget leaves."""
+    s = C(kernel)
+    here = [s.local(f"b{number}", 100) for number in range(3)]
+    for each in here:
+        s.op(ops.Fill, ptr=each, size=100)
+        args = (each, Const(100, U64), s.pointer(0))
+        s.op(ops.Helper, U64, name="probe_read", args=args)
+    numbers = [s.op(ops.Helper, U64, name="get_prandom_u32", args=()) for _ in range(40)]
+    total = Const(0, U64)
+    for each in [*numbers, *reversed(numbers)]:
+        minus = BinaryOp.SUB if len(here) % 2 else BinaryOp.ADD
+        total = s.op(ops.Binary, U64, op=minus, a=each, b=total)
+    for each in here:
+        total = s.op(ops.Binary, U64, op=BinaryOp.ADD, a=total, b=s.load(each, U64, 8))
+    data = (ctypes.c_uint64 * 16)(0, 5)
+    assert result(kernel, s, total, ctypes.addressof(data)) == 15
+
+
+def test_two_programs_have_rows_of_their_own(kernel):
+    functions = []
+    for name in ("one", "two"):
+        s = C(kernel)
+        s.op(ops.Return, value=buffers(s, 12, at_once=True))
+        functions.append(s.function(RAW, name=name, id=-1))
+    made = program(*functions, schemas=(), sites=(), arch=os.uname().machine)
+    spec = read_object(build_object(made, kernel.btf), "c")
+    scratch = next(each for each in spec.maps if each.name == "scratch")
+    assert scratch.max_entries >= 2
+    load(spec).close()

@@ -57,10 +57,16 @@ PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("loops", loops.run),
 )
 """Name and function of each pass, in order."""
+_STACK = "stack_budget"
 
 
-def run(program: Program, btf: Btf) -> Program:
+def run(program: Program, btf: Btf, *, tight: bool = False) -> Program:
     """Lower a program to primitives.
+
+    Args:
+        program: As a front end lowered it.
+        btf: What its type ids are of.
+        tight: Leave most of the stack to LLVM, which found that it has too little.
 
     Raises:
         InternalError: A front end or a pass made malformed IR; the message names it.
@@ -70,8 +76,8 @@ def run(program: Program, btf: Btf) -> Program:
     check(program, seen=seen)
     made = program
     try:
-        for _, lower in PASSES:
-            made = lower(made, btf)
+        for name, lower in PASSES:
+            made = stack_budget.tight(made, btf) if tight and name == _STACK else lower(made, btf)
         check(made, Layer.PRIMITIVE, seen)
     except SyscastError:
         raise

@@ -45,13 +45,23 @@ _ROW = "@scratch"
 
 def run(program: Program, btf: Btf) -> Program:
     """Move what is too large."""
+    return _run(program, btf, BUDGET_OF_C)
+
+
+def tight(program: Program, btf: Btf) -> Program:
+    """Move all that can be moved, after LLVM needed more of the stack than was left."""
+    return _run(program, btf, 0)
+
+
+def _run(program: Program, btf: Btf, budget_of_c: int) -> Program:
     start = staging_size(program)
     sizes = [start]
     count = rows(program)
 
     def edit(editor: Editor) -> None:
         nonlocal count
-        moved = _moved(editor.function, start, btf)
+        budget = budget_of_c if _is_c(editor.function) else BUDGET
+        moved = _moved(editor.function, start, btf, budget)
         row = max(editor.function.id, 0)
         if moved:
             sizes.append(max(offset + slot.size for slot, offset in moved.items()))
@@ -90,9 +100,8 @@ def _total(buffers: list[Slot]) -> int:
     return sum(slot.size + 7 & -8 for slot in buffers)
 
 
-def _moved(function: Function, start: int, btf: Btf) -> dict[Slot, int]:
+def _moved(function: Function, start: int, btf: Btf, budget: int) -> dict[Slot, int]:
     """Buffers that leave the stack, and their offsets in the row."""
-    budget = BUDGET_OF_C if _is_c(function) else BUDGET
     buffers = _buffers(function)
     total = _total(buffers)
     if function.context is None or total <= budget:
@@ -104,7 +113,7 @@ def _moved(function: Function, start: int, btf: Btf) -> dict[Slot, int]:
         pointers = {slot.id for slot in buffers if flow.holds_pointers(slot)}
     moved = {}
     for slot in sorted(buffers, key=lambda slot: (slot.id in pointers, -slot.size, slot.id)):
-        if total <= budget:
+        if total <= budget or (budget == 0 and slot.id in pointers):
             break
         moved[slot] = start
         start += slot.size + 7 & -8

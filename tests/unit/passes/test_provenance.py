@@ -50,6 +50,9 @@ class C(Sketch):
         delta = Const(delta, I64) if isinstance(delta, int) else delta
         return self.op(ops.Offset, ANY, ptr=ptr, delta=delta)
 
+    def store(self, ptr, value, offset=0):
+        self.op(ops.Store, ptr=ptr, value=value, offset=offset)
+
     def looked_up(self):
         _, key = self.local("key")
         table = self.op(ops.MapAddr, ANY, map="table")
