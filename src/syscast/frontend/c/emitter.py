@@ -75,10 +75,10 @@ class Emitter:
             self.emit(ops.Jump(label))
         self.builder.start(label)
 
-    def jump(self, label: str) -> None:
-        """End the block."""
+    def jump(self, label: str, *, unroll: bool = False) -> None:
+        """End the block; ``unroll`` as in `syscast.ir.ops.Jump`."""
         if not self.builder.terminated:
-            self.emit(ops.Jump(label))
+            self.emit(ops.Jump(label, unroll))
 
     def branch(self, cond: Value, then: str, other: str) -> None:
         """End the block by a bool."""

@@ -175,6 +175,7 @@ class Lowering(Emitter):
         frames: Functions being lowered, the innermost last.
         jumps: Loops and switches around the statement, the innermost last.
         missing: Names that were told to be undeclared.
+        unroll: A pragma asks to unroll the loop that comes next.
         unevaluated: More than 0 while an operand of sizeof or typeof is looked at: nothing of that
             stays, and handlers must leave no trace in the unit.
     """
@@ -188,6 +189,7 @@ class Lowering(Emitter):
         self.frames: list[Frame] = []
         self.jumps: list[Jumps] = []
         self.missing: set[str] = set()
+        self.unroll = False
         self.unevaluated = 0
 
     # ------------------------------------------------------------ expressions

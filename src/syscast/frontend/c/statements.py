@@ -31,7 +31,7 @@ def compound(low: Lowering, node: c_ast.Node) -> None:
 
 
 def nothing(low: Lowering, node: c_ast.Node) -> None:
-    """``;``, and pragmas that mean nothing here."""
+    """``;``, and attributes that mean nothing here."""
 
 
 def if_(low: Lowering, node: c_ast.Node) -> None:
@@ -52,29 +52,48 @@ def if_(low: Lowering, node: c_ast.Node) -> None:
 # ---------------------------------------------------------------- loops
 
 
+def pragma(low: Lowering, node: c_ast.Node) -> None:
+    """``#pragma unroll`` and its kin before a loop; others mean nothing here."""
+    words = node.string
+    low.unroll = "unroll" in words and "disable" not in words
+
+
+def _unroll(low: Lowering) -> bool:
+    """Whether the loop that begins here is to be unrolled; not so the loops inside."""
+    wanted, low.unroll = low.unroll, False
+    return wanted
+
+
 def while_(low: Lowering, node: c_ast.Node) -> None:
     """``while (c) a;``."""
+    unroll = _unroll(low)
     head, body, end = low.label("while"), low.label("while_body"), low.label("while_end")
     low.start(head)
     low.branch_on(node.cond, body, end)
     low.start(body)
     _body(low, node.stmt, Jumps(end, head))
-    low.jump(head)
+    low.jump(head, unroll=unroll)
     low.start(end)
 
 
 def do_while(low: Lowering, node: c_ast.Node) -> None:
     """``do a; while (c);``."""
+    unroll = _unroll(low)
     body, test, end = low.label("do"), low.label("do_test"), low.label("do_end")
+    again = low.label("do_again") if unroll else body
     low.start(body)
     _body(low, node.stmt, Jumps(end, test))
     low.start(test)
-    low.branch_on(node.cond, body, end)
+    low.branch_on(node.cond, again, end)
+    if unroll:
+        low.start(again)
+        low.jump(body, unroll=True)
     low.start(end)
 
 
 def for_(low: Lowering, node: c_ast.Node) -> None:
     """``for (a; c; b) d;``."""
+    unroll = _unroll(low)
     with low.unit.names.scope():
         if node.init is not None:
             low.statement(node.init)
@@ -88,7 +107,7 @@ def for_(low: Lowering, node: c_ast.Node) -> None:
         low.start(after)
         if node.next is not None:
             low.operand(node.next)
-        low.jump(head)
+        low.jump(head, unroll=unroll)
         low.start(end)
 
 
@@ -307,7 +326,7 @@ STATEMENTS: dict[type, StatementHandler] = {
     c_ast.Goto: goto,
     c_ast.Return: return_,
     c_ast.EmptyStatement: nothing,
-    c_ast.Pragma: nothing,
+    c_ast.Pragma: pragma,
     c_ast.StaticAssert: static_assert,
     c_ast.AttributedStatement: attributed,
     c_ast.AttributeDeclaration: nothing,
