@@ -116,6 +116,11 @@ def attach_raw(
     return _attach(program, lambda aim: perf.open_raw(attr, aim), aims, text or "raw perf event")
 
 
+def first_cpu() -> int:
+    """A CPU that is online."""
+    return host.online_cpus()[0]
+
+
 def _aims(threads: Sequence[int], cpu: int, group: int) -> list[perf.Aim]:
     cpus = host.online_cpus() if cpu < 0 else (cpu,)
     return [perf.Aim(thread, each, group) for thread in threads for each in cpus]

@@ -23,6 +23,8 @@ _SORT_OF = {
     "tracepoint": "tracepoint",
     "raw_tracepoint": "tracepoint",
     "syscall": "syscall",
+    "software": "sample",
+    "hardware": "sample",
 }
 _SCOPED = frozenset({"function", "uprobe"})
 _SYSCALL_EVENTS = "syscalls"
@@ -33,7 +35,7 @@ class Entry(Record):
 
     Attributes:
         kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach),
-            ``syscall`` or ``uprobe``.
+            ``syscall``, ``uprobe``, ``software`` or ``hardware``.
         name: As a target string takes it, without the kind.
         module: The module it is in; ``""`` for the kernel itself. Of user space: the file.
         types: The BTF that declares it.
@@ -89,6 +91,8 @@ def targets(pattern: str = "*", *, types: Btf | None = None) -> Iterator[Entry]:
         yield from _tracepoints(matches, kernel)
     if "syscall" in sorts:
         yield from _syscalls(matches, kernel)
+    if "sample" in sorts:
+        yield from _samples(pattern, matches, kernel)
 
 
 def _read(pattern: str) -> tuple[tuple[str, ...], Callable[[str], bool]]:
@@ -148,6 +152,16 @@ def _raw_tracepoints(matches: Callable[[str], bool], kernel: Btf) -> Iterator[En
     for name in sorted(set(tracepoints(kernel))):
         if matches(name):
             yield Entry("raw_tracepoint", name, "", kernel)
+
+
+def _samples(pattern: str, matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:
+    from syscast.probes import perf_event  # noqa: PLC0415  (only when asked for)
+
+    kind = names.ALIASES[pattern.strip().partition(":")[0]]
+    table = perf_event.SOFTWARE if kind == "software" else perf_event.HARDWARE
+    for name in table:
+        if matches(name):
+            yield Entry(kind, name, "", kernel)
 
 
 def _user_functions(pattern: str, types: Btf | None) -> Iterator[Entry]:

@@ -94,6 +94,8 @@ def match(text: str, whom: Whom = NOBODY) -> Match:
         NotSupportedError: The kernel's symbols cannot be read.
     """
     name = names.parse(text)
+    if name.kind in names.SAMPLES:
+        raise UsageError(f"pattern '{text}': look up: samples are named one by one")
     for sort in _sorts(name):
         found, skipped = _user_functions(name, whom) if sort == "uprobe" else _FINDERS[sort](name)
         if not found and not skipped:

@@ -26,12 +26,22 @@ ALIASES = {
     "u": "uprobe",
     "uretprobe": "uretprobe",
     "ur": "uretprobe",
+    "profile": "profile",
+    "interval": "interval",
+    "software": "software",
+    "sw": "software",
+    "hardware": "hardware",
+    "hw": "hardware",
     "function": FUNCTION,
     "call": FUNCTION,
 }
 """What may stand before a target's first colon, and the kind that is meant."""
 USER_KINDS = frozenset({"uprobe", "uretprobe"})
 """Kinds of user space: behind them stand a file and a place in it."""
+SAMPLES = frozenset({"profile", "interval", "software", "hardware"})
+"""Kinds that run by a clock or a counter."""
+OF_PROCESSES = USER_KINDS | SAMPLES
+"""Kinds that can be attached to one process."""
 
 
 class Name(Record):

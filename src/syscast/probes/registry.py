@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 KINDS = (
     *("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall"),
-    *("uprobe", "uretprobe"),
+    *("uprobe", "uretprobe", "profile", "interval", "software", "hardware"),
 )
 """The names of all kinds."""
 
 _FUNCTION_KINDS = {"probe": ("fentry", "kprobe"), "call": ("fexit", "kretprobe")}
-_SCOPED = frozenset({"tracepoint", "raw_tracepoint"}) | names.USER_KINDS
+_SCOPED = frozenset({"tracepoint", "raw_tracepoint"}) | names.OF_PROCESSES
 _WHY = {
     "fentry": "a trampoline: typed arguments, no breakpoint, ends with the process",
     "fexit": "a trampoline: arguments and return value, ends with the process",
@@ -46,6 +46,10 @@ _WHY = {
     "tracepoint": "the fields of the tracepoint's record",
     "uprobe": "a breakpoint in the file's code, arguments from registers",
     "uretprobe": "the return address of each call is replaced, the return value from a register",
+    "profile": "a clock of each CPU, or of each thread of a process",
+    "interval": "a clock of one CPU",
+    "software": "a counter of the kernel",
+    "hardware": "a counter of the machine",
     "syscall": "raw tracepoints that every system call passes, filtered by its number",
 }
 
@@ -81,6 +85,8 @@ def get(name: str, whom: Whom = NOBODY) -> Kind:
         UsageError: There is none of this name.
     """
     # Imported one by one: a session needs one or two of them.
+    if name in names.OF_PROCESSES:
+        return _of_process(name, whom)
     match name:
         case "fentry" | "fexit":
             from syscast.probes import fentry  # noqa: PLC0415
@@ -102,12 +108,19 @@ def get(name: str, whom: Whom = NOBODY) -> Kind:
             from syscast.probes.syscall import SyscallKind  # noqa: PLC0415
 
             return SyscallKind(typed=_typed())
-        case "uprobe" | "uretprobe":
-            from syscast.probes.uprobe import Uprobe  # noqa: PLC0415
-
-            return Uprobe(at_return=name == "uretprobe", whom=whom)
         case _:
             raise UsageError(f"kind '{name}': look up: there is none (kinds: {', '.join(KINDS)})")
+
+
+def _of_process(name: str, whom: Whom) -> Kind:
+    """A kind that can be attached to one process."""
+    if name in names.SAMPLES:
+        from syscast.probes.perf_event import Samples  # noqa: PLC0415  (as above)
+
+        return Samples(name, whom=whom)
+    from syscast.probes.uprobe import Uprobe  # noqa: PLC0415  (as above)
+
+    return Uprobe(at_return=name == "uretprobe", whom=whom)
 
 
 def _typed() -> bool:
@@ -334,6 +347,8 @@ def _kind_of(program: ProgramSpec) -> Kind:
             return get("kprobe")
         case "kprobe", _ if form in {"uprobe", "uretprobe"}:
             return get(form)
+        case "perf_event", _ if program.target:
+            return get(program.target.partition(":")[0])
     raise NotSupportedError(
         f"program '{program.name}': attach: no kind for programs in section '{program.section}' "
         "(kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"

@@ -164,7 +164,7 @@ def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool)
     own = {
         _name(job, choice): choice.kind
         for job, choice in group
-        if job.choice is not None or choice.kind.name in names.USER_KINDS
+        if job.choice is not None or choice.kind.name in names.OF_PROCESSES
     }
     refused = {
         _name(job, choice): job.where

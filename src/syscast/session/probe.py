@@ -208,6 +208,18 @@ uprobe: _Decorator = _Decorator(
 uretprobe: _Decorator = _Decorator(
     "uretprobe", "Run when a function of a program or library returns; sees ``ret`` only."
 )
+profile: _Decorator = _Decorator(
+    "profile", 'Run so often a second on each CPU: ``@sc.profile("99hz")``.'
+)
+interval: _Decorator = _Decorator(
+    "interval", 'Run so often a second on one CPU: ``@sc.interval("1s")``.'
+)
+software: _Decorator = _Decorator(
+    "software", 'Run at an event that the kernel counts: ``@sc.software("page-faults:100")``.'
+)
+hardware: _Decorator = _Decorator(
+    "hardware", 'Run at an event that the machine counts: ``@sc.hardware("cycles:1000000")``.'
+)
 function: _Decorator = _Decorator(
     "function", "Run at a kernel function's entry, by the best way this machine has."
 )

@@ -395,10 +395,11 @@ def _choose(target: str, used: frozenset[str], whom: Whom) -> Choice:
         }
     if not late or (kind in _RETURNING and late == {"ret"} and not used & arguments):
         return choice
-    if "tracepoint" in kind:
+    if "tracepoint" in kind or kind in names.SAMPLES:
+        what = "tracepoint" if "tracepoint" in kind else "sample"
         raise UsageError(
             f"{kind} '{choice.target.name}': read '{min(late)}': it is known at the exit only "
-            "(a tracepoint has no exit)"
+            f"(a {what} has no exit)"
         )
     said = names.parse(target)
     if kind in {"kprobe", "fentry"} and said.kind == kind:

@@ -99,9 +99,11 @@ def _networking() -> dict[str, SectionKind]:
         "flow_dissector": ("flow_dissector", "flow_dissector"),
         "sk_lookup": ("sk_lookup", "sk_lookup"),
         "netfilter": ("netfilter", "netfilter"),
-        "perf_event": ("perf_event", ""),
     }
-    return {name: SectionKind(*row) for name, row in rows.items()}
+    kinds = {name: SectionKind(*row) for name, row in rows.items()}
+    # libbpf takes no target here; syscast names the event: perf_event/profile:99hz.
+    kinds["perf_event"] = SectionKind("perf_event", targeted=True)
+    return kinds
 
 
 def _cgroup() -> dict[str, SectionKind]:

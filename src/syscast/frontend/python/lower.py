@@ -96,6 +96,8 @@ _HANDLERS: dict[type[ast.expr], Handler] = {
 _START = "(start)"
 """Name of the hidden local that holds a call's start; no Python name can be it."""
 
+_NAME_MAX = 80
+
 
 class Job(msgspec.Struct, frozen=True):
     """What to lower: where, under which name, and the parameters' and body's makers.
@@ -560,10 +562,16 @@ def _blocks(low: Lowering) -> tuple[Block, ...]:
     return with_maps(low)
 
 
+def _name_of(probe: str) -> str:
+    """A name that the kernel takes in BTF: no digit first, and not over KSYM_NAME_LEN."""
+    plain = re.sub(r"\W", "_", probe, flags=re.ASCII)[-_NAME_MAX:]
+    return f"_{plain}" if plain[:1].isdigit() else plain or "probe"
+
+
 def _function(
     low: Lowering, job: Job, number: int, role: str, keeps: tuple[Slot, ...] = ()
 ) -> Function:
-    base = re.sub(r"\W", "_", job.probe, flags=re.ASCII) or "probe"
+    base = _name_of(job.probe)
     paired = role != "probe"
     return Function(
         f"{base}_{number}",

@@ -31,7 +31,7 @@ def match_parameters(
     """Match a function's parameters to a target.
 
     A function's and a tracepoint's arguments go by position, those behind a star by name; a system
-    call's go by name, and so do ``ret`` and ``duration``.
+    call's and a sample's go by name, and so do ``ret`` and ``duration``.
     """
     spec = function.args
     for extra, what in ((spec.vararg, "*"), (spec.kwarg, "**")):
@@ -51,7 +51,7 @@ def match_parameters(
     known = {argument.name: index for index, argument in enumerate(arguments)}
     matched: list[Parameter] = []
     position = 0
-    by_name = contexts[0].syscall >= 0
+    by_name = contexts[0].syscall >= 0 or contexts[0].program_type == "perf_event"
     for arg in [*spec.posonlyargs, *([] if by_name else spec.args)]:
         special = _special(low, arg, known, contexts)
         if special is not None:
