@@ -144,6 +144,10 @@ def body(low: Lowering, function: UserFunction, values: list[CValue], frame: Fra
         if not low.builder.terminated:
             low.node = function.node
             _fall_off(low, frame)
+    except RecursionError:
+        if len(low.frames) > 1:
+            raise
+        low.error(function.node, f"'{function.name}' is nested too deeply")
     finally:
         low.frames.pop()
         low.jumps = jumps

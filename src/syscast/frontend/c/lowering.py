@@ -419,6 +419,10 @@ class Lowering(Emitter):
         else:
             self.emit(ops.Return(self.convert_to(value.value, conversions.WORD)))
 
+    def finish(self) -> None:
+        """End the program here, whichever function is being lowered."""
+        self.emit(ops.Return())
+
     def declare(self, name: str, what: Operand | None) -> None:
         """Give a name of the innermost scope a meaning; None: its declaration was wrong, and that told."""
         self.unit.names.declare(name, Local(what))
