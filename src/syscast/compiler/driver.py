@@ -8,7 +8,6 @@ whatever can does. LLVM's version is no part of it: an object stays right whiche
 from __future__ import annotations
 
 import ast
-import os
 from types import FunctionType, MappingProxyType, MethodType
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import msgspec
 
 from syscast._version import __version__
 from syscast.btf.record import Record
+from syscast.compiler.stamp import compiler_stamp
 from syscast.diagnostics import CompileError
 from syscast.errors import FormatError, SyscastError, UsageError
 from syscast.events.machineints import i8, i16, i32, i64, u8, u16, u32, u64
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from syscast.ir.program import Function, Program, ProgramContext
     from syscast.spec.meta import FieldMeta
     from syscast.state.state import State
+
+_PACKAGES = ("passes", "codegen", "compiler", "btf", "ir", "spec")
 
 
 class Expressions(Record):
@@ -198,17 +200,26 @@ def _made(program: Program, btf: Btf, start: Callable[[], Child] | None) -> Obje
     from syscast.codegen.child import Child  # noqa: PLC0415  (a warm start needs none)
 
     with (start or Child)() as child:
-        child.meanwhile = _import_reader
-        data = _built(child, program, btf)
-        child.end()
-        from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
+        return made_by(child, program, btf)
 
-        try:
-            return read_object(data, program.name)
-        except FormatError as error:
-            from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
 
-            raise in_back_end(error, program) from error
+def made_by(child: Child, program: Program, btf: Btf) -> ObjectSpec:
+    """Build an object with a running child, which this ends, and read it.
+
+    Raises:
+        InternalError: A bug of a front end, a pass or codegen; CompileError: a pass refutes the text.
+    """
+    child.meanwhile = _import_reader
+    data = _built(child, program, btf)
+    child.end()
+    from syscast.spec.read import read_object  # noqa: PLC0415  (a warm start reads no ELF)
+
+    try:
+        return read_object(data, program.name)
+    except FormatError as error:
+        from syscast.compiler.bugs import in_back_end  # noqa: PLC0415  (never, one hopes)
+
+        raise in_back_end(error, program) from error
 
 
 def _import_reader() -> None:
@@ -245,21 +256,5 @@ def compile_program(
 
 
 def _key(program: Program, identity: str) -> str:
-    parts = (__version__, _compiler_stamp(), identity, repr(program))
+    parts = (__version__, compiler_stamp(_PACKAGES), identity, repr(program))
     return digest(*[part.encode(errors="surrogateescape") for part in parts]).hex()
-
-
-def _compiler_stamp() -> str:
-    """Changes whenever the compiler's own files do, as they do in a checkout."""
-    root = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120  (pathlib costs a start 5 ms)
-    stamps = []
-    for package in ("passes", "codegen", "compiler", "btf", "ir", "spec"):
-        with os.scandir(os.path.join(root, package)) as entries:  # noqa: PTH118
-            stamps += [_stamp(entry) for entry in entries if entry.name.endswith(".py")]
-    return ",".join(sorted(stamps))
-
-
-def _stamp(entry: os.DirEntry[str]) -> str:
-    """Name, size and whole seconds: archives, which carry checkouts to other machines, keep no more."""
-    status = entry.stat()
-    return f"{entry.name}:{status.st_size}:{int(status.st_mtime)}"
