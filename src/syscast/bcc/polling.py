@@ -37,6 +37,7 @@ class _Watch:
         self._readers = readers
         self._known: list[Reader] = []
         self._poller: Poller | None = None
+        self._due: list[Reader] = []
 
     def poll(self, timeout: int) -> None:
         """Wait up to so many milliseconds, for ever if negative, and consume what is ready."""
@@ -47,14 +48,18 @@ class _Watch:
             for reader in readers:
                 self._poller.add(reader.fd, reader)
             self._known = readers
-        for token in self._poller.wait(None if timeout < 0 else timeout / 1000):
-            for reader in readers:
-                if reader is token:
-                    reader.consume()
+        # What a callback's exception left: the kernel says once only that a perf buffer is ready.
+        wait = 0.0 if self._due else None if timeout < 0 else timeout / 1000
+        tokens = self._poller.wait(wait)
+        self._due += [each for each in readers if any(each is token for token in tokens)]
+        while self._due:
+            self._due[0].consume()
+            self._due.pop(0)
 
     def close(self) -> None:
         poller, self._poller = self._poller, None
         self._known = []
+        self._due = []
         if poller is not None:
             poller.close()
 
