@@ -1,0 +1,399 @@
+"""``BPF``: a C text compiled, loaded, attached by the names of its functions, and read through its tables."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, Self, cast
+
+from syscast.bcc import (
+    features,
+    network,
+    probed,
+    symcaches,
+    syscallnames,
+    tracepoints,
+    userplaces,
+)
+from syscast.bcc.arguments import Name, as_bytes
+from syscast.bcc.compiling import compiled, found_file
+from syscast.bcc.constants import (
+    DEBUG_BPF,
+    DEBUG_PREPROCESSOR,
+    DEBUG_SOURCE,
+    BPFProgType,
+    XDPAction,
+    XDPFlags,
+)
+from syscast.bcc.failures import say
+from syscast.bcc.functions import Function as _Function
+from syscast.bcc.kprobes import Kprobes
+from syscast.bcc.module import Module
+from syscast.bcc.perfevents import PerfEvents
+from syscast.bcc.polling import Polling
+from syscast.bcc.programs import close_all, probe_limit
+from syscast.bcc.tracepipe import TracePipe
+from syscast.bcc.tracepoints import Tracepoints
+from syscast.bcc.tracing import Tracing, add_prefix
+from syscast.bcc.uprobes import Uprobes
+from syscast.kernel.textfiles import read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from syscast.bcc.percpu import Reducer
+    from syscast.bcc.structs import CType
+    from syscast.bcc.symcaches import SymbolCache
+    from syscast.bcc.table import QueueStack, TableBase
+    from syscast.loader.loaded import LoadedMap
+    from syscast.spec.tables import TableMeta
+
+_HEADERS = {
+    "linux/time.h": ("time",),
+    "linux/fs.h": ("fs", "file"),
+    "linux/blkdev.h": ("bio", "request"),
+    "linux/slab.h": ("alloc",),
+    "linux/netdevice.h": ("sk_buff", "net_device"),
+}
+_NO_NAMES: tuple[str, ...] = ()
+
+
+class UserProbes(Protocol):
+    """USDT probes that a script enabled (``USDT``)."""
+
+    def get_text(self) -> Name:
+        """C that reads their arguments, to stand before the program's."""
+        ...
+
+    def attach_uprobes(self, bpf: BPF, attach_usdt_ignore_pid: bool) -> None:
+        """Attach their functions."""
+        ...
+
+
+class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe):
+    """A compiled text.
+
+    Attributes:
+        tables: The tables that were asked for, by the key that asked.
+        debug: The bits that it was made with.
+    """
+
+    SOCKET_FILTER = BPFProgType.SOCKET_FILTER
+    KPROBE = BPFProgType.KPROBE
+    SCHED_CLS = BPFProgType.SCHED_CLS
+    SCHED_ACT = BPFProgType.SCHED_ACT
+    TRACEPOINT = BPFProgType.TRACEPOINT
+    XDP = BPFProgType.XDP
+    PERF_EVENT = BPFProgType.PERF_EVENT
+    CGROUP_SKB = BPFProgType.CGROUP_SKB
+    CGROUP_SOCK = BPFProgType.CGROUP_SOCK
+    LWT_IN = BPFProgType.LWT_IN
+    LWT_OUT = BPFProgType.LWT_OUT
+    LWT_XMIT = BPFProgType.LWT_XMIT
+    SOCK_OPS = BPFProgType.SOCK_OPS
+    SK_SKB = BPFProgType.SK_SKB
+    CGROUP_DEVICE = BPFProgType.CGROUP_DEVICE
+    SK_MSG = BPFProgType.SK_MSG
+    RAW_TRACEPOINT = BPFProgType.RAW_TRACEPOINT
+    CGROUP_SOCK_ADDR = BPFProgType.CGROUP_SOCK_ADDR
+    CGROUP_SOCKOPT = BPFProgType.CGROUP_SOCKOPT
+    TRACING = BPFProgType.TRACING
+    LSM = BPFProgType.LSM
+
+    XDP_ABORTED = XDPAction.XDP_ABORTED
+    XDP_DROP = XDPAction.XDP_DROP
+    XDP_PASS = XDPAction.XDP_PASS
+    XDP_TX = XDPAction.XDP_TX
+    XDP_REDIRECT = XDPAction.XDP_REDIRECT
+
+    XDP_FLAGS_UPDATE_IF_NOEXIST = XDPFlags.UPDATE_IF_NOEXIST
+    XDP_FLAGS_SKB_MODE = XDPFlags.SKB_MODE
+    XDP_FLAGS_DRV_MODE = XDPFlags.DRV_MODE
+    XDP_FLAGS_HW_MODE = XDPFlags.HW_MODE
+    XDP_FLAGS_REPLACE = XDPFlags.REPLACE
+
+    CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
+    Function = _Function
+    _auto_includes = _HEADERS
+    _syscall_prefixes = syscallnames.PREFIXES
+    _sym_caches: Mapping[int, SymbolCache] = symcaches.CACHES
+
+    def __init__(
+        self,
+        src_file: Name = b"",
+        hdr_file: Name = b"",
+        text: Name | None = None,
+        debug: int = 0,
+        cflags: Sequence[str | bytes] = _NO_NAMES,
+        usdt_contexts: Sequence[UserProbes] = (),
+        allow_rlimit: bool = True,
+        device: Name | None = None,
+        attach_usdt_ignore_pid: bool = False,
+    ) -> None:
+        """Compile a text, create its maps, and attach the functions whose names say where to.
+
+        Args:
+            src_file: File with the C text, or
+            text: the text itself.
+            hdr_file: Of no effect, as in bcc.
+            debug: Bits ``DEBUG_*``: what to show on descriptor 2.
+            cflags: As for a C compiler.
+            usdt_contexts: Probes of user programs that were enabled.
+            allow_rlimit: Of no effect: the limit is lifted only where the kernel counts it.
+            device: Network card that the programs run on; not supported.
+            attach_usdt_ignore_pid: Attach USDT probes to all processes.
+
+        Raises:
+            Exception: As bcc's; what is wrong in the text is on descriptor 2.
+        """
+        del hdr_file, allow_rlimit, device
+        assert not (text and as_bytes(src_file)), "text and src_file exclude each other"
+        path = found_file(src_file) if as_bytes(src_file) else ""
+        source = read_bytes(path) if path else _source(text)
+        for context in usdt_contexts:
+            source = as_bytes(context.get_text()) + source
+        self.debug = debug
+        if debug & DEBUG_PREPROCESSOR:
+            say(os.fsdecode(source))
+        flags = [os.fsdecode(flag) for flag in cflags]
+        module = Module(compiled(source, path, flags), path, verbose=bool(debug & DEBUG_BPF))
+        super().__init__(module)
+        Polling.__init__(self)
+        self.tables: dict[object, TableBase | QueueStack] = {}
+        self._cleaned = False
+        atexit.register(self.cleanup)
+        if debug & (DEBUG_BPF | DEBUG_SOURCE):
+            self._show_programs()
+        for context in usdt_contexts:
+            context.attach_uprobes(self, attach_usdt_ignore_pid)
+        self._attach_by_names()
+
+    # ------------------------------------------------------------ attaching by the functions' names
+
+    def _attach_by_names(self) -> None:
+        ways: tuple[tuple[bytes, Callable[[bytes, bytes], object]], ...] = (
+            (b"kprobe__", lambda at, fn: self.attach_kprobe(syscallnames.fixed(at), fn_name=fn)),
+            (b"kretprobe__", lambda at, fn: self.attach_kretprobe(syscallnames.fixed(at), fn)),
+            (
+                b"tracepoint__",
+                lambda at, fn: self.attach_tracepoint(at.replace(b"__", b":"), fn_name=fn),
+            ),
+            (b"raw_tracepoint__", self.attach_raw_tracepoint),
+            (b"kfunc__", lambda _, fn: self.attach_kfunc(fn)),
+            (b"kretfunc__", lambda _, fn: self.attach_kretfunc(fn)),
+            (b"lsm__", lambda _, fn: self.attach_lsm(fn)),
+        )
+        for name in self._open().names:
+            raw = os.fsencode(name)
+            for prefix, attach in ways:
+                if raw.startswith(prefix):
+                    attach(raw.removeprefix(prefix), raw)
+
+    add_prefix = staticmethod(add_prefix)
+
+    # ------------------------------------------------------------ tables
+
+    @property
+    def maps(self) -> Mapping[str, LoadedMap]:
+        """The maps in the kernel, by name."""
+        return self._open().maps
+
+    def map_named(self, name: str) -> LoadedMap | None:
+        """A map of the text, also one that is no table; None where there is none."""
+        return self._open().maps.get(name)
+
+    @property
+    def metas(self) -> Mapping[str, TableMeta]:
+        """What the text declared, by name."""
+        return self._open().tables
+
+    def get_table(
+        self,
+        name: Name,
+        keytype: CType | None = None,
+        leaftype: CType | None = None,
+        reducer: Reducer | None = None,
+    ) -> TableBase | QueueStack:
+        """A table of the text.
+
+        Args:
+            name: As the text calls it.
+            keytype: ctypes class of its keys; made of the text's type by default.
+            leaftype: Likewise of its values.
+            reducer: For tables with a value per CPU: makes one of two.
+
+        Raises:
+            KeyError: The text has no such table.
+        """
+        from syscast.bcc.table import table_of  # noqa: PLC0415 - texts without tables
+
+        wanted = os.fsdecode(as_bytes(name))
+        module = self._open()
+        meta, held = module.tables.get(wanted), module.maps.get(wanted)
+        if meta is None or held is None:
+            raise KeyError(name)
+        return table_of(self, meta, held, keytype, leaftype, reducer)
+
+    def __getitem__(self, key: Name) -> TableBase | QueueStack:
+        found = self.tables.get(key)
+        if found is None:
+            found = self.tables[key] = self.get_table(key)
+        return found
+
+    def __setitem__(self, key: Name, leaf: TableBase | QueueStack) -> None:
+        self.tables[key] = leaf
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __delitem__(self, key: Name) -> None:
+        del self.tables[key]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.tables)
+
+    def decode_table(self, table_name: Name, sizeinfo: bool = False) -> str:
+        """How a table's keys and values lie in memory, as text."""
+        name = os.fsdecode(as_bytes(table_name))
+        return _disassembler().decode_map(name, self[table_name], self.metas[name].type, sizeinfo)
+
+    # ------------------------------------------------------------ looking at programs
+
+    def disassemble_func(self, func_name: Name) -> str:
+        """A program's instructions as text."""
+        return _disassembler().disassemble_prog(func_name, self.dump_func(func_name))
+
+    def _show_programs(self) -> None:
+        for name in self._open().names:
+            say(f"{self.disassemble_func(os.fsencode(name))}")
+
+    # ------------------------------------------------------------ the kernel
+
+    @classmethod
+    def monotonic_time(cls) -> int:
+        """CLOCK_MONOTONIC in nanoseconds, as ``bpf_ktime_get_ns`` gives it."""
+        return time.clock_gettime_ns(cls.CLOCK_MONOTONIC)
+
+    @classmethod
+    def generate_auto_includes(cls, program_words: Sequence[str]) -> str:
+        """Include lines for words of a program; they have no effect here, types come from BTF."""
+        return "".join(
+            f"#include <{header}>\n"
+            for header, keywords in cls._auto_includes.items()
+            if any(keyword in word for keyword in keywords for word in program_words)
+        )
+
+    support_kfunc = staticmethod(features.support_kfunc)
+    support_lsm = staticmethod(features.support_lsm)
+    support_fmod_ret = staticmethod(features.support_fmod_ret)
+    support_raw_tracepoint = staticmethod(features.support_raw_tracepoint)
+    support_raw_tracepoint_in_module = staticmethod(features.support_raw_tracepoint_in_module)
+    kernel_struct_has_field = staticmethod(features.kernel_struct_has_field)
+    kernel_enum_has_val = staticmethod(features.kernel_enum_has_val)
+
+    get_kprobe_functions = staticmethod(probed.functions_matching)
+    get_probe_limit = staticmethod(probe_limit)
+    get_tracepoints = staticmethod(tracepoints.matching)
+    tracepoint_exists = staticmethod(tracepoints.exists)
+
+    def get_syscall_prefix(self) -> bytes:
+        """What the kernel puts before the names of system calls."""
+        return syscallnames.prefix()
+
+    def get_syscall_fnname(self, name: Name) -> bytes:
+        """The kernel function of a system call."""
+        return syscallnames.function_of(name)
+
+    def fix_syscall_fnname(self, name: Name) -> bytes:
+        """The name of this kernel for one with the prefix of any."""
+        return syscallnames.fixed(name)
+
+    # ------------------------------------------------------------ files and symbols
+
+    find_exe = staticmethod(userplaces.find_exe)
+    find_library = staticmethod(userplaces.find_library)
+    get_user_functions_and_addresses = staticmethod(userplaces.functions_and_addresses)
+
+    @staticmethod
+    def get_user_functions(name: Name, sym_re: Name) -> list[bytes]:
+        """Names of the functions that `get_user_functions_and_addresses` gives."""
+        return [each for each, _ in userplaces.functions_and_addresses(name, sym_re)]
+
+    @staticmethod
+    def get_user_addresses(name: Name, sym_re: Name) -> set[int]:
+        """Addresses of the functions that `get_user_functions_and_addresses` gives."""
+        return {address for _, address in userplaces.functions_and_addresses(name, sym_re)}
+
+    sym = staticmethod(symcaches.sym)
+    ksym = staticmethod(symcaches.ksym)
+    ksymname = staticmethod(symcaches.ksymname)
+    add_module = staticmethod(symcaches.add_module)
+
+    # ------------------------------------------------------------ sockets, cards, cgroups
+
+    attach_raw_socket = staticmethod(network.attach_raw_socket)
+    attach_func = staticmethod(network.attach_func)
+    detach_func = staticmethod(network.detach_func)
+    attach_xdp = staticmethod(network.attach_xdp)
+    remove_xdp = staticmethod(network.remove_xdp)
+
+    # ------------------------------------------------------------ the end
+
+    def free_bcc_memory(self) -> int:
+        """Of no effect: nothing of a compiler stays in this process; gives 0, as bcc on success."""
+        return 0
+
+    def donothing(self) -> None:
+        """Nothing; some scripts give it as a signal's handler."""
+
+    def cleanup(self) -> None:
+        """Detach everything and close it; a second call does nothing."""
+        if self._cleaned:
+            return
+        self._cleaned = True
+        atexit.unregister(self.cleanup)
+        drops = (
+            *(self._drop_kprobes, self._drop_uprobes, self._drop_tracepoints),
+            *(self._drop_tracing, self._drop_perf_events),
+        )
+        close_all([held for drop in drops for held in drop()])
+        self._close_buffers()
+        self._close_pipe()
+        self.tables.clear()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cleanup()
+
+
+def _source(text: Name | None) -> bytes:
+    """The text's bytes; unlike names, text is UTF-8 whatever the locale."""
+    if text is None:
+        return b""
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+
+
+class _Disassembler(Protocol):
+    """The module ``disassembler``, which only scripts that look at programs import."""
+
+    def disassemble_prog(self, func_name: Name, bpfstr: bytes) -> str: ...
+
+    def decode_map(self, map_name: str, map_obj: object, map_type: str, sizeinfo: bool) -> str: ...
+
+
+def _disassembler() -> _Disassembler:
+    return cast("_Disassembler", import_module("syscast.bcc.disassembler"))
