@@ -132,6 +132,7 @@ class Binary:
 
     def _sort(self) -> tuple[list[int], list[tuple[int, int, Table]]]:
         best: dict[int, tuple[tuple[bool, bool], int, int, Table]] = {}
+        common: dict[int, str] = {}
         for table in self._tables():
             for value, size, place, info in table.functions():
                 # Of several names of one address, those that other files see, and with a size.
@@ -139,6 +140,12 @@ class Binary:
                 known = best.get(value)
                 if known is None or rank < known[0]:
                     best[value] = (rank, size, place, table)
+                elif rank == known[0]:  # names for users are short and without underscores
+                    before = common.get(value) or known[3].name(known[2])
+                    name = table.name(place)
+                    if (name[:1] == "_", len(name)) < (before[:1] == "_", len(before)):
+                        best[value] = (rank, size, place, table)
+                        common[value] = name
         starts = sorted(best)
         return starts, [best[start][1:] for start in starts]
 
