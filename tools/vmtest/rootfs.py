@@ -29,6 +29,7 @@ PACKAGES = (
     "base-files",
     "base-passwd",
     "bash",
+    "bpfcc-tools",
     "bpftool",
     "bpftrace",
     "busybox-static",
@@ -46,12 +47,13 @@ PACKAGES = (
     "procps",
     "python3",
     "python3-bpfcc",
+    "python3-netaddr",
     "sed",
     "socat",
     "tar",
     "util-linux",
 )
-LAYOUT = 3  # bump when the code below changes what the image holds
+LAYOUT = 4  # bump when the code below changes what the image holds
 # Commands of busybox for what the packages above leave out.
 BUSYBOX = ("awk", "clear", "cmp", "diff", "less", "ping", "vi", "wget", "which", "xargs")
 
