@@ -18,10 +18,99 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 OUTPUT = PROJECT / "src/syscast/frontend/c/data/constants.tsv"
 
-HEADERS = ["asm/errno", "asm/fcntl", "asm/ioctls", "asm/mman", "asm/poll", "asm/signal", "asm/socket", "asm/stat", "asm/statfs", "asm/termbits", "linux/aio_abi", "linux/audit", "linux/bpf", "linux/capability", "linux/errno", "linux/eventpoll", "linux/falloc", "linux/fanotify", "linux/fcntl", "linux/fs", "linux/futex", "linux/icmp", "linux/icmpv6", "linux/if", "linux/if_arp", "linux/if_ether", "linux/if_link", "linux/if_packet", "linux/if_tun", "linux/if_vlan", "linux/igmp", "linux/in", "linux/in6", "linux/inet_diag", "linux/inotify", "linux/io_uring", "linux/ip", "linux/ipc", "linux/ipv6", "linux/kdev_t", "linux/keyctl", "linux/limits", "linux/magic", "linux/major", "linux/memfd", "linux/mman", "linux/mount", "linux/msg", "linux/neighbour", "linux/net", "linux/netfilter", "linux/netfilter_ipv4", "linux/netlink", "linux/openat2", "linux/perf_event", "linux/personality", "linux/pkt_cls", "linux/pkt_sched", "linux/poll", "linux/prctl", "linux/ptrace", "linux/quota", "linux/reboot", "linux/resource", "linux/rtnetlink", "linux/sched", "linux/seccomp", "linux/sem", "linux/shm", "linux/signal", "linux/snmp", "linux/sock_diag", "linux/sockios", "linux/stat", "linux/stddef", "linux/sysinfo", "linux/tcp", "linux/time", "linux/timerfd", "linux/types", "linux/udp", "linux/un", "linux/unix_diag", "linux/utsname", "linux/vm_sockets", "linux/wait", "linux/xattr", "linux/xfrm"]
+HEADERS = [
+    "asm/errno",
+    "asm/fcntl",
+    "asm/ioctls",
+    "asm/mman",
+    "asm/poll",
+    "asm/signal",
+    "asm/socket",
+    "asm/stat",
+    "asm/statfs",
+    "asm/termbits",
+    "linux/aio_abi",
+    "linux/audit",
+    "linux/bpf",
+    "linux/capability",
+    "linux/errno",
+    "linux/eventpoll",
+    "linux/falloc",
+    "linux/fanotify",
+    "linux/fcntl",
+    "linux/fs",
+    "linux/futex",
+    "linux/icmp",
+    "linux/icmpv6",
+    "linux/if",
+    "linux/if_arp",
+    "linux/if_ether",
+    "linux/if_link",
+    "linux/if_packet",
+    "linux/if_tun",
+    "linux/if_vlan",
+    "linux/igmp",
+    "linux/in",
+    "linux/in6",
+    "linux/inet_diag",
+    "linux/inotify",
+    "linux/io_uring",
+    "linux/ip",
+    "linux/ipc",
+    "linux/ipv6",
+    "linux/kdev_t",
+    "linux/keyctl",
+    "linux/limits",
+    "linux/magic",
+    "linux/major",
+    "linux/memfd",
+    "linux/mman",
+    "linux/mount",
+    "linux/msg",
+    "linux/neighbour",
+    "linux/net",
+    "linux/netfilter",
+    "linux/netfilter_ipv4",
+    "linux/netlink",
+    "linux/openat2",
+    "linux/perf_event",
+    "linux/personality",
+    "linux/pkt_cls",
+    "linux/pkt_sched",
+    "linux/poll",
+    "linux/prctl",
+    "linux/ptrace",
+    "linux/quota",
+    "linux/reboot",
+    "linux/resource",
+    "linux/rtnetlink",
+    "linux/sched",
+    "linux/seccomp",
+    "linux/sem",
+    "linux/shm",
+    "linux/signal",
+    "linux/snmp",
+    "linux/sock_diag",
+    "linux/sockios",
+    "linux/stat",
+    "linux/stddef",
+    "linux/sysinfo",
+    "linux/tcp",
+    "linux/time",
+    "linux/timerfd",
+    "linux/types",
+    "linux/udp",
+    "linux/un",
+    "linux/unix_diag",
+    "linux/utsname",
+    "linux/vm_sockets",
+    "linux/wait",
+    "linux/xattr",
+    "linux/xfrm",
+]
 
 SKIPPED = re.compile(r"_.*|.*_H_?|.*_H__|[a-z].*|linux|unix")
-NEVER = frozenset({"NULL", "TASK_SIZE", "SI_MAX_SIZE", "INT32_MAX"})
+NEVER = frozenset({"NULL", "TASK_SIZE", "SI_MAX_SIZE", "INT32_MAX", "SOCK_DESTROY"})
 _SCALARS = re.compile(r"[\w\s()|&<>+*/~^!?:,'.=-]+")
 
 INTERNAL = """
@@ -100,7 +189,11 @@ def macros() -> dict[str, str]:
     for header in HEADERS:
         text = f"#include <linux/types.h>\n#include <linux/{'socket' if header != 'linux/in' else 'types'}.h>\n#include <{header}.h>\n"
         made = subprocess.run(
-            ["gcc", "-E", "-dM", "-x", "c", "-"], input=text, capture_output=True, text=True, check=False
+            ["gcc", "-E", "-dM", "-x", "c", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if made.returncode:
             print(f"skipped {header}: {made.stderr.splitlines()[0]}")
@@ -124,8 +217,13 @@ def evaluated(names: dict[str, str]) -> dict[str, tuple[int, str]]:
 
 
 def _program(header: str, group: list[str]) -> str:
-    include = "" if header in {"linux/in", "linux/in6", "linux/ipv6"} else "#include <linux/socket.h>\n"
-    lines = [f"#include <stddef.h>\n#include <linux/types.h>\n{include}#include <{header}.h>", "extern int printf(const char *, ...);"]
+    include = (
+        "" if header in {"linux/in", "linux/in6", "linux/ipv6"} else "#include <linux/socket.h>\n"
+    )
+    lines = [
+        f"#include <stddef.h>\n#include <linux/types.h>\n{include}#include <{header}.h>",
+        "extern int printf(const char *, ...);",
+    ]
     lines += [
         f'__attribute__((constructor)) static void in_{name}(void) {{ enum {{ test = ({name}) && 0 }}; printf("{name} %llx %d\\n", (unsigned long long)({name}),'
         f" _Generic(({name}), int: 1, unsigned: 2, long: 3, unsigned long: 4, long long: 5, unsigned long long: 6, default: 0)); }}"
@@ -139,7 +237,10 @@ def _compiling(header: str, group: list[str]) -> list[str]:
         source = Path(folder, "t.c")
         source.write_text(_program(header, group))
         made = subprocess.run(
-            ["gcc", "-w", "-fsyntax-only", "-fmax-errors=0", source], capture_output=True, text=True, check=False
+            ["gcc", "-w", "-fsyntax-only", "-fmax-errors=0", source],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     wrong = {int(line) for line in re.findall(r"t\.c:(\d+):\d+: error", made.stderr)}
     first = _program(header, []).count("\n") + 1  # the line of main is where the first name goes
@@ -173,8 +274,11 @@ def internal() -> dict[str, tuple[int, str]]:
         for item in line.split(";"):
             if item.strip():
                 name, _, text = item.strip().partition(" ")
-                suffix = re.search(r"([UL]*)\)?$", text.rstrip("0123456789)-") if "-1)" in text else text)
-                value = int(eval(re.sub(r"(?<=[0-9a-fx])[UL]+", "", re.sub(r"\b0(\d+)", r"0o\1", text))))  # noqa: S307  (our own table)
+                suffix = re.search(
+                    r"([UL]*)\)?$", text.rstrip("0123456789)-") if "-1)" in text else text
+                )
+                digits = re.sub(r"(?<=[0-9a-fx])[UL]+", "", re.sub(r"\b0(\d+)", r"0o\1", text))
+                value = eval(digits)  # noqa: S307  (our own table)
                 found[name] = (value, suffix[1] if suffix else "")
     return found
 

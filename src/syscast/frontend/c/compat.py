@@ -73,6 +73,7 @@ _LATER = {
     "INIT_PID_LINK": ("pid_link", "pid", "INIT_PID_LINK(type) {}"),
 }
 _CONFIG = "CONFIG_"
+_WIDE = frozenset({"PAGE_SIZE", "PAGE_OFFSET", "TASK_SIZE_MAX"})
 
 
 class KernelFacts:
@@ -129,7 +130,7 @@ class KernelFacts:
         """The number behind a name that is a macro in kernel headers."""
         value = self._of_kernel(name)
         if value is not None:
-            return Enumerator(value, _fitting(value, "" if value >> 63 == 0 else "UL"))
+            return Enumerator(value, _fitting(value, "UL" if name in _WIDE or value >> 63 else ""))
         row = _row(name)
         if row is None:
             return None

@@ -73,6 +73,7 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
     cflags: Sequence[str] = (),
     *,
     macro: Callable[[str], str | None] | None = None,
+    condition: Callable[[str], int | None] | None = None,
     prelude: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Preprocessed:
@@ -85,6 +86,8 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
         cflags: Flags as a compiler takes them.
         macro: Asked once for each name that no one defined: what it is replaced by, None if it is no macro. For a macro with parameters
             the answer begins with the name: ``"min_t(type, a, b) ..."``.
+        condition: What a name that is no macro stands for in ``#if``, None if it is not defined there either: numbers
+            of kernel headers, which are no macros elsewhere, so that texts may use their names.
         prelude: Macros and C code that come first; its ``#define`` lines may not stand in conditions.
         headers: Headers that have a text, such as ``bcc/proto.h``; all other kernel headers are empty.
 
@@ -92,6 +95,7 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
         CompileError: A wrong directive, a missing file, macros without end.
     """
     run = _Run(surroundings, Flags.parse(cflags), macro, headers or {})
+    run.condition = condition
     return run.all(text, name, prelude)
 
 
@@ -111,6 +115,7 @@ class _Run(Preprocessor):
         self._flags = flags
         self._macro = macro
         self._headers = headers
+        self.condition: Callable[[str], int | None] | None = None
         self._asked: set[str] = set()
         self._known: tuple[Mapping[str, str], ...] = ()
         self._incoming: tuple[int, str] = (0, "")
@@ -262,6 +267,14 @@ class _Run(Preprocessor):
             macro.arglist, macro.variadic = [], False
             self.macro_prescan(macro)
             macro.arglist = None
+
+    def on_unknown_macro_in_defined_expr(self, tok: Token) -> bool:
+        """``defined(NAME)``, ``#ifdef NAME`` of what is no macro."""
+        return self.condition is not None and self.condition(tok.value) is not None
+
+    def on_unknown_macro_in_expr(self, ident: str) -> int:
+        """What is no macro is zero in ``#if``, unless kernel headers give it a number."""
+        return (self.condition(ident) if self.condition else None) or 0
 
     # ------------------------------------------------------------------ files
 
