@@ -67,7 +67,6 @@ _MEMBERS: dict[str, tuple[tuple[str, str], ...]] = {
 _FUNCTIONS = {
     "KPROBES": "register_kprobe",
     "KRETPROBES": "register_kretprobe",
-    "UPROBE_EVENTS": "create_local_trace_uprobe",
     "NETFILTER": "nf_hook_slow",
     "CFS_BANDWIDTH": "throttle_cfs_rq",
     "MPTCP": "mptcp_sendmsg",

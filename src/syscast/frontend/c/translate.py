@@ -9,10 +9,12 @@ from pycparser import c_ast
 from syscast.diagnostics import CompileError, render
 from syscast.frontend.c import inlining, programs, tables
 from syscast.frontend.c.btftypes import KernelTypes
+from syscast.frontend.c.compat import KernelFacts
 from syscast.frontend.c.declare import has_attribute
 from syscast.frontend.c.dialect import context as context_address
 from syscast.frontend.c.handlers import HANDLERS
 from syscast.frontend.c.lowering import Frame, Lowering
+from syscast.frontend.c.memberaliases import ALIASES
 from syscast.frontend.c.names import Names
 from syscast.frontend.c.parse import parse
 from syscast.frontend.c.prelude import FOOTER, headers, prelude
@@ -26,7 +28,7 @@ from syscast.ir.program import Function, Program
 from syscast.ir.types import U64, Const
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from syscast.frontend.c.lowering import UserFunction
     from syscast.frontend.c.preprocess import Preprocessed
@@ -66,10 +68,18 @@ def lower_text(
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     words = prelude(surroundings.arch, wrapped=surroundings.syscall_wrapper())
+    facts = KernelFacts(surroundings, text)
     preprocessed = preprocess(
-        text + FOOTER, name, surroundings, cflags, prelude=words, headers=headers(text)
+        text + FOOTER,
+        name,
+        surroundings,
+        cflags,
+        macro=facts.macro,
+        condition=facts.condition,
+        prelude=words,
+        headers=headers(text),
     )
-    names = Names(KernelTypes(surroundings), _NoConstants())
+    names = Names(KernelTypes(surroundings, ALIASES), facts)
     tree = parse(preprocessed, names.is_type)
     unit = Unit(surroundings, names, preprocessed)
     unit.take(tree)
@@ -227,11 +237,3 @@ def _names_in(node: c_ast.Node) -> frozenset[str]:
             found.add(each.name)
         work += [child for _, child in each.children()]
     return frozenset(found)
-
-
-class _NoConstants:
-    def constant(self, _name: str) -> None:
-        return None
-
-    def constant_names(self) -> Iterator[str]:
-        return iter(())
