@@ -37,6 +37,10 @@ _MAX_INLINE = 64
 """Bytes compared without a loop; LLVM loads all of them before it compares any."""
 
 
+_BEHIND = 128
+"""Zeros behind the texts of C: what copies more than a text has reads these, and not nothing."""
+
+
 class Pool:
     """Constants in the read-only data; equal ones share a place.
 
@@ -90,7 +94,10 @@ def run(program: Program, btf: Btf) -> Program:
         editor.walk(visit)
 
     made = each_function(program, btf, Sites(program.sites), edit)
-    return msgspec.structs.replace(made, data=pool.data)
+    data = pool.data
+    if program.tables and len(data) > len(program.data):
+        data += bytes(_BEHIND)
+    return msgspec.structs.replace(made, data=data)
 
 
 def _copy(editor: Editor, target: Value, size: Value, source: Value) -> Reg:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pycparser import c_ast
 
 from syscast.diagnostics import Diagnostic, Span
+from syscast.errors import SyscastError
 from syscast.frontend.c import literals, packets, tables
 from syscast.frontend.c.builtins import builtins
 from syscast.frontend.c.declare import Declarations, attributes, has_attribute
@@ -228,7 +229,10 @@ class Unit:
         place = names_of(tag)
         if not isinstance(record, Record) or record.complete or place is None:
             return
-        text = self.surroundings.tracepoint_format(*place)
+        try:
+            text = self.surroundings.tracepoint_format(*place)
+        except SyscastError as error:
+            self._fail(node, str(error))
         if text is None:
             self._fail(
                 node,
