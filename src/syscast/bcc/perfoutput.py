@@ -51,6 +51,7 @@ class PerfBuffer:
         self._ring = ring
         self._callback = callback
         self._lost = lost_cb or report_lost
+        self._closed = False
         self._memory = Memory(ring.memory.size)
 
     @property
@@ -65,6 +66,8 @@ class PerfBuffer:
             FormatError: The ring is damaged.
         """
         count = self._deliver()
+        if self._closed:
+            return count
         data = self._ring.copy()
         self._memory.fill(data)
         self._ring.release(len(data))
@@ -73,7 +76,7 @@ class PerfBuffer:
     def _deliver(self) -> int:
         memory = self._memory
         count = 0
-        while memory.at < memory.end:
+        while memory.at < memory.end and not self._closed:
             at = memory.at
             kind, _, size = _HEADER.unpack_from(memory.view, at)
             if size < _HEADER.size or at + size > memory.end:
@@ -95,7 +98,8 @@ class PerfBuffer:
         guarded(lambda: self._callback(self._ring.cpu, memory.address(at + _DATA), size))
 
     def close(self) -> None:
-        """Give the ring back; a second call does nothing."""
+        """Give the ring back; a second call does nothing. A callback may close its own reader."""
+        self._closed = True
         self._ring.close()
 
 
@@ -131,7 +135,7 @@ class PerfEventArray(Events, Slots):
                     continue
                 raise
             self._close(cpu)
-            self.bpf.perf_buffers[id(self), cpu] = PerfBuffer(ring, callback, lost_cb)
+            self.bpf.perf_buffers[self._name, cpu] = PerfBuffer(ring, callback, lost_cb)
             self[cpu] = ctypes.c_int(ring.event.fileno())
 
     def open_perf_event(self, typ: int, config: int, pid: int = -1) -> None:
@@ -148,7 +152,7 @@ class PerfEventArray(Events, Slots):
         for cpu in online_cpus():
             opened = perf.open_sampling(typ, config, perf.Aim(pid=pid, cpu=cpu))
             self._close(cpu)
-            self.bpf.open_perf_events[id(self), cpu] = opened
+            self.bpf.open_perf_events[-self.map_fd, cpu] = opened
             self[cpu] = ctypes.c_int(opened.fileno())
 
     def __delitem__(self, key: Key) -> None:
@@ -157,9 +161,9 @@ class PerfEventArray(Events, Slots):
         self._close(index if isinstance(index, int) else cast("ctypes.c_int", index).value)
 
     def _close(self, cpu: int) -> None:
-        reader = self.bpf.perf_buffers.pop((id(self), cpu), None)
+        reader = self.bpf.perf_buffers.pop((self._name, cpu), None)
         if reader is not None:
             reader.close()
-        opened = self.bpf.open_perf_events.pop((id(self), cpu), None)
+        opened = self.bpf.open_perf_events.pop((-self.map_fd, cpu), None)
         if opened is not None:
             opened.close()

@@ -53,8 +53,11 @@ class _Watch:
         tokens = self._poller.wait(wait)
         self._due += [each for each in readers if any(each is token for token in tokens)]
         while self._due:
-            self._due[0].consume()
-            self._due.pop(0)
+            first = self._due[0]
+            first.consume()
+            # The callback may have closed everything.
+            if first in self._due:
+                self._due.remove(first)
 
     def close(self) -> None:
         poller, self._poller = self._poller, None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.bcc import leaftext
+from syscast.bcc.maptypes import number_of
 from syscast.bcc.structs import from_bytes, table_type, to_bytes
+from syscast.bcc.tablebase import place_of
 from syscast.kernel import bpfmaps
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class QueueStack:
         self.bpf = bpf
         self.meta = meta
         self.map_fd: int = held.fd.fileno()
+        self.map_id: int = place_of(bpf, meta)
+        self.ttype: int = number_of(held.spec.type)
         self._map = held
         if leaftype is None:
             if meta.leaf is None:

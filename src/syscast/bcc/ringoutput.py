@@ -72,6 +72,7 @@ class RingBuffer:
         self._callback = callback
         self._ctx = ctx
         self._losses = losses
+        self._closed = False
         self._memory = Memory(min(held.spec.max_entries, _BLOCK))
 
     @property
@@ -87,8 +88,8 @@ class RingBuffer:
         """
         count, ended = self._deliver()
         # As much as was there in the beginning: programs that go on sending cannot keep us here.
-        left = self._reader.available()
-        while left > 0 and not ended:
+        left = 0 if ended or self._closed else self._reader.available()
+        while left > 0 and not (ended or self._closed):
             block = self._reader.read_block(min(left, _BLOCK)).data
             if not block:
                 break
@@ -96,7 +97,7 @@ class RingBuffer:
             self._memory.fill(block)
             delivered, ended = self._deliver()
             count += delivered
-        lost = self._losses.fresh() if self._losses else 0
+        lost = self._losses.fresh() if self._losses and not self._closed else 0
         if lost:
             report_lost(lost)
         return count
@@ -104,7 +105,7 @@ class RingBuffer:
     def _deliver(self) -> tuple[int, bool]:
         memory = self._memory
         count = 0
-        while memory.at < memory.end:
+        while memory.at < memory.end and not self._closed:
             at = memory.at
             (length,) = _LENGTH.unpack_from(memory.view, at)
             size = length & (DISCARD - 1)
@@ -119,7 +120,8 @@ class RingBuffer:
         return count, False
 
     def close(self) -> None:
-        """Give the ring back; a second call does nothing."""
+        """Give the ring back; a second call does nothing. A callback may close its own reader."""
+        self._closed = True
         self._reader.close()
 
 
@@ -136,10 +138,10 @@ class RingBuf(Events, TableBase):
         Raises:
             KernelError: It cannot be mapped.
         """
-        old = self.bpf.ring_buffers.pop(id(self), None)
+        old = self.bpf.ring_buffers.pop(self._name, None)
         if old is not None:
             old.close()
-        self.bpf.ring_buffers[id(self)] = RingBuffer(self._map, callback, ctx, self._losses())
+        self.bpf.ring_buffers[self._name] = RingBuffer(self._map, callback, ctx, self._losses())
 
     def _losses(self) -> Losses | None:
         counters = self.bpf.map_named(LOST_MAP)

@@ -46,7 +46,7 @@ class Owner(Protocol):
 
     @property
     def open_perf_events(self) -> dict[tuple[int, int], Closable]:
-        """Counters and attached events; closed with the object."""
+        """Attached events by type and number; counters of tables by their map's descriptor, negative, and CPU."""
         ...
 
     @property
@@ -79,6 +79,7 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
     Attributes:
         Key: ctypes class of its keys.
         Leaf: ctypes class of its values.
+        map_id: Its place among the text's tables.
         map_fd: The map's descriptor, owned by the BPF object.
         ttype: ``BPF_MAP_TYPE_*``.
         flags: ``BPF_F_*`` it was created with.
@@ -93,6 +94,7 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
         self.bpf = bpf
         self.meta = meta
         self.map_fd: int = held.fd.fileno()
+        self.map_id: int = place_of(bpf, meta)
         self._map = held
         self.Key: CType = keytype or _class_of(meta.key, held.spec.key_size)
         self.Leaf: CType = leaftype or _class_of(meta.leaf, held.spec.value_size)
@@ -310,6 +312,11 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
     def _wide(self, values: bytes) -> bytes:
         """Values one after another as the kernel takes them."""
         return values
+
+
+def place_of(bpf: Owner, meta: TableMeta) -> int:
+    """A table's place among the text's."""
+    return list(bpf.metas).index(meta.name) if meta.name in bpf.metas else -1
 
 
 def _class_of(desc: CDesc | None, size: int) -> CType:
