@@ -37,6 +37,8 @@ class Binary:
         debuglink: Name of the file with the debugging symbols, and its CRC.
         minidebug: ``.gnu_debugdata``, an xz file with a symbol table; empty where there is none.
         tables: The file's own symbol tables.
+        marks: The content of each note of a USDT probe, see `stapsdt`.
+        marks_base: Address of the section that these notes count from; 0 where there is none.
     """
 
     def __init__(self, data: Elf, path: str = "") -> None:
@@ -46,7 +48,22 @@ class Binary:
         self.segments: tuple[Segment, ...] = tuple(
             each for each in data.segments if each.type == elf.PT_LOAD
         )
-        self.build_id: str = _build_id(data)
+        notes = _notes(data)
+        self.build_id: str = next(
+            (
+                each.content.hex()
+                for each in notes
+                if each.type == elf.NOTE_GNU_BUILD_ID and each.owner == "GNU"
+            ),
+            "",
+        )
+        self.marks: tuple[bytes, ...] = tuple(
+            each.content
+            for each in notes
+            if each.type == elf.NOTE_STAPSDT and each.owner == "stapsdt"
+        )
+        base = data.section(".stapsdt.base")
+        self.marks_base: int = base.address if base is not None else 0
         self.debuglink: tuple[str, int] | None = _debuglink(data)
         section = data.section(".gnu_debugdata")
         self.minidebug: bytes = bytes(data.content(section)) if section is not None else b""
@@ -75,6 +92,12 @@ class Binary:
                 if known is None or (known.local and not each.local):
                     found[each.address] = each
         return sorted(found.values(), key=lambda each: (each.local, each.address))
+
+    def value(self, name: str) -> int | None:
+        """The address of a function or of data; None where no table has it."""
+        return next(
+            (found for table in self._tables() if (found := table.value(name)) is not None), None
+        )
 
     def functions(self) -> Iterator[Code]:
         """Every function, by address; several names of one address are several functions."""
@@ -150,15 +173,11 @@ class Binary:
         return starts, [best[start][1:] for start in starts]
 
 
-def _build_id(data: Elf) -> str:
+def _notes(data: Elf) -> tuple[elf.Note, ...]:
     try:
-        notes = data.notes()
+        return data.notes()
     except FormatError:
-        return ""
-    for note in notes:
-        if note.type == elf.NOTE_GNU_BUILD_ID and note.owner == "GNU":
-            return note.content.hex()
-    return ""
+        return ()
 
 
 def _debuglink(data: Elf) -> tuple[str, int] | None:

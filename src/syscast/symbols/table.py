@@ -70,6 +70,19 @@ class Table(NamedTuple):
                 labels.append(Code(name, value, size, local))
         return found or labels
 
+    def value(self, name: str) -> int | None:
+        """The value of a symbol of any type that is defined; None where there is none."""
+        wanted = name.encode("utf-8", "surrogateescape") + b"\0"
+        at = self.strings.find(wanted)
+        places = set()
+        while at >= 0:
+            places.add(at)
+            at = self.strings.find(wanted, at + 1)
+        for place, _, _, section, value, _ in _ENTRY.iter_unpack(self.entries):
+            if place in places and section:
+                return int(value)
+        return None
+
     def functions(self) -> Iterator[tuple[int, int, int, int]]:
         """(address, size, place of the name, info) of each function."""
         for place, info, _, section, value, size in _ENTRY.iter_unpack(self.entries):
