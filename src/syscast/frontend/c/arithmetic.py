@@ -20,6 +20,7 @@ from syscast.frontend.c.emitter import ANY, wrapped
 from syscast.frontend.c.types import (
     INT,
     LONG,
+    UNSIGNED_INT128,
     VOID_POINTER,
     Bool,
     Enum,
@@ -32,7 +33,7 @@ from syscast.frontend.c.types import (
 from syscast.frontend.c.values import CValue
 from syscast.ir import ops
 from syscast.ir.ops import BinaryOp, Predicate
-from syscast.ir.types import BOOL, I64, Const, IntType
+from syscast.ir.types import BOOL, I64, U64, Const, IntType
 
 if TYPE_CHECKING:
     from syscast.frontend.c.emitter import Emitter
@@ -194,6 +195,8 @@ def compare(e: Emitter, op: str, a: CValue, b: CValue) -> Value:
     """``a op b`` of a comparison, as a bool."""
     if isinstance(a.ctype, Pointer) or isinstance(b.ctype, Pointer):
         return _compare_pointers(e, op, a, b)
+    if (is_wide(a.ctype) or is_wide(b.ctype)) and op in {"==", "!="}:
+        return _same_halves(e, op, a, b)
     type_ = common(*_integers(e, op, a, b))
     left, right = convert(e, a, type_).made, convert(e, b, type_).made
     assert isinstance(left.type, IntType)
@@ -201,6 +204,21 @@ def compare(e: Emitter, op: str, a: CValue, b: CValue) -> Value:
     if isinstance(left, Const) and isinstance(right, Const):
         return Const(int(_holds(op, left.value, right.value)), BOOL)
     return e.compare(table[op], left, right)
+
+
+def _same_halves(e: Emitter, op: str, a: CValue, b: CValue) -> Value:
+    """128-bit integers are compared half by half."""
+    a, b = convert(e, a, UNSIGNED_INT128), convert(e, b, UNSIGNED_INT128)
+    differences: list[Value] = []
+    for offset in (0, 8):
+        left, right, difference = e.reg(U64), e.reg(U64), e.reg(U64)
+        e.emit(ops.AnyLoad(left, a.made, offset))
+        e.emit(ops.AnyLoad(right, b.made, offset))
+        e.emit(ops.Binary(difference, BinaryOp.XOR, left, right))
+        differences.append(difference)
+    both = e.reg(U64)
+    e.emit(ops.Binary(both, BinaryOp.OR, *differences))
+    return e.compare(Predicate.EQ if op == "==" else Predicate.NE, both, Const(0, U64))
 
 
 def _holds(op: str, a: int, b: int) -> bool:

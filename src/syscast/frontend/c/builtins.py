@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from syscast.frontend.c import (
     byteorder,
+    compilercalls,
     helpercalls,
     memorycalls,
     packets,
@@ -24,6 +25,7 @@ def builtins(dialect: Dialect) -> dict[str, Handler]:
         **helpercalls.handlers(dialect),
         **printk.handlers(dialect),
         **byteorder.handlers(),
+        **compilercalls.handlers(),
         **memorycalls.handlers(),
         **memorycalls.numbers(dialect.surroundings.possible_cpus),
         **packets.handlers(),

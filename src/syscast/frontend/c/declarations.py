@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pycparser import c_ast
 
 from syscast.frontend.c import initialisers
-from syscast.frontend.c.conversions import in_memory, number
+from syscast.frontend.c.conversions import constant_of, in_memory, number
 from syscast.frontend.c.nodes import AutoType, StmtExpr
 from syscast.frontend.c.rejected import Rejected
 from syscast.frontend.c.types import (
@@ -112,7 +112,19 @@ def _scalar(low: Lowering, node: c_ast.Node, ctype: CType) -> None:
         if len(items) > 1:
             low.error(items[1], f"too many values for a '{ctype.spelling}'")
         init = items[0] if items else None
-    low.store(place, number(0) if init is None else low.expr(init))
+    value = low.convert(number(0) if init is None else low.expr(init), ctype)
+    low.store(place, value)
+    frame = low.frames[-1]
+    if init is not None and node.name not in frame.addressed | frame.assigned:
+        _never_changed(low, node.name, place, value)
+
+
+def _never_changed(low: Lowering, name: str, place: Place, value: CValue) -> None:
+    """What stays known of a local that keeps its first value: a number, or that it is a string."""
+    if constant_of(value) is not None:
+        low.declare(name, value)
+    elif place.slot is not None and (text := low.text_at(value.made)) is not None:
+        low.held_texts[place.slot.id] = text
 
 
 def _room(low: Lowering, node: c_ast.Node, ctype: CType) -> Place:

@@ -72,6 +72,7 @@ def text_place(low: Lowering, text: bytes) -> Place:
     """A string constant in read-only memory, its NUL included."""
     address = low.reg(ANY)
     low.emit(ops.TextAddr(address, text))
+    low.texts[address.id] = text
     return Place(Array(char(low.unit.surroundings.arch), len(text) + 1), ptr=address)
 
 

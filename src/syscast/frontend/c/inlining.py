@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pycparser import c_ast
 
-from syscast.frontend.c.conversions import constant_of, convert, ir_type, is_scalar
+from syscast.frontend.c.conversions import convert, ir_type, is_scalar
 from syscast.frontend.c.lowering import Frame, Local
 from syscast.frontend.c.naming import near
 from syscast.frontend.c.types import VOID, Float, Void, decayed
@@ -167,13 +167,13 @@ def _zero(ctype: CType) -> Const:
 
 
 def _take(low: Lowering, parameter: Parameter, value: CValue) -> None:
-    """Make a parameter a local; one that is never changed stays the constant that it is."""
+    """Make a parameter a local; one that is never changed stays the value that it is."""
     frame = low.frames[-1]
     name = parameter.name
     if not name:
         return
     changed = name in frame.addressed or name in frame.assigned
-    if not changed and constant_of(value) is not None:
+    if not changed and is_scalar(value.ctype):
         low.declare(name, value)
         return
     place = low.local(value.ctype, name, addressed=name in frame.addressed)

@@ -26,6 +26,7 @@ from syscast.frontend.c.unitfacts import UnitFacts
 from syscast.frontend.c.values import CValue, Operand, Place
 from syscast.ir import ops
 from syscast.ir.builder import Builder
+from syscast.ir.types import Const, Reg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from syscast.frontend.c.types import CType
     from syscast.ir.types import Value
 
+_NOWHERE = 1 << 30  # first register of what is thrown away: none of them is one that stays
 MAX_OPS = 200_000
 """Operations in a program; the kernel looks at a million instructions, a branch reaches 32767."""
 
@@ -174,6 +176,8 @@ class Lowering(Emitter):
         unit: The text around it.
         frames: Functions being lowered, the innermost last.
         jumps: Loops and switches around the statement, the innermost last.
+        texts: What string constants hold, by the register of their address.
+        held_texts: The same of locals that are nothing else, by their slot.
         missing: Names that were told to be undeclared.
         unroll: A pragma asks to unroll the loop that comes next.
         unevaluated: More than 0 while an operand of sizeof or typeof is looked at: nothing of that
@@ -190,6 +194,8 @@ class Lowering(Emitter):
         self.jumps: list[Jumps] = []
         self.missing: set[str] = set()
         self.unroll = False
+        self.texts: dict[int, bytes] = {}
+        self.held_texts: dict[int, bytes] = {}
         self.unevaluated = 0
 
     # ------------------------------------------------------------ expressions
@@ -271,7 +277,12 @@ class Lowering(Emitter):
         """What a place holds."""
         if place.packet:
             return self.unit.load_packet(self, place)
-        return memory.load(self, place)
+        value = memory.load(self, place)
+        if place.slot is not None and isinstance(value.value, Reg):
+            text = self.held_texts.get(place.slot.id)
+            if text is not None:
+                self.texts[value.value.id] = text
+        return value
 
     def store(self, place: Place, value: CValue) -> CValue:
         """Put a value there, converted to the place's type; gives what the place then holds."""
@@ -362,7 +373,7 @@ class Lowering(Emitter):
     def nothing(self) -> Iterator[None]:
         """Lower what shall leave no trace: its ops are thrown away."""
         before = self.builder
-        self.builder = Builder()
+        self.builder = Builder(_NOWHERE)
         self.builder.start("nowhere")
         self.unevaluated += 1
         try:
@@ -418,6 +429,10 @@ class Lowering(Emitter):
             self.emit(ops.Return())
         else:
             self.emit(ops.Return(self.convert_to(value.value, conversions.WORD)))
+
+    def text_at(self, address: Value) -> bytes | None:
+        """The string constant that an address is of, without its NUL."""
+        return None if isinstance(address, Const) else self.texts.get(address.id)
 
     def finish(self) -> None:
         """End the program here, whichever function is being lowered."""

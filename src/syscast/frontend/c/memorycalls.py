@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from syscast.frontend.c.conversions import constant_of, ir_type
 from syscast.frontend.c.conversions import number as constant
 from syscast.frontend.c.dialect import arguments, counted, number, pointer
+from syscast.frontend.c.initialisers import write
 from syscast.frontend.c.types import (
     INT,
     UNSIGNED_CHAR,
@@ -80,7 +81,11 @@ def _memcpy(name: str, low: Lowering, call: c_ast.FuncCall) -> CValue:
         low.helper("probe_read_kernel", (to, number(low, length), from_), INT)
     else:
         size = _size(low, length)
-        if size:
+        text = low.text_at(from_)
+        if text is not None and size <= _STORED_INLINE:
+            # Programs read past the end of their strings; compilers give them zeros.
+            write(low, Place(VOID, ptr=to), (text + bytes(size))[:size])
+        elif size:
             low.emit(ops.AnyCopy(to, from_, size))
     return CValue(VOID_POINTER, to)
 
