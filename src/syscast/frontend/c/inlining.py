@@ -13,13 +13,15 @@ from pycparser import c_ast
 from syscast.frontend.c.conversions import convert, ir_type, is_scalar
 from syscast.frontend.c.lowering import Frame, Local
 from syscast.frontend.c.naming import near
+from syscast.frontend.c.nodes import Asm
 from syscast.frontend.c.types import VOID, Float, Void, decayed
 from syscast.frontend.c.values import CValue, Operand
 from syscast.ir.types import Const
 
 if TYPE_CHECKING:
     from syscast.frontend.c.lowering import Lowering, UserFunction
-    from syscast.frontend.c.types import CType, Parameter
+    from syscast.frontend.c.nodes import Asm
+from syscast.frontend.c.types import CType, Parameter
 
 MAX_DEPTH = 40
 """Calls inside of calls; each takes some of Python's own stack here."""
@@ -203,6 +205,8 @@ def names_changed(node: c_ast.Node) -> tuple[frozenset[str], frozenset[str]]:
                 assigned.add(_root(each.expr))
         elif isinstance(each, c_ast.Assignment):
             assigned.add(_root(each.lvalue))
+        elif isinstance(each, Asm):
+            assigned.update(_root(operand.expr) for operand in each.outputs)
         work += [child for _, child in each.children()]
     return frozenset(addressed), frozenset(assigned)
 
