@@ -43,7 +43,12 @@ typedef uint8_t u8; typedef int8_t s8; typedef uint16_t u16; typedef int16_t s16
 typedef uint32_t u32; typedef int32_t s32; typedef unsigned long long u64; typedef long long s64;
 struct bpf_raw_tracepoint_args { u64 args[4]; };
 """
+FLAGS = ("-O1", "-w", "-fwrapv", "-fno-strict-aliasing", "-fPIC", "-shared")
 MASK = (1 << 64) - 1
+
+
+def word(chosen, extremes):
+    return chosen.choice(extremes) if chosen.random() < 0.7 else chosen.getrandbits(64)
 
 
 def vectors():
@@ -53,14 +58,8 @@ def vectors():
     extremes += (1 << 32, 0x100000001, (1 << 63) - 1)
     extremes += tuple(-each for each in extremes)
     made = [(0, 0, 0, 0), (1, 1, 1, 1), (-1, -1, -1, -1), (10, 3, -2, 5), (-5, 9, 0, 31)]
-    for _ in range(27):
-        made.append(
-            tuple(
-                chosen.choice(extremes) if chosen.random() < 0.7 else chosen.getrandbits(64)
-                for _ in range(4)
-            )
-        )
-    return [tuple(word & MASK for word in each) for each in made]
+    made += [tuple(word(chosen, extremes) for _ in range(4)) for _ in range(27)]
+    return [tuple(one & MASK for one in each) for each in made]
 
 
 VECTORS = vectors()
@@ -71,8 +70,7 @@ def by_gcc(directory):
     source, library = directory / "meaning.c", directory / "meaning.so"
     source.write_text(HOST + WORDS + TEXT)
     subprocess.run(
-        ["gcc", "-O1", "-w", "-fwrapv", "-fno-strict-aliasing", "-fPIC", "-shared"]
-        + ["-o", library, source],
+        ["gcc", *FLAGS, "-o", library, source],
         check=True,
     )
     loaded = ctypes.CDLL(library)

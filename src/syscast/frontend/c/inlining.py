@@ -20,7 +20,6 @@ from syscast.ir.types import Const
 
 if TYPE_CHECKING:
     from syscast.frontend.c.lowering import Lowering, UserFunction
-    from syscast.frontend.c.nodes import Asm
 from syscast.frontend.c.types import CType, Parameter
 
 MAX_DEPTH = 40
