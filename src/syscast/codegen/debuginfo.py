@@ -36,6 +36,8 @@ MAP_TYPES = (
 )
 """``enum bpf_map_type`` in order (include/uapi/linux/bpf.h)."""
 
+_TYPED = frozenset({"sk_storage", "inode_storage", "task_storage", "cgrp_storage"})
+
 
 class DebugInfo:
     """The debug info of one module.
@@ -277,6 +279,17 @@ class DebugInfo:
                 f"!DIDerivedType(tag: DW_TAG_member, name: {quoted(name)},"
                 f" baseType: {pointer}, size: 64, offset: {len(members) * 64})"
             )
+        if spec.type in _TYPED:
+            # The kernel wants these described: a key of 32 bits, and a value of any type.
+            described = {
+                "key": self._int("int", 32),
+                "value": self._bytes(spec.value_size, "unsigned char", 8),
+            }
+            for name, type_ in described.items():
+                members.append(
+                    f"!DIDerivedType(tag: DW_TAG_member, name: {quoted(name)},"
+                    f" baseType: {self._pointer(type_)}, size: 64, offset: {len(members) * 64})"
+                )
         size = len(members) * 64
         if spec.inner is not None:
             # libbpf's __array(values, ...): as many pointers as are filled from the start.
@@ -348,9 +361,9 @@ def map_numbers(spec: MapSpec) -> dict[str, int]:
     """The members of a map's definition that are numbers; each takes one pointer of room."""
     numbers = {
         "type": MAP_TYPES.index(spec.type),
-        "key_size": spec.key_size,
+        "key_size": 0 if spec.type in _TYPED else spec.key_size,
         # The kernel knows what a map of maps holds; libbpf refuses another size than its own.
-        "value_size": 0 if spec.inner else spec.value_size,
+        "value_size": 0 if spec.inner or spec.type in _TYPED else spec.value_size,
         "max_entries": spec.max_entries,
         "map_flags": spec.flags,
     }
