@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from syscast.btf import types as btf_types
 from syscast.btf.layout import find_member
+from syscast.frontend.c.datafiles import data
 from syscast.frontend.c.definitions import definitions
 from syscast.frontend.c.kconfig import Config
 from syscast.frontend.c.names import Enumerator
@@ -173,18 +173,14 @@ def _fitting(value: int, suffix: str) -> Int:
     return next(each for each in _SUFFIXES[suffix] if each.wrap(value) == value)
 
 
-def _data(name: str) -> str:
-    return (resources.files("syscast.frontend.c") / "data" / name).read_text("utf-8")
-
-
 @lru_cache(maxsize=1)
 def _table() -> str:
-    return "\n" + _data("constants.tsv")
+    return "\n" + data("constants.tsv")
 
 
 @lru_cache(maxsize=1)
 def _macros() -> Mapping[str, str]:
-    return definitions(_data("kernel.h")).macros
+    return definitions(data("kernel.h")).macros
 
 
 def _row(name: str) -> list[str] | None:

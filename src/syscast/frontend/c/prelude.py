@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
+
+from syscast.frontend.c.datafiles import data
 
 FOOTER = '\nconst char _license[] __attribute__((section("license"))) = __sc_text(BPF_LICENSE);\n'
 """Stands behind every text: ``#define BPF_LICENSE Dual BSD/GPL`` says what the programs' licence is."""
@@ -19,8 +20,7 @@ def prelude(arch: str, *, wrapped: bool) -> str:
         arch: ``x86_64`` or ``aarch64``.
         wrapped: System calls get their arguments in a ``struct pt_regs``.
     """
-    folder = resources.files("syscast.frontend.c") / "data"
-    texts = [(folder / name).read_text("utf-8") for name in ("prelude.h", f"registers_{arch}.h")]
+    texts = [data(name) for name in ("prelude.h", f"registers_{arch}.h")]
     texts.append(f"#define PT_REGS_SYSCALL_CTX(x) {_WRAPPED if wrapped else '(x)'}\n")
     return "\n".join(texts)
 
@@ -29,8 +29,7 @@ def headers(text: str) -> dict[str, str]:
     """The header of packets, if the text can need it: reading it takes as long as reading a tool."""
     if not any(f"struct {name}" in text for name in PACKETS):
         return {}
-    folder = resources.files("syscast.frontend.c") / "data"
-    return {"bcc/proto.h": (folder / "proto.h").read_text("utf-8")}
+    return {"bcc/proto.h": data("proto.h")}
 
 
 PACKETS = (
