@@ -154,7 +154,8 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
         path = found_file(src_file) if as_bytes(src_file) else ""
         source = read_bytes(path) if path else _source(text)
         for context in usdt_contexts:
-            source = as_bytes(context.get_text()) + source
+            reading = context.get_text()
+            source = (reading.encode() if isinstance(reading, str) else as_bytes(reading)) + source
         self.debug = debug
         if debug & DEBUG_PREPROCESSOR:
             say(os.fsdecode(source))
