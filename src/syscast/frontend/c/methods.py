@@ -19,7 +19,7 @@ from syscast.frontend.c.dialect import (
     scratch,
 )
 from syscast.frontend.c.emitter import ANY
-from syscast.frontend.c.tables import LOST_MAP
+from syscast.frontend.c.tables import LOST_MAP, words
 from syscast.frontend.c.types import (
     INT,
     UNSIGNED_INT,
@@ -138,8 +138,8 @@ def lower_method(
             else "see the methods of tables in bcc's reference"
         )
         low.error(call, f"invalid bpf_table operation {name}", hint)
-    if row.types and table.type not in row.types:
-        kinds = ", ".join(sorted(row.types))
+    if row.types and table.type not in row.types and table.kind != "extern":
+        kinds = ", ".join(words(row.types))
         low.error(
             call,
             f"invalid bpf_table operation {name}: table '{table.name}' is of type {table.kind}",

@@ -51,10 +51,15 @@ OF_MAPS = frozenset({"hash_of_maps", "array_of_maps"})
 
 
 class BadTable(Exception):  # noqa: N818  (it becomes a finding at the table's place)
-    """A declaration that no map can be made of; the text says why, `hint` what would do."""
+    """A declaration that no map can be made of; the text says why, `hint` what would do.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    Attributes:
+        table: Which table, where it is not the one that is being declared.
+    """
+
+    def __init__(self, message: str, hint: str = "", table: str = "") -> None:
         self.hint = hint
+        self.table = table
         super().__init__(message)
 
 
@@ -188,6 +193,11 @@ def _entries(kind: str, given: int, surroundings: Surroundings) -> int:
     return given
 
 
+def words(types: frozenset[str]) -> list[str]:
+    """Bcc's words for some types of maps."""
+    return sorted(kind for kind in KINDS if (kind in types or _TYPES.get(kind) in types))
+
+
 def specs(tables: dict[str, Table]) -> list[MapSpec]:
     """The maps to create, models of inner maps first, and that of lost records.
 
@@ -210,6 +220,7 @@ def _spec(table: Table, tables: dict[str, Table]) -> MapSpec:
             raise BadTable(
                 f"table '{table.name}' has inner tables like '{table.inner}', which is none",
                 f"declare table '{table.inner}' before it",
+                table.name,
             )
         inner = _spec(model, {})
     return MapSpec(

@@ -110,7 +110,7 @@ def _maps(unit: Unit) -> list[MapSpec]:
     try:
         return tables.specs(unit.dialect.tables)
     except BadTable as bad:
-        unit.report(unit.diagnostic(None, str(bad), bad.hint))
+        unit.report(unit.diagnostic(unit.places.get(bad.table), str(bad), bad.hint))
         return []
 
 

@@ -56,6 +56,7 @@ class Unit:
         functions: Functions that its programs may call.
         programs: Functions that are programs, in order.
         license: Of the programs.
+        places: Where each table is declared.
         findings: What is wrong.
         warnings: What is doubtful.
     """
@@ -66,6 +67,7 @@ class Unit:
         self.functions: dict[str, UserFunction] = {}
         self.programs: list[UserFunction] = []
         self.license: str = "GPL"
+        self.places: dict[str, c_ast.Node] = {}
         self.findings: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
         self.dialect = Dialect(surroundings, self._struct)
@@ -244,11 +246,11 @@ class Unit:
     # ------------------------------------------------------------ tables
 
     def _take_table(self, node: c_ast.Decl, section: str) -> None:
+        if node.name in self.dialect.tables:
+            self._fail(node, f"table '{node.name}' is declared twice")
         ctype = self._declarations.of(node)
         if not isinstance(ctype, Record):
             self._fail(node, f"table '{node.name}' is no struct")
-        if node.name in self.dialect.tables:
-            self._fail(node, f"table '{node.name}' is declared twice")
         key, leaf = find_member(ctype, "key"), find_member(ctype, "leaf")
         numbers = self._initial(node)
         declared = Declared(
@@ -265,6 +267,7 @@ class Unit:
         except BadTable as bad:
             self._fail(node, str(bad), bad.hint)
         self.dialect.tables[node.name] = table
+        self.places[node.name] = node
         self.names.declare(node.name, TableName(table, ctype))
 
     def _initial(self, node: c_ast.Decl) -> dict[str, int]:

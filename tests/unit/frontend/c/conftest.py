@@ -39,13 +39,14 @@ class Kernel:
     modules: dict[tuple[str, str], Btf] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    lacking: frozenset[str] = frozenset({"trace_vprintk"})
 
     def module_with(self, name: str, kind: str) -> Btf | None:
         self.asked.append((name, kind))
         return self.modules.get((name, kind))
 
     def has_helper(self, name: str) -> bool:
-        return bool(name)
+        return name not in self.lacking
 
     def syscall_wrapper(self) -> bool:
         return True
@@ -141,3 +142,9 @@ def declare():
         return Text(text, kernel or Kernel(EMPTY), constants)
 
     return make
+
+
+@pytest.fixture
+def empty_kernel():
+    """A kernel without types and without bpf_trace_vprintk."""
+    return Kernel(EMPTY)

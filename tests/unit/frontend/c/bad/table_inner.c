@@ -1,0 +1,1 @@
+BPF_ARRAY_OF_MAPS(outer, "inner", 4);

@@ -1,0 +1,2 @@
+BPF_HASH(counts);
+BPF_HASH(counts, u32);

@@ -1,0 +1,3 @@
+TRACEPOINT_PROBE(sched, sched_swich) {
+  return args->prev_pid;
+}
