@@ -33,10 +33,11 @@ def run(name: str, arguments: Sequence[str]) -> NoReturn:
         arguments: What it finds in ``sys.argv`` behind its name.
 
     Raises:
-        UsageError: There is no such file.
+        UsageError: There is no such file, or it says itself that it is no Python.
         SystemExit: It ended.
     """
     path = find(name)
+    _refuse_others(path)
     # atexit runs what was registered last first: this after all that the script registers.
     interrupted = _Interrupted()
     atexit.register(interrupted.end)
@@ -72,6 +73,18 @@ def find(name: str) -> str:
                 return path
         raise UsageError(f"script '{name}': run: no such file, here or in PATH")
     raise UsageError(f"script '{name}': run: no such file")
+
+
+def _refuse_others(path: str) -> None:
+    """Raise UsageError for a shell script and its like, such as bcc's ``javacalls``."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        first = file.readline(256)
+    if first.startswith(b"#!") and b"python" not in first:
+        words = first[2:].decode("utf-8", "replace").strip()
+        raise UsageError(
+            f"script '{path}': run: it is a program for {words}, not for Python (run the Python script "
+            "that it starts)"
+        )
 
 
 def _code(path: str) -> CodeType:

@@ -102,6 +102,12 @@ def test_no_such_script(name, words):
     assert "Traceback" not in done.stderr
 
 
+def test_a_script_for_another_program(script):
+    done = run(*_CLI, script("#!/bin/bash\nexec other -l java\n"))
+    assert done.returncode == 2
+    assert "it is a program for /bin/bash, not for Python" in done.stderr
+
+
 def test_ctrl_c_ends_by_the_signal(script):
     path = script("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
     with subprocess.Popen(
