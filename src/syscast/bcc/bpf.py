@@ -5,8 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self
 
 from syscast.bcc import (
     features,
@@ -262,13 +261,17 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
     def decode_table(self, table_name: Name, sizeinfo: bool = False) -> str:
         """How a table's keys and values lie in memory, as text."""
         name = os.fsdecode(as_bytes(table_name))
-        return _disassembler().decode_map(name, self[table_name], self.metas[name].type, sizeinfo)
+        from syscast.bcc.disassembler import decode_map  # noqa: PLC0415 - for looking at programs
+
+        return decode_map(name, self[table_name], self.metas[name].type, sizeinfo)
 
     # ------------------------------------------------------------ looking at programs
 
     def disassemble_func(self, func_name: Name) -> str:
         """A program's instructions as text."""
-        return _disassembler().disassemble_prog(func_name, self.dump_func(func_name))
+        from syscast.bcc.disassembler import disassemble_prog  # noqa: PLC0415 - as above
+
+        return disassemble_prog(func_name, self.dump_func(func_name))
 
     def _show_programs(self) -> None:
         for name in self._open().names:
@@ -386,15 +389,3 @@ def _source(text: Name | None) -> bytes:
     if text is None:
         return b""
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
-
-
-class _Disassembler(Protocol):
-    """The module ``disassembler``, which only scripts that look at programs import."""
-
-    def disassemble_prog(self, func_name: Name, bpfstr: bytes) -> str: ...
-
-    def decode_map(self, map_name: str, map_obj: object, map_type: str, sizeinfo: bool) -> str: ...
-
-
-def _disassembler() -> _Disassembler:
-    return cast("_Disassembler", import_module("syscast.bcc.disassembler"))
