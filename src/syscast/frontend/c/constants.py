@@ -14,7 +14,7 @@ from pycparser import c_ast
 
 from syscast.frontend.c import literals
 from syscast.frontend.c.basictypes import char
-from syscast.frontend.c.names import Enumerator, Names
+from syscast.frontend.c.names import Enumerator, Names, did_you_mean
 from syscast.frontend.c.types import (
     INT,
     LONG,
@@ -141,9 +141,8 @@ class Evaluator:
         if found is None or not isinstance(found.type, Int | Bool | Enum):
             unknown = self._unknown(node)
             if unknown:
-                near = self._names.near(unknown)
-                hint = f"did you mean {', '.join(near)}?" if near else ""
-                self._fail(node, f"'{unknown}' is undeclared", hint)
+                hint = did_you_mean(self._names.near(unknown))
+                self._fail(node, f"'{unknown}' is not declared", hint)
             self._fail(node, f"{what} must be an integer constant")
         return found.value
 

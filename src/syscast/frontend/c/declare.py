@@ -14,7 +14,7 @@ from syscast.frontend.c.basictypes import basic
 from syscast.frontend.c.btftypes import enumerator_type
 from syscast.frontend.c.constants import Evaluator
 from syscast.frontend.c.layout import Field, lay_out
-from syscast.frontend.c.names import Enumerator, TypeName
+from syscast.frontend.c.names import Enumerator, TypeName, did_you_mean
 from syscast.frontend.c.nodes import AutoType, Typeof
 from syscast.frontend.c.types import (
     MAX_ALIGN,
@@ -175,8 +175,7 @@ class Declarations:
             found = self._names.typedef(words[0])
         if found is None:
             name = " ".join(words)
-            near = self._names.near_type(name)
-            hint = f"did you mean {', '.join(near)}?" if near else ""
+            hint = did_you_mean(self._names.near_type(name))
             self._fail(node, f"'{name}' is no type", hint)
         return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
 
 from syscast.btf import types as btf_types
@@ -18,7 +19,7 @@ from syscast.frontend.c.basictypes import base_names, everywhere, fallback
 from syscast.frontend.c.types import Body, Enum, EnumBody, Int, Record, TypeProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from syscast.frontend.c.btftypes import KernelTypes
     from syscast.frontend.c.types import CType
@@ -181,7 +182,8 @@ class Names:
             for each, entity in scope.ordinary.items()
             if isinstance(entity, TypeName)
         }
-        known = nearest(name, own | base_names())
+        # By letters, not by pieces of three: of most of these names every piece differs.
+        known = get_close_matches(name, own | base_names())
         return (known + self.kernel.kernel.btf.near(name, btf_types.Typedef))[:3]
 
     # ------------------------------------------------------------ tags
@@ -206,7 +208,9 @@ class Names:
         """Perhaps a module has it: that is asked only when its members matter."""
         if kind == "enum":
             return self.kernel.tag(kind, tag) or Enum(EnumBody(tag))
-        made = Record(Body(kind, tag, self._from_module))
+        body = Body(kind, tag, self._from_module)
+        body.suggest = lambda: self._where_from(kind, tag)
+        made = Record(body)
         self._own[kind, tag] = made
         return made
 
@@ -215,6 +219,10 @@ class Names:
         if isinstance(found, Record) and found.body is not body and found.complete:
             body.aliases = found.body.aliases
             body.define(*found.body.layout())
+
+    def _where_from(self, kind: str, tag: str) -> str:
+        near = [each for each in self.near_tag(kind, tag) if each != tag]
+        return did_you_mean(near) or "if a module of the kernel has it, load the module first"
 
     def forward(self, kind: str, tag: str) -> Record | Enum:
         """``struct tag;`` alone: in a block it hides an outer one, in the file it changes nothing."""
@@ -270,3 +278,8 @@ class Names:
         own = {name for scope in self._scopes for of, name in scope.tags if of == kind}
         of_kind = btf_types.Enum if kind == "enum" else btf_types.Struct
         return (nearest(tag, own - {tag}) + self.kernel.kernel.btf.near(tag, of_kind))[:3]
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """A hint of near matches; "" without any."""
+    return "did you mean " + " or ".join(f"'{each}'" for each in names) + "?" if names else ""

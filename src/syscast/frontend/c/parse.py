@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     _Declarator = dict[str, c_ast.Node]
 
 
-def parse(preprocessed: Preprocessed, typedef_known: Callable[[str], bool]) -> c_ast.FileAST:
+def parse(
+    preprocessed: Preprocessed,
+    typedef_known: Callable[[str], bool],
+    near_types: Callable[[str], Sequence[str]] = lambda _name: (),
+) -> c_ast.FileAST:
     """Parse a preprocessed text.
 
     Args:
         preprocessed: What `preprocess` returned.
         typedef_known: Whether a name that the text does not declare is a typedef; asked once for each.
+        near_types: Names of types that read like one that there is not.
 
     Returns:
         The tree; coordinates of its nodes are those of ``preprocessed.text``, for ``preprocessed.places.span``.
@@ -52,7 +57,9 @@ def parse(preprocessed: Preprocessed, typedef_known: Callable[[str], bool]) -> c
         CompileError: The text is no C.
     """
     with room_for_depth():
-        return _Parser(preprocessed, typedef_known).unit()
+        parser = _Parser(preprocessed, typedef_known)
+        parser.near_types = near_types
+        return parser.unit()
 
 
 class _Stream:
@@ -123,6 +130,7 @@ class _Parser(CParser):
         super().__init__(dialect="c23")
         self._places: Places = preprocessed.places
         self._typedef_known = typedef_known
+        self.near_types: Callable[[str], Sequence[str]] = lambda _name: ()
         self._answers: dict[str, bool] = {}
         self._depth = 0
         self._pack: list[int] = []
@@ -138,6 +146,9 @@ class _Parser(CParser):
             raise self._too_deep() from None
         except (AssertionError, AttributeError, IndexError, TypeError, ValueError):
             # pycparser asserts what valid C has; which rule it was does not help who wrote the text.
+            previous = self._tokens.previous()
+            if previous is not None and self._looks_like_type(previous, self._tokens.peek()):
+                raise self._unknown_type(previous) from None
             self._parse_error("this is not C", None)
 
     # ------------------------------------------------------------------ messages
@@ -155,6 +166,12 @@ class _Parser(CParser):
         ):
             raise self._unknown_type(previous)
         here = self._tokens.peek() or previous
+        if (
+            msg == "Invalid specifier list"
+            and here
+            and self._looks_like_type(here, self._tokens.peek(2))
+        ):
+            raise self._unknown_type(here)
         if isinstance(coord, Coord):
             line, column = coord.line, coord.column or 1
         elif here is not None:
@@ -186,12 +203,7 @@ class _Parser(CParser):
             and token.type in {"ID", "TIMES"}
             and not self._declared(previous.value)
         ):
-            raise self._wrong(
-                f"unknown type name '{previous.value}'",
-                previous.lineno,
-                previous.column,
-                'types come from the text, from BTF, and from "files" it includes',
-            )
+            raise self._unknown_type(previous)
         if wanted_kind == "SEMI" and previous.type in {"LBRACE", "RBRACE", "SEMI", "COLON"}:
             at = token or previous
             raise self._wrong(f"expected a statement before {found}", at.lineno, at.column)
@@ -220,7 +232,9 @@ class _Parser(CParser):
         )
 
     def _unknown_type(self, token: Token) -> CompileError:
+        near = " or ".join(f"'{each}'" for each in self.near_types(token.value))
         hint = 'types come from the text, from BTF, and from "files" it includes'
+        hint = f"did you mean {near}?" if near else hint
         return self._wrong(f"unknown type name '{token.value}'", token.lineno, token.column, hint)
 
     def _too_deep(self) -> CompileError:

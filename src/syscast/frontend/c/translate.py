@@ -80,7 +80,7 @@ def lower_text(
         headers=headers(text),
     )
     names = Names(KernelTypes(surroundings, ALIASES), facts)
-    tree = parse(preprocessed, names.is_type)
+    tree = parse(preprocessed, names.is_type, names.near_type)
     unit = Unit(surroundings, names, preprocessed)
     unit.take(tree)
     functions = [made for each in unit.programs if (made := _program(unit, each)) is not None]

@@ -343,10 +343,11 @@ class Body:
             to ``__sk_common.skc_state``.
         attributes: Further attributes of the definition, such as bcc's ``deprecated("packet")`` as ``packet``.
         own: The text defines it, or has begun to.
+        suggest: Gives a hint for who needs its members while nobody defines it.
     """
 
     __slots__ = (
-        "_align", "_complete", "_found", "_members", "_size", "aliases", "attributes", "kind", "load", "own", "packed", "tag",
+        "_align", "_complete", "_found", "_members", "_size", "aliases", "attributes", "kind", "load", "own", "packed", "suggest", "tag",
     )  # fmt: skip
 
     def __init__(self, kind: str, tag: str, load: Callable[[Body], None] | None = None) -> None:
@@ -355,6 +356,7 @@ class Body:
         self.load = load
         self.packed = False
         self.own = False
+        self.suggest: Callable[[], str] = str
         self.aliases: Mapping[str, str] = {}
         self.attributes: frozenset[str] = frozenset()
         self._complete = False
@@ -398,7 +400,8 @@ class Body:
         if not self._complete:
             name = f"{self.kind} {self.tag}".rstrip()
             raise TypeProblem(
-                f"'{name}' is incomplete: neither the text nor the kernel's BTF defines it"
+                f"'{name}' is incomplete: neither the text nor the kernel's BTF defines it",
+                self.suggest(),
             )
         return self._members, self._size, self._align
 

@@ -140,7 +140,7 @@ def test_what_is_not_constant(declare, text):
     ("text", "message"),
     [
         ("int a[f()];", "the length of an array must be an integer constant"),
-        ("int a[BLU];", "'BLU' is undeclared"),
+        ("int a[BLU];", "'BLU' is not declared"),
         ("int a[1.5];", "the length of an array must be an integer constant"),
         ("int a[sizeof(struct nothing)];", "'struct nothing' is incomplete"),
         ("int a[offsetof(struct point, no)];", "'struct point' has no member 'no'"),

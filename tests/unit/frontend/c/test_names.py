@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from syscast.diagnostics import CompileError
 from syscast.frontend.c.compat import KernelFacts
 from syscast.frontend.c.names import Entity, Enumerator, TypeName
+from syscast.frontend.c.parse import parse
+from syscast.frontend.c.preprocess import preprocess
 from syscast.frontend.c.types import Enum, Int, Record, TypeProblem, find_member
 
 
@@ -135,7 +138,8 @@ def test_near_matches(text):
     names = text("struct my_event { int a; }; enum { MY_LIMIT }; typedef int my_type;").names
     assert names.near("MY_LIMITS")[0] == "MY_LIMIT"
     assert names.near("AF_INE")[0].startswith("AF_INE")
-    assert names.near_type("uint46_t")
+    assert "uint64_t" in names.near_type("uint46_t")
+    assert names.near_type("u46")[0] in {"u64", "u16"}
     assert names.near_type("my_typ")[0] == "my_type"
     assert names.near_tag("struct", "my_events")[0] == "my_event"
     assert "task_struct" in names.near_tag("struct", "task_strut")
@@ -152,3 +156,20 @@ def test_typedef_of_an_anonymous_struct_is_spelled_by_its_name(text):
     made = names.typedef("val_t")
     assert isinstance(made, Record)
     assert (made.spelling, made.size) == ("val_t", 24)
+
+
+@pytest.mark.parametrize(
+    "source", ["struct d { u46 ts; };", "u46 x;", "void f(void) { u46 a = 0; }"]
+)
+def test_a_wrong_type_name_is_told_with_near_ones(source, running_kernel, text):
+    names = text("").names
+    with pytest.raises(CompileError, match="unknown type name 'u46'") as caught:
+        parse(preprocess(source, "m.c", running_kernel), names.is_type, names.near_type)
+    assert "did you mean" in str(caught.value)
+
+
+def test_a_struct_of_no_one_is_told_with_near_ones(text):
+    record = text("").names.tag("struct", "task_strut")
+    with pytest.raises(TypeProblem) as caught:
+        record.size  # noqa: B018
+    assert "'task_struct'" in caught.value.hint
