@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         tracepoint,
         uprobe,
         uretprobe,
+        usdt,
     )
     from syscast.session.session import Session
     from syscast.state.counter import Counter, TopK
@@ -111,7 +112,7 @@ _FROM = {
     "syscast.session.attach": "attach run_object",
     "syscast.session.probe": (
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint "
-        "uprobe uretprobe profile interval software hardware"
+        "uprobe uretprobe usdt profile interval software hardware"
     ),
     "syscast.session.session": "Session",
     "syscast.state.counter": "Counter TopK",
@@ -201,6 +202,7 @@ __all__ = [
     "u64",
     "uprobe",
     "uretprobe",
+    "usdt",
     "user_str",
     "wrap32",
     "wrap64",

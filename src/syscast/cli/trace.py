@@ -224,8 +224,9 @@ def _role(name: str, used: frozenset[str], whom: Whom | None) -> Role:
 
 
 def _instead(kind: str, name: str) -> str:
-    if "tracepoint" in kind:
-        return "a tracepoint has no exit"
-    if kind in {"profile", "interval", "software", "hardware"}:
-        return "a sample has no exit"
+    from syscast.probes import names  # noqa: PLC0415  (only errors need it)
+
+    what = names.without_exit(kind)
+    if what:
+        return f"a {what} has no exit"
     return f"say {name}, or fexit:{name}"

@@ -30,7 +30,25 @@ class ArgFrom(Enum):
     STACK = "stack"  # probe read at (the stack pointer that ctx + member holds) + offset
     TASK = "task"  # member `member` of the running task's task_struct (guards only)
     COOKIE = "cookie"  # the attachment's number; on kernels without it, the u64 at ctx + offset
+    MEMORY = "memory"  # read in user space, at the sum that `deref` says
+    CONSTANT = "constant"  # the number `offset` itself
     NOWHERE = "nowhere"  # a program cannot get it; `why` says why, for the error where it is used
+
+
+class Deref(msgspec.Struct, frozen=True):
+    """An address in user space: a register, and another one times a number, and a distance.
+
+    Attributes:
+        base: Byte in the context of the first register's u64; -1 for none.
+        distance: Added, in bytes.
+        index: Byte in the context of the other register's u64; -1 for none.
+        scale: What that one is multiplied by.
+    """
+
+    base: int = -1
+    distance: int = 0
+    index: int = -1
+    scale: int = 1
 
 
 class ArgumentSource(msgspec.Struct, frozen=True):
@@ -55,6 +73,7 @@ class ArgumentSource(msgspec.Struct, frozen=True):
         pointee: BTF struct that a pointer points to where `type_id` is 0, else 0.
         field: Set where the context is a BTF struct (a tracepoint's record): load this member of
             it, CO-RE relocated, instead of at the fixed `offset`.
+        deref: For MEMORY.
         why: For NOWHERE.
     """
 
@@ -73,6 +92,7 @@ class ArgumentSource(msgspec.Struct, frozen=True):
     string: bool = False
     pointee: int = 0
     field: FieldRef | None = None
+    deref: Deref | None = None
     why: str = ""
 
 

@@ -10,8 +10,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from syscast.kernel import host, perf
-from syscast.link.owned import OwnedLink
 from syscast.link.perf_event import PerfEventLink
+from syscast.link.several import SeveralLinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,23 +19,8 @@ if TYPE_CHECKING:
     from syscast.kernel.descriptors import Fd
 
 
-class SamplingLink(OwnedLink):
+class SamplingLink(SeveralLinks):
     """One program on the same event of several CPUs or threads."""
-
-    def __init__(self, links: Sequence[PerfEventLink], program: Fd, text: str) -> None:
-        super().__init__((), program, text)
-        self._links = list(links)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return not self._links
-
-    def close(self) -> None:
-        """Detach from all; a second call does nothing."""
-        links, self._links = self._links, []
-        for link in links:
-            link.close()
 
     def missed(self) -> int | None:
         """Samples left out as another program ran on the CPU; not counted by any kernel: None."""

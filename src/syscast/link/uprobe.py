@@ -6,12 +6,16 @@ kprobes on perf events.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from syscast.kernel import perf
 from syscast.link.perf_event import PerfEventLink
+from syscast.link.several import SeveralLinks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from syscast.kernel.descriptors import Fd
 
 
@@ -47,3 +51,28 @@ def attach_uprobe(  # noqa: PLR0913  (what perf_event_open(2) asks for)
     event = perf.open_uprobe(path, offset, pid=pid, on_return=on_return, reference=reference)
     form = "uretprobe" if on_return else "uprobe"
     return PerfEventLink.attach(program, event, text or f"{form} on {path}:0x{offset:x}", cookie)
+
+
+def attach_uprobes(
+    program: Fd, path: str, places: Sequence[tuple[int, int]], *, pid: int = -1, text: str = ""
+) -> SeveralLinks:
+    """`attach_uprobe` at several places of one file.
+
+    Args:
+        program: Of type ``kprobe``.
+        path: The file.
+        places: Byte in the file, and that of the counter to raise, or 0, of each.
+        pid: Only this process; -1 for all.
+        text: How and where, for people.
+
+    Raises:
+        KernelError: Not attached; then nowhere.
+    """
+    with contextlib.ExitStack() as undo:
+        links = []
+        for offset, reference in places:
+            link = attach_uprobe(program, path, offset, pid=pid, reference=reference, text=text)
+            undo.callback(link.close)
+            links.append(link)
+        undo.pop_all()
+    return SeveralLinks(links, program, text)

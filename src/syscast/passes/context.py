@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from syscast.ir.types import IrType, Reg, Value
     from syscast.passes.editor import Editor
 
+_MASK = (1 << 64) - 1
+_USER = PtrType(Space.USER)
+
 
 def run(program: Program, btf: Btf) -> Program:
     """Lower every Argument and put the guards first."""
@@ -137,6 +140,13 @@ def _argument(editor: Editor, words: _Words, source: ArgumentSource, op: Argumen
         value = editor.register(_integer(source))
         editor.add(ops.ScalarLoad(result=value, ptr=place, site=-1))
         _give(editor, value, result)
+    elif source.where is ArgFrom.MEMORY:
+        value = editor.register(_integer(source))
+        place = _in_user_space(editor, words, source)
+        editor.add(ops.ScalarLoad(result=value, ptr=place, site=-1))
+        _give(editor, value, result)
+    elif source.where is ArgFrom.CONSTANT:
+        _give(editor, Const(source.offset & _MASK, U64), result)
     elif source.where is ArgFrom.REGS:
         regs = words.get(source.offset, _regs_type(editor))
         value64 = _register(editor, regs, source.member)
@@ -190,6 +200,22 @@ def _place(editor: Editor, words: _Words, source: ArgumentSource) -> Reg:
     place = _offset(editor, base, delta)
     made = editor.register(KERNEL)
     editor.add(ops.Convert(result=made, a=place))
+    return made
+
+
+def _in_user_space(editor: Editor, words: _Words, source: ArgumentSource) -> Reg:
+    """The address that `syscast.ir.program.Deref` says."""
+    deref = source.deref
+    if deref is None:
+        raise InternalError(f"argument '{source.name}': it does not say where it is")
+    total: Value = Const(deref.distance & _MASK, U64)
+    if deref.base >= 0:
+        total = editor.binary(BinaryOp.ADD, words.get(deref.base, U64), total)
+    if deref.index >= 0:
+        scaled = editor.binary(BinaryOp.MUL, words.get(deref.index, U64), Const(deref.scale, U64))
+        total = editor.binary(BinaryOp.ADD, total, scaled)
+    made = editor.register(_USER)
+    editor.convert(total, _USER, into=made)
     return made
 
 

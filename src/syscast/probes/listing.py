@@ -26,7 +26,7 @@ _SORT_OF = {
     "software": "sample",
     "hardware": "sample",
 }
-_SCOPED = frozenset({"function", "uprobe"})
+_SCOPED = frozenset({"function", "uprobe", "usdt"})
 _SYSCALL_EVENTS = "syscalls"
 
 
@@ -35,7 +35,7 @@ class Entry(Record):
 
     Attributes:
         kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach),
-            ``syscall``, ``uprobe``, ``software`` or ``hardware``.
+            ``syscall``, ``uprobe``, ``usdt``, ``software`` or ``hardware``.
         name: As a target string takes it, without the kind.
         module: The module it is in; ``""`` for the kernel itself. Of user space: the file.
         types: The BTF that declares it.
@@ -60,7 +60,8 @@ class Entry(Record):
                 return ""  # a file does not tell
             if self.kind == "function":
                 return signature(self.types, self.types.function(self.name)[0])
-            return registry.get(self.kind).resolve(self.name, self.types).signature
+            scoped = f"{self.module}:{self.name}" if self.kind == "usdt" else self.name
+            return registry.get(self.kind).resolve(scoped, self.types).signature
         except SyscastError:
             return ""
 
@@ -168,11 +169,28 @@ def _user_functions(pattern: str, types: Btf | None) -> Iterator[Entry]:
     from syscast.btf import source  # noqa: PLC0415  (reads the kernel's types)
     from syscast.probes import matching  # noqa: PLC0415
 
+    if names.ALIASES[pattern.strip().partition(":")[0]] == "usdt":
+        yield from _marks(pattern.strip().partition(":")[2], types or source.kernel())
+        return
     name = names.parse(pattern if pattern.count(":") > 1 else f"{pattern}:*")
     wild = name.name if matching.is_pattern(name.name) else f"*{name.name}*"
     kernel = types if types is not None else source.kernel()
     for found in matching.match(f"{name.kind}:{name.scope}:{wild}").found:
         yield Entry("uprobe", found.name, found.module, kernel)
+
+
+def _marks(text: str, kernel: Btf) -> Iterator[Entry]:
+    """USDT probes of a file: ``FILE``, ``FILE:PATTERN`` or ``FILE:PROVIDER:PATTERN``."""
+    from syscast.symbols import libraries, processmaps, stapsdt  # noqa: PLC0415  (only for these)
+
+    file, _, wanted = text.partition(":")
+    path = libraries.find(file)
+    wild = wanted if set(wanted) & set("*?[") else f"*{wanted}*"
+    found = re.compile(translate(wild)).match
+    for each in stapsdt.probes(path):
+        if found(each.name) or found(f"{each.provider}:{each.name}"):
+            module = f"{processmaps.seen_inside(path)}:{each.provider}"
+            yield Entry("usdt", each.name, module, kernel)
 
 
 def _syscalls(matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:

@@ -94,8 +94,9 @@ def match(text: str, whom: Whom = NOBODY) -> Match:
         NotSupportedError: The kernel's symbols cannot be read.
     """
     name = names.parse(text)
-    if name.kind in names.SAMPLES:
-        raise UsageError(f"pattern '{text}': look up: samples are named one by one")
+    if name.kind in names.SAMPLES or name.kind == "usdt":
+        what = "marks" if name.kind == "usdt" else "samples"
+        raise UsageError(f"pattern '{text}': look up: {what} are named one by one (syscast list)")
     for sort in _sorts(name):
         found, skipped = _user_functions(name, whom) if sort == "uprobe" else _FINDERS[sort](name)
         if not found and not skipped:
@@ -285,13 +286,12 @@ def _raw_tracepoints(name: Name) -> tuple[list[Found], list[Refused]]:
 
 def _user_functions(name: Name, whom: Whom) -> tuple[list[Found], list[Refused]]:
     """Functions of a program or library, one for each place."""
-    from syscast.probes.uprobe import seen_inside  # noqa: PLC0415  (user space only)
-    from syscast.symbols import binary, libraries  # noqa: PLC0415
+    from syscast.symbols import binary, libraries, processmaps  # noqa: PLC0415  (user space only)
 
     matches = re.compile(expression(name.name)).fullmatch
     path = libraries.find(name.scope, whom.pid)
     code = binary.read(path)
-    file = seen_inside(path)
+    file = processmaps.seen_inside(path)
     found: list[Found] = []
     skipped: list[Refused] = []
     seen: set[int] = set()

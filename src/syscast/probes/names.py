@@ -26,6 +26,7 @@ ALIASES = {
     "u": "uprobe",
     "uretprobe": "uretprobe",
     "ur": "uretprobe",
+    "usdt": "usdt",
     "profile": "profile",
     "interval": "interval",
     "software": "software",
@@ -36,7 +37,7 @@ ALIASES = {
     "call": FUNCTION,
 }
 """What may stand before a target's first colon, and the kind that is meant."""
-USER_KINDS = frozenset({"uprobe", "uretprobe"})
+USER_KINDS = frozenset({"uprobe", "uretprobe", "usdt"})
 """Kinds of user space: behind them stand a file and a place in it."""
 SAMPLES = frozenset({"profile", "interval", "software", "hardware"})
 """Kinds that run by a clock or a counter."""
@@ -92,6 +93,16 @@ def parse(text: str, kind: str = "") -> Name:
     return Name(exact, scope, parts[-1])
 
 
+def without_exit(kind: str) -> str:
+    """What a kind's targets are that have no exit: ``tracepoint``, ``mark``, ``sample``; else ``""``."""
+    if "tracepoint" in kind:
+        return "tracepoint"
+    return "mark" if kind == "usdt" else "sample" if kind in SAMPLES else ""
+
+
+_MOST_PARTS = 3
+
+
 def in_user_space(text: str) -> bool:
     """Whether a target string says that it is one of user space."""
     kind, colon, _ = text.strip().partition(":")
@@ -99,7 +110,17 @@ def in_user_space(text: str) -> bool:
 
 
 def _in_file(text: str, kind: str, parts: list[str]) -> Name:
-    """``uprobe:/bin/bash:readline``: a file, and what is behind the first colon, which may hold more."""
+    """``uprobe:/bin/bash:readline``: a file, and what is behind the first colon, which may hold more.
+
+    ``usdt:/usr/bin/python3:python:line``, ``usdt:python:line``: what is behind the last colon.
+    """
+    if kind == "usdt":
+        if not all(parts) or not 2 <= len(parts) <= _MOST_PARTS:
+            raise UsageError(
+                f"target '{text}': read: not of the form usdt:FILE:PROVIDER:NAME, or with a process "
+                "usdt:PROVIDER:NAME"
+            )
+        return Name(kind, ":".join(parts[:-1]), parts[-1])
     name = ":".join(parts[1:])
     if not parts[0] or not name:
         raise UsageError(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     *("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall"),
-    *("uprobe", "uretprobe", "profile", "interval", "software", "hardware"),
+    *("uprobe", "uretprobe", "usdt", "profile", "interval", "software", "hardware"),
 )
 """The names of all kinds."""
 
@@ -46,6 +46,7 @@ _WHY = {
     "tracepoint": "the fields of the tracepoint's record",
     "uprobe": "a breakpoint in the file's code, arguments from registers",
     "uretprobe": "the return address of each call is replaced, the return value from a register",
+    "usdt": "a breakpoint at the author's mark, arguments where its note says",
     "profile": "a clock of each CPU, or of each thread of a process",
     "interval": "a clock of one CPU",
     "software": "a counter of the kernel",
@@ -118,6 +119,10 @@ def _of_process(name: str, whom: Whom) -> Kind:
         from syscast.probes.perf_event import Samples  # noqa: PLC0415  (as above)
 
         return Samples(name, whom=whom)
+    if name == "usdt":
+        from syscast.probes.usdt import Usdt  # noqa: PLC0415  (as above)
+
+        return Usdt(whom=whom)
     from syscast.probes.uprobe import Uprobe  # noqa: PLC0415  (as above)
 
     return Uprobe(at_return=name == "uretprobe", whom=whom)
@@ -163,6 +168,32 @@ def choose(
     if sort != names.FUNCTION:
         return _explicit(get(sort), name, role, kernel, here=here)
     return _function(name, role, _types_of_function(name, kernel), here=here)
+
+
+def choose_all(
+    text: str,
+    role: Role = "probe",
+    *,
+    kind: str = "",
+    types: Btf | None = None,
+    here: bool = True,
+    whom: Whom = NOBODY,
+) -> list[Choice]:
+    """`choose`, for targets that take several programs.
+
+    Such is a USDT probe whose places have their arguments in different registers.
+    """
+    first = choose(text, role, kind=kind, types=types, here=here, whom=whom)
+    if first.kind.name != "usdt":
+        return [first]
+    from syscast.probes.usdt import Usdt  # noqa: PLC0415  (as above)
+
+    assert isinstance(first.kind, Usdt)
+    more = first.kind.others(first.target)
+    return [
+        first,
+        *(Choice(first.kind, each, role, first.reason, (), first.types) for each in more),
+    ]
 
 
 def _explicit(kind: Kind, name: Name, role: Role, kernel: Btf, *, here: bool) -> Choice:
@@ -345,11 +376,11 @@ def _kind_of(program: ProgramSpec) -> Kind:
             return get("tracepoint")
         case "kprobe", _ if form in {"kprobe", "kretprobe"}:
             return get("kprobe")
-        case "kprobe", _ if form in {"uprobe", "uretprobe"}:
+        case "kprobe", _ if form in names.USER_KINDS:
             return get(form)
         case "perf_event", _ if program.target:
             return get(program.target.partition(":")[0])
     raise NotSupportedError(
         f"program '{program.name}': attach: no kind for programs in section '{program.section}' "
-        "(kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
+        "(kprobe, kretprobe, uprobe, uretprobe, usdt, perf_event, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
     )

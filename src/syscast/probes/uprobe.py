@@ -76,8 +76,12 @@ class Uprobe:
         Raises:
             TargetError: There is no such file, or nothing of this name in it, with near matches.
         """
+        from syscast.symbols import processmaps  # noqa: PLC0415  (once a target is there)
+
         place = find(name, self._whom.pid)
-        return replace(self.words(place.name), name=f"{seen_inside(place.path)}:{place.name}")
+        return replace(
+            self.words(place.name), name=f"{processmaps.seen_inside(place.path)}:{place.name}"
+        )
 
     def words(self, name: str = "") -> Target:
         """A target of which nothing is known but the registers."""
@@ -156,11 +160,6 @@ class Uprobe:
 
 def _word(name: str, offset: int, *, signed: bool = False) -> ArgumentSource:
     return ArgumentSource(name, offset=offset, signed=signed, ctype="long" if signed else _WORD)
-
-
-def seen_inside(path: str) -> str:
-    """A path as the process has it: without ``/proc/PID/root``."""
-    return re.sub(r"^/proc/\d+/root(?=/)", "", path)
 
 
 def find(name: str, pid: int = 0) -> Place:

@@ -111,12 +111,17 @@ def _groups(jobs: Sequence[Job], *, here: bool, whom: Whom) -> list[list[tuple[J
     groups: dict[str, list[tuple[Job, Choice]]] = {}
     for job in jobs:
         try:
-            choice = job.choice or registry.choose(job.target, job.role, here=here, whom=whom)
+            choices = (
+                [job.choice]
+                if job.choice
+                else registry.choose_all(job.target, job.role, here=here, whom=whom)
+            )
         except TargetError as error:
             from syscast.session.placing import placed  # noqa: PLC0415  (only for errors)
 
             raise placed(error, job.body, job.target) from error.__cause__
-        groups.setdefault(choice.types.name, []).append((job, choice))
+        for choice in choices:
+            groups.setdefault(choice.types.name, []).append((job, choice))
     return list(groups.values())
 
 

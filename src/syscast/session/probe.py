@@ -208,6 +208,10 @@ uprobe: _Decorator = _Decorator(
 uretprobe: _Decorator = _Decorator(
     "uretprobe", "Run when a function of a program or library returns; sees ``ret`` only."
 )
+usdt: _Decorator = _Decorator(
+    "usdt",
+    'Run where the author of a program put a mark: ``@sc.usdt("/usr/bin/python3:python:line")``.',
+)
 profile: _Decorator = _Decorator(
     "profile", 'Run so often a second on each CPU: ``@sc.profile("99hz")``.'
 )

@@ -266,12 +266,13 @@ class _Plans:
 
     def _single(self, target: str, *, of_many: bool = False) -> None:
         used = self._query.names()
-        choice = _choose(target, used, self._whom)
+        choice, *others = _choose(target, used, self._whom)
         lacking = _arguments(used) - {each.name for each in choice.target.arguments}
         if of_many and lacking - _AT_EXIT:
             raise TargetError(f"{target}: attach: it has no argument '{min(lacking - _AT_EXIT)}'")
         self.targets += 1
-        self._chosen.append((choice, self._known.number(choice.target.name)))
+        number = self._known.number(choice.target.name)
+        self._chosen += [(each, number) for each in (choice, *others)]
 
     def key_types(self) -> list[FieldMeta]:
         """The types of the keys, wide enough for all targets."""
@@ -382,9 +383,10 @@ def _word_at(found: Diagnostic) -> str:
     return found.source[span.column - 1 : span.end_column - 1] if span.end_column else ""
 
 
-def _choose(target: str, used: frozenset[str], whom: Whom) -> Choice:
-    """How to attach to one target, at one moment or at entry and exit."""
-    choice = registry.choose(target, whom=whom)
+def _choose(target: str, used: frozenset[str], whom: Whom) -> list[Choice]:
+    """How to attach to one target, at one moment or at entry and exit; of USDT probes all ways."""
+    choices = registry.choose_all(target, whom=whom)
+    choice = choices[0]
     arguments = {each.name for each in choice.target.arguments}
     late = (used & _AT_EXIT) - arguments
     kind = choice.kind.name
@@ -394,9 +396,9 @@ def _choose(target: str, used: frozenset[str], whom: Whom) -> Choice:
             each.name for each in choice.target.arguments if each.string and each.name in used
         }
     if not late or (kind in _RETURNING and late == {"ret"} and not used & arguments):
-        return choice
-    if "tracepoint" in kind or kind in names.SAMPLES:
-        what = "tracepoint" if "tracepoint" in kind else "sample"
+        return choices
+    what = names.without_exit(kind)
+    if what:
         raise UsageError(
             f"{kind} '{choice.target.name}': read '{min(late)}': it is known at the exit only "
             f"(a {what} has no exit)"
@@ -407,7 +409,7 @@ def _choose(target: str, used: frozenset[str], whom: Whom) -> Choice:
             f"{kind} '{choice.target.name}': read '{min(late)}': it is known at the exit only "
             f"(say {said.scoped}, or fexit:{said.scoped})"
         )
-    return registry.choose(target, "call", whom=whom)
+    return [registry.choose(target, "call", whom=whom)]
 
 
 def _keys(query: Query) -> Sequence[tuple[str, ast.expr, SourceText]]:

@@ -119,3 +119,8 @@ def inside(root: str, path: str) -> str:
             done = []
         parts += [each for each in link.split("/") if each][::-1]
     return "/".join([root, *done])
+
+
+def seen_inside(path: str) -> str:
+    """A path as the process has it: without ``/proc/PID/root``."""
+    return re.sub(r"^/proc/\d+/root(?=/)", "", path)
