@@ -37,7 +37,7 @@ def test_names(known):
     assert usdt.find("/lib/x:own:a") is known[0]
     assert usdt.find("/lib/x:b") is known[2]
     assert usdt.find("own:b", 7) is known[2]
-    with pytest.raises(TargetError, match="look up in /lib/x: several are .*own:a, .*other:a"):
+    with pytest.raises(TargetError, match=r"look up in /lib/x: several are .*own:a, .*other:a"):
         usdt.find("/lib/x:a")
     with pytest.raises(TargetError, match="of process 7: there is no such probe") as caught:
         usdt.find("own:c", 7)
