@@ -3,8 +3,8 @@
 Bit fields: a field goes right behind the one before it unless it would cross a boundary of its
 declared type's size more often than that type is wide; then it starts at the next such boundary.
 ``int : 0`` moves to the next boundary. ``packed`` lets members lie at any byte and bit fields at
-any bit. Both machines differ in one thing: on AAPCS64 an unnamed field, ``: 0`` included, aligns the
-record too, while SysV leaves the record's alignment to named ones.
+any bit. Both machines differ in one thing: on AAPCS64 an unnamed field aligns the record too, ``: 0``
+even in a packed one, while SysV leaves the record's alignment to named ones.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Layout:
     def _zero_width(self, field: Field, start: int) -> None:
         self.bits = _up(start, max(8 * field.type.align, 8 * field.aligned))
         if self.unnamed_aligns:
-            self.align = max(self.align, 1 if self.packed else field.type.align)
+            self.align = max(self.align, field.type.align)
 
 
 def lay_out(body: Body, fields: Iterable[Field], arch: str, *, packed: bool, aligned: int) -> None:
