@@ -115,7 +115,9 @@ CLANG = shutil.which("clang")
 def clang_for_aarch64(text):
     """What clang makes of a text for aarch64, as assembly; None without such a clang."""
     command = [CLANG, "--target=aarch64-linux-gnu", "-w", "-O0", "-S", "-x", "c", "-o", "-", "-"]
-    made = CLANG and subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    made = CLANG and subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False
+    )
     return made.stdout if made and not made.returncode else None
 
 
@@ -151,6 +153,9 @@ def compose(seed, declare, count=60):
         body, paths = writer.record(2)
         kind = writer.random.choice(["struct", "struct", "union"])
         text = f"{kind} s{number} {body} {writer.attributes()};\n"
+        if number % 4 == 0:
+            pack = writer.random.choice([1, 2, 4, 8])
+            text = f"#pragma pack({pack})\n{text}#pragma pack()\n"
         declarations.append(text)
         record = declare(TYPEDEFS + text).names.tag(kind, f"s{number}")
         assert isinstance(record, Record)
