@@ -73,7 +73,9 @@ class Expressions:
         rng = self.rng
         kind = rng.randrange(12)
         if kind == 0:
-            return rng.choice(("'a'", "'\\n'", "'\\xff'", "'\\0'", "sizeof(int)", "sizeof(u16[3])"))
+            return rng.choice(
+                ("'a'", "'\\n'", "'\\xff'", "'\\0'", "sizeof(int)", "sizeof(u16[3])")
+            )
         value = rng.choice(_NUMBERS) if kind < 9 else rng.choice(_LARGE)
         suffix = rng.choice(("", "", "", "u", "l", "ul", "ll", "ULL"))
         text = rng.choice((f"{value}", f"0x{value:x}", f"0{value:o}"))
@@ -110,7 +112,7 @@ class Expressions:
         self.pure += 1
         inner = self.expr(self.rng.choice((0, 0, 1)))
         self.pure -= 1
-        return Expr(f"((%s) & {count - 1})", (inner,))
+        return Expr(f"((%s) & {count - 1})", (inner,), needed=True)
 
     def _element(self, name: str, of: tuple[str, int]) -> Expr:
         return Expr(f"{name}[%s]", (self._index(of[1]),))
@@ -198,5 +200,5 @@ class Expressions:
             type_ = self.rng.choice(INTS)
             return Expr(f"({{ {type_} t_ = %s; t_ + 1; }})", (self.expr(depth),))
         if kind == 2:
-            return Expr('"abcdefg"[(%s) & 7]', (self.expr(depth),))
+            return Expr('"abcdefg"[(%s) & 7]', (self.expr(depth),), needed=True)
         return Expr("(%s ?: %s)", (self.expr(depth), self.expr(depth)))

@@ -14,7 +14,7 @@ _DIVIDE = ("DIV_TO", "MOD_TO", "SHL_TO", "SHR_TO")
 
 def generate(seed: int, number: int) -> Program:
     """The program with a number in a seed's sequence."""
-    return _Maker(random.Random(f"{seed}:{number}"), number).program()
+    return _Maker(random.Random(f"{seed}:{number}"), number).program()  # noqa: S311 - no secrets
 
 
 class _Maker:
@@ -116,7 +116,7 @@ class _Maker:
     def _struct_variable(self) -> Stmt:
         rng, scope = self._rng, self._scope
         struct = rng.choice(self._types)
-        name = self._name("s")
+        name = self._name("q")
         same = [other for other, type_ in scope.structs.items() if type_ == struct]
         if same and rng.random() < 0.4:
             made = Stmt(f"{struct.name} {name} = {rng.choice(same)};")
@@ -138,7 +138,9 @@ class _Maker:
             made = Stmt(f'char {name}[8] = "{rng.choice(("", "abc", "abcdefg"))}";')
         else:
             values = tuple(self._expressions.full(1) for _ in range(rng.randint(1, count)))
-            made = Stmt(f"{type_} {name}[{count}] = {{ {', '.join('%s' for _ in values)} }};", values)
+            made = Stmt(
+                f"{type_} {name}[{count}] = {{ {', '.join('%s' for _ in values)} }};", values
+            )
         self._scope.arrays[name] = (type_, count)
         return made
 
@@ -158,10 +160,16 @@ class _Maker:
         if kind == 2 and ints:
             target = rng.choice(ints)
             same = [each for each in ints if scope.ints[each] == scope.ints[target]]
+            chosen = self._expressions.full()
             scope.pointers[name] = (scope.ints[target], 1)
             head = f"{scope.ints[target]} *{name} = "
             if len(same) > 1 and rng.random() < 0.5:
-                return [Stmt(head + f"%s ? &{target} : &{rng.choice(same)};", (self._expressions.full(),))]
+                return [
+                    Stmt(
+                        head + f"%s ? &{target} : &{rng.choice(same)};",
+                        (self._expressions.full(),),
+                    )
+                ]
             return [Stmt(f"{head}&{target};")]
         if ints:
             target = rng.choice(ints)
@@ -207,7 +215,9 @@ class _Maker:
         elif kind == 18:
             made = self._goto(depth - 1)
         else:
-            made = [Stmt("if (%s) return 77;", (Expr("(%s) == 12345", (self._expressions.full(),)),))]
+            made = [
+                Stmt("if (%s) return 77;", (Expr("(%s) == 12345", (self._expressions.full(),)),))
+            ]
         return made
 
     def _assignment(self) -> list[Stmt]:
@@ -233,17 +243,27 @@ class _Maker:
         name = rng.choice(names)
         if rng.random() < 0.5:
             return [Stmt(f"memset(&{name}, {rng.choice((0, 0, 0xFF))}, sizeof({name}));")]
-        same = [n for n, t in scope.arrays.items() if name in scope.arrays and t == scope.arrays[name] and n != name]
+        same = [
+            n
+            for n, t in scope.arrays.items()
+            if name in scope.arrays and t == scope.arrays[name] and n != name
+        ]
         if not same:
             return []
         other = rng.choice(same)
         if rng.random() < 0.5:
             return [Stmt(f"memcpy({name}, {other}, sizeof({name}));")]
-        return [Stmt(f"MIX(h, memcmp({name}, {other}, sizeof({name})) == 0);")] if self._expressions.has_ctx else []
+        return (
+            [Stmt(f"MIX(h, memcmp({name}, {other}, sizeof({name})) == 0);")]
+            if self._expressions.has_ctx
+            else []
+        )
 
     def _struct_copy(self) -> list[Stmt]:
         rng, scope = self._rng, self._scope
-        places = [(n, t) for n, t in scope.structs.items()] + [(f"*{n}", t) for n, t in scope.views.items()]
+        places = [(n, t) for n, t in scope.structs.items()] + [
+            (f"*{n}", t) for n, t in scope.views.items()
+        ]
         pairs = [(a, b) for a, t in places for b, u in places if t == u and a != b]
         if not pairs:
             return self._assignment()
@@ -323,8 +343,21 @@ def _paths(struct: Struct) -> list[str]:
 
 def inputs(seed: int, number: int, count: int) -> list[tuple[int, ...]]:
     """Words for a program's context."""
-    rng = random.Random(f"{seed}:{number}:inputs")
-    edges = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 63)
+    rng = random.Random(f"{seed}:{number}:inputs")  # noqa: S311 - no secrets
+    edges = (
+        0,
+        1,
+        2,
+        0x7F,
+        0x80,
+        0xFF,
+        0x7FFF,
+        0x8000,
+        0x7FFFFFFF,
+        0x80000000,
+        0xFFFFFFFF,
+        1 << 63,
+    )
     rows = []
     for _ in range(count):
         row = []

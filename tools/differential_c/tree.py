@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expr:
-    """An integer expression: ``form`` with a ``%s`` for each of its parts."""
+    """An integer expression: ``form`` with a ``%s`` for each of its parts.
+
+    Attributes:
+        needed: It must stay, such as the mask of an index.
+    """
 
     form: str
     parts: tuple[Expr, ...] = ()
+    needed: bool = False
 
     def text(self) -> str:
         """As C."""
@@ -24,11 +29,12 @@ class Expr:
         """The same with one piece less."""
         if self.form not in {"0", "1"}:
             yield Expr("1")
-            yield from self.parts
+            if not self.needed:
+                yield from self.parts
         for number, part in enumerate(self.parts):
             for less in part.smaller():
                 parts = (*self.parts[:number], less, *self.parts[number + 1 :])
-                yield Expr(self.form, parts)
+                yield Expr(self.form, parts, self.needed)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,6 @@ class Program:
     types: tuple[str, ...]
     functions: tuple[tuple[str, tuple[Stmt, ...]], ...]
     body: tuple[Stmt, ...]
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def name(self) -> str:
@@ -120,9 +125,7 @@ class Program:
     def smaller(self) -> Iterator[Program]:
         """The same with one piece less."""
         for number in range(len(self.functions)):
-            yield replace(
-                self, functions=self.functions[:number] + self.functions[number + 1 :]
-            )
+            yield replace(self, functions=self.functions[:number] + self.functions[number + 1 :])
         for body in smaller_block(self.body):
             yield replace(self, body=body)
         for number, (head, body) in enumerate(self.functions):
