@@ -151,7 +151,7 @@ class Expressions:
             self.pure -= 1
             return Expr("TWICE(%s)", (inner,))
         if name.startswith("PICK"):
-            parts = tuple(self.expr(depth) for _ in range(int(name[-1])))
+            parts = tuple(self.expr(0) for _ in range(int(name[-1])))  # none inside of itself
             return Expr(f"PICK({', '.join('%s' for _ in parts)})", parts)
         # The host's macros repeat their arguments in __typeof__: nests of them grow too fast.
         if name != "MIN2":

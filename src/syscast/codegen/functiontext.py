@@ -68,7 +68,7 @@ class FunctionText:
             parameters = ", ".join(f"{_type(p.type)} %r{p.id}" for p in function.parameters)
             head = f"define internal {returns} @{quoted(function.name)}({parameters}) #0"
         self._lines = [f"{head} !dbg {self._subprogram} {{", "start:"]
-        self._lines += [f"  {_slot(s)} = alloca {self._room(s)}" for s in function.slots]
+        self._lines += [f"  {_slot(s)} = alloca {_room(s)}, align 8" for s in function.slots]
         self._lines.append(f"  br label {_label(function.blocks[0].label)}")
         for block in function.blocks:
             self._lines.append(f"{quoted(block.label)}:")
@@ -78,19 +78,6 @@ class FunctionText:
                 self._render(op)
         self._lines.append("}")
         return "\n".join(self._lines)
-
-    def _room(self, slot: Slot) -> str:
-        """A slot's type and alignment.
-
-        In C functions LLVM must see through additions to pointers, to unroll loops over arrays. It
-        knows of no bits of a buffer's address that are zero, so it adds by ``add``, not by ``or``;
-        whole words keep all buffers aligned nevertheless.
-        """
-        if slot.type is not None:
-            return f"{_type(slot.type)}, align 8"
-        if self._is_c:
-            return f"[{slot.size + 7 & -8} x i8], align 1"
-        return f"[{slot.size} x i8], align 8"
 
     # ------------------------------------------------------------ dispatch
 
@@ -374,7 +361,8 @@ class FunctionText:
     def _offset(self, op: ops.Offset) -> None:
         base, delta = self._base(op.ptr), self._wide(op.delta)
         if isinstance(op.delta, Reg) and not self._is_c:
-            # Where LLVM knows that no bit is set in both, it adds by `or`, which pointers may not.
+            # Where LLVM knows that no bit is set in both, it adds by `or`, which pointers may not. In C
+            # it must see the number until loops are unrolled, so the child hides it when it is done.
             delta = self._temp(f'call i64 asm "", "=r,0"(i64 {delta})')
         self._make(op, f"getelementptr i8, ptr {base}, i64 {delta}")
 
@@ -552,6 +540,10 @@ def _value(value: Value) -> str:
 
 def _slot(slot: Slot) -> str:
     return f"%s{slot.id}"
+
+
+def _room(slot: Slot) -> str:
+    return f"[{slot.size} x i8]" if slot.type is None else _type(slot.type)
 
 
 def _label(label: str) -> str:

@@ -89,6 +89,8 @@ def compile_text(llvm: ModuleType, text: str, cpu: str, *, unroll: bool = False)
     builder.getModulePassManager().run(module, builder)
     if any(each.name.startswith(_EXTREMES) for each in module.functions):
         module = llvm.parse_assembly(_chosen(str(module)))
+    if unroll:
+        module = _with_hidden_numbers(llvm, module)
     made: bytes = machine.emit_object(module)
     return made
 
@@ -123,6 +125,37 @@ def _chosen(text: str) -> str:
         else:
             lines.append(line)
     return "\n".join(lines)
+
+
+def _with_hidden_numbers(llvm: ModuleType, module: ModuleType) -> ModuleType:
+    """Hide from the back end what is added to pointers, and pointers between which it may choose.
+
+    Where it knows enough of the number (or of the distance between the pointers) it would add by ``or``, or
+    subtract, which the verifier refuses of pointers to the stack. An empty asm tells it nothing.
+    """
+    import re  # noqa: PLC0415  (only C text needs it)
+
+    count = 0
+
+    def hidden(found: re.Match[str]) -> str:
+        made = []
+
+        def operand(each: re.Match[str]) -> str:
+            nonlocal count
+            count += 1
+            name = f'%"hidden.{count}"'
+            made.append(f'  {name} = call {each[1]} asm "", "=r,0"({each[0]})\n')
+            return f"{each[1]} {name}"
+
+        type_ = "i64" if found[1] == "getelementptr" else "ptr"
+        line = re.sub(rf"\b({type_}) (%[^\s,]+)", operand, found[0])
+        return "".join(made) + line
+
+    changed = re.sub(_NUMBERS, hidden, str(module), flags=re.MULTILINE)
+    return llvm.parse_assembly(changed) if count else module
+
+
+_NUMBERS = r"^ +%\S+ = (getelementptr|select) (?:[^\n]*, i64 %|i1 [^\n]*, ptr %)[^\n]*$"
 
 
 def serve() -> None:
