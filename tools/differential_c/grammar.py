@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from differential_c.expressions import WORDS, Expressions
-from differential_c.scope import FIELDS, INTS, Member, Scope, Struct
+from differential_c.scope import FIELDS, IN_MEMORY, INTS, Member, Scope, Struct
 from differential_c.tree import Expr, Program, Stmt
 
 _ASSIGN = ("=", "=", "=", "+=", "-=", "*=", "&=", "|=", "^=")
@@ -61,12 +61,12 @@ class _Maker:
                 width = {"u8": 8, "s8": 8, "u16": 16, "s16": 16}.get(type_, 32)
                 members.append(Member(name, type_, bits=rng.randint(1, width)))
             elif kind < 5:
-                members.append(Member(name, rng.choice(INTS), count=rng.choice((2, 4))))
+                members.append(Member(name, rng.choice(IN_MEMORY), count=rng.choice((2, 4))))
             elif kind == 5 and self._types:
                 inner = rng.choice(self._types)
                 members.append(Member(name, inner.name, struct=inner))
             else:
-                members.append(Member(name, rng.choice(INTS)))
+                members.append(Member(name, rng.choice(IN_MEMORY)))
         word = "union" if union else "struct"
         return Struct(f"{word} T{self._number}_{self._name('t')}", tuple(members))
 
@@ -133,7 +133,7 @@ class _Maker:
 
     def _array(self) -> Stmt:
         rng = self._rng
-        name, type_, count = self._name("b"), rng.choice(INTS), rng.choice((2, 4, 8))
+        name, type_, count = self._name("b"), rng.choice(IN_MEMORY), rng.choice((2, 4, 8))
         if type_ == "char" and count == 8 and rng.random() < 0.5:
             made = Stmt(f'char {name}[8] = "{rng.choice(("", "abc", "abcdefg"))}";')
         else:
@@ -171,6 +171,7 @@ class _Maker:
                     )
                 ]
             return [Stmt(f"{head}&{target};")]
+        ints = [each for each in ints if scope.ints[each] != "bool"]
         if ints:
             target = rng.choice(ints)
             scope.pointers[name] = ("u8", 1)

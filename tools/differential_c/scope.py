@@ -12,6 +12,8 @@ INTS = (
     *("u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "bool", "char", "short", "int"),
     *("unsigned int", "long", "unsigned long", "long long", "unsigned char", "unsigned short"),
 )
+IN_MEMORY = tuple(each for each in INTS if each != "bool")
+"""Types of what may be written byte by byte; of a bool, only 0 and 1 mean something."""
 FIELDS = ("u8", "u16", "u32", "s8", "s16", "s32", "int", "unsigned int")
 
 
