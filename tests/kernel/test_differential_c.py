@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 from differential_c.engine import batch
 from differential_c.grammar import generate
-
 from syscast.btf import source
 
 pytestmark = [

@@ -167,7 +167,7 @@ class _Maker:
                 return [
                     Stmt(
                         head + f"%s ? &{target} : &{rng.choice(same)};",
-                        (self._expressions.full(),),
+                        (chosen,),
                     )
                 ]
             return [Stmt(f"{head}&{target};")]
