@@ -48,16 +48,24 @@ class _Watch:
             for reader in readers:
                 self._poller.add(reader.fd, reader)
             self._known = readers
-        # What a callback's exception left: the kernel says once only that a perf buffer is ready.
-        wait = 0.0 if self._due else None if timeout < 0 else timeout / 1000
-        tokens = self._poller.wait(wait)
-        self._due += [each for each in readers if any(each is token for token in tokens)]
+            # Of what a perf buffer got before, epoll(7) is never told (perf_poll forgets it when it is asked).
+            self._due = list(readers)
+        if self._deliver():
+            return
+        tokens = self._poller.wait(None if timeout < 0 else timeout / 1000)
+        self._due = [each for each in readers if any(each is token for token in tokens)]
+        self._deliver()
+
+    def _deliver(self) -> int:
+        """Consume what is due; a callback that raises leaves the rest for the next time."""
+        count = 0
         while self._due:
             first = self._due[0]
-            first.consume()
+            count += first.consume()
             # The callback may have closed everything.
             if first in self._due:
                 self._due.remove(first)
+        return count
 
     def close(self) -> None:
         poller, self._poller = self._poller, None
