@@ -90,7 +90,7 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         text = f"{subject}: {error.errno_name} without a reason"
         return VerifierError(text, error.errno, error.command, error.log)
     cause = refusal.cause
-    ours = _is_python(spec)
+    ours = spec.meta is not None and not spec.meta.foreign
     hint = cause.python if ours and cause.python else cause.hint
     notes = [f"the verifier: {refusal.reason}"]
     if refusal.insn >= 0:
@@ -104,14 +104,6 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         text = f"{subject}\n{render(diagnostic)}"
     bug = ours and cause.bug
     return VerifierError(text, error.errno, error.command, error.log, bug=bug)
-
-
-def _is_python(spec: ObjectSpec) -> bool:
-    """Whether the object was made of probes in Python: not by others, and not of C text."""
-    meta = spec.meta
-    return (
-        meta is not None and not meta.foreign and all(each.kind != "c" for each in meta.programs)
-    )
 
 
 def _with_missing(refusal: Refusal, spec: ObjectSpec, program: ProgramSpec) -> Refusal:
