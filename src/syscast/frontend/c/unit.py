@@ -72,6 +72,8 @@ class Unit:
         self.warnings: list[Diagnostic] = []
         self.dialect = Dialect(surroundings, self._struct)
         self._places = text.places
+        self._spans: dict[tuple[int, int | None], Span] = {}
+        self._defined: set[str] = set()
         self._builtins = builtins(self.dialect)
         self._declarations = Declarations(
             names, surroundings.arch, self._fail, type_of=self._type_of
@@ -88,7 +90,11 @@ class Unit:
         coord = node.coord
         if coord is None or not coord.line:
             return None
-        return self._places.span(coord.line, coord.column)
+        key = (coord.line, coord.column)
+        found = self._spans.get(key)
+        if found is None:
+            found = self._spans[key] = self._places.span(*key)
+        return found
 
     def diagnostic(self, node: c_ast.Node | None, message: str, hint: str = "") -> Diagnostic:
         """A finding at a node, with the source line."""
@@ -218,8 +224,9 @@ class Unit:
         static = "static" in node.decl.storage or "inline" in node.decl.funcspec
         static = static or has_attribute(node.decl, "always_inline")
         function = UserFunction(name, node, ctype, static)
-        if name in self.functions or any(each.name == name for each in self.programs):
+        if name in self._defined:
             self._fail(node, f"function '{name}' is defined twice")
+        self._defined.add(name)
         if static:
             self.functions[name] = function
         else:
