@@ -11,6 +11,7 @@ import pytest
 from syscast.bcc.surroundings import Host
 from syscast.btf import source
 from syscast.compiler.cunit import compile_c
+from syscast.errors import VerifierError
 from syscast.kernel.bpfprogs import prog_test_run
 from syscast.loader.load import load
 
@@ -242,6 +243,34 @@ def test_atomic_additions():
     with raw(text, body) as run:
         run()
         assert run.number("a", 0) == 7
+
+
+@pytest.mark.parametrize(
+    ("expression", "result", "left"),
+    [
+        ("__sync_fetch_and_add(p, 5)", 12, 17),
+        ("__sync_add_and_fetch(p, 5)", 17, 17),
+        ("__sync_fetch_and_sub(p, 5)", 12, 7),
+        ("__sync_fetch_and_or(p, 3)", 12, 15),
+        ("__sync_and_and_fetch(p, 10)", 8, 8),
+        ("__sync_fetch_and_xor(p, 1)", 12, 13),
+        ("__sync_lock_test_and_set(p, 99)", 12, 99),
+        ("__sync_val_compare_and_swap(p, 12, 5)", 12, 5),
+        ("__sync_val_compare_and_swap(p, 11, 5)", 12, 12),
+        ("__sync_bool_compare_and_swap(p, 12, 5)", 1, 5),
+        ("__sync_bool_compare_and_swap(p, 11, 5)", 0, 12),
+    ],
+)
+def test_atomic_operations_with_a_result(expression, result, left):
+    text = "BPF_ARRAY(a, u64, 1);"
+    body = f"int k = 0; u64 *p = a.lookup(&k); if (!p) return 0; *p = 12; return {expression};"
+    try:
+        run = raw(text, body)
+    except VerifierError:
+        pytest.skip("this kernel has no atomic operations with a result")  # before v5.12
+    with run:
+        assert run() == result
+        assert run.number("a", 0) == left
 
 
 def test_bpf_num_cpus_is_a_constant():

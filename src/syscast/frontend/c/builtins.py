@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.frontend.c import (
+    atomics,
     byteorder,
     compilercalls,
     helpercalls,
@@ -27,6 +28,7 @@ def builtins(dialect: Dialect) -> dict[str, Handler]:
         **byteorder.handlers(),
         **compilercalls.handlers(),
         **memorycalls.handlers(),
+        **atomics.handlers(),
         **memorycalls.numbers(dialect.surroundings.possible_cpus),
         **packets.handlers(),
         **usdtargs.handlers(),

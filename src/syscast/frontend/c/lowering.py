@@ -180,6 +180,7 @@ class Lowering(Emitter):
         held_texts: The same of locals that are nothing else, by their slot.
         missing: Names that were told to be undeclared.
         unroll: A pragma asks to unroll the loop that comes next.
+        alone: The last expression that was met as a statement: nobody takes its value.
         unevaluated: More than 0 while an operand of sizeof or typeof is looked at: nothing of that
             stays, and handlers must leave no trace in the unit.
     """
@@ -197,6 +198,7 @@ class Lowering(Emitter):
         self.texts: dict[int, bytes] = {}
         self.held_texts: dict[int, bytes] = {}
         self.unevaluated = 0
+        self.alone: c_ast.Node | None = None
 
     # ------------------------------------------------------------ expressions
 
@@ -396,6 +398,7 @@ class Lowering(Emitter):
             if handler is not None:
                 handler(self, node)
             else:
+                self.alone = node
                 self.expr(node)
         except TypeProblem as problem:
             self._report(self.diagnostic(node, problem.message, problem.hint))

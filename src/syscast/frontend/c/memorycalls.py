@@ -1,13 +1,13 @@
-"""``memset`` and its family, and atomic additions: the compiler's own functions in bcc, where clang has them built in."""
+"""``memset`` and its family: the compiler's own functions in bcc, where clang has them built in."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from syscast.frontend.c.conversions import constant_of, ir_type
+from syscast.frontend.c.conversions import constant_of
 from syscast.frontend.c.conversions import number as constant
-from syscast.frontend.c.dialect import arguments, counted, number, pointer
+from syscast.frontend.c.dialect import counted, number, pointer
 from syscast.frontend.c.initialisers import write
 from syscast.frontend.c.types import (
     INT,
@@ -15,8 +15,6 @@ from syscast.frontend.c.types import (
     UNSIGNED_LONG,
     VOID,
     VOID_POINTER,
-    Pointer,
-    is_integer,
 )
 from syscast.frontend.c.values import CValue, Place
 from syscast.ir import ops
@@ -40,8 +38,6 @@ def handlers() -> dict[str, Handler]:
         made[f"{prefix}memcpy"] = partial(_memcpy, f"{prefix}memcpy")
         made[f"{prefix}memmove"] = partial(_memcpy, f"{prefix}memmove")
         made[f"{prefix}memcmp"] = partial(_memcmp, f"{prefix}memcmp")
-    for name in ("lock_xadd", "__sync_fetch_and_add", "__sync_add_and_fetch"):
-        made[name] = partial(_add, name)
     return made
 
 
@@ -126,20 +122,6 @@ def _memcmp(name: str, low: Lowering, call: c_ast.FuncCall) -> CValue:
 
 def _byte(low: Lowering, base: Value, at: Value) -> CValue:
     return low.rvalue(Place(UNSIGNED_CHAR, ptr=low.at(base, at)))
-
-
-def _add(name: str, low: Lowering, call: c_ast.FuncCall) -> CValue:
-    """Add to memory in one step. The result is void: older machines of BPF have none."""
-    given = arguments(call)
-    if len(given) < 2:
-        low.error(call, f"'{name}' takes 2 arguments, {len(given)} given", f"{name}(&value, by)")
-    target = low.expr(given[0])
-    pointed = target.ctype.to if isinstance(target.ctype, Pointer) else None
-    if pointed is None or not is_integer(pointed) or pointed.size not in {4, 8}:
-        low.error(given[0], "this is no address of an integer of 32 or 64 bits")
-    value = low.convert(low.integer(given[1]), pointed)
-    low.emit(ops.AtomicAdd(target.made, low.convert_to(value.made, ir_type(pointed))))
-    return CValue(VOID, None)
 
 
 def numbers(cpus: int) -> dict[str, Handler]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pycparser import c_ast
 
-from syscast.diagnostics import CompileError, render
+from syscast.diagnostics import CompileError, Diagnostic, Span, render
 from syscast.frontend.c import inlining, programs, tables
 from syscast.frontend.c.btftypes import KernelTypes
 from syscast.frontend.c.compat import KernelFacts
@@ -65,6 +65,16 @@ def lower_text(
     Raises:
         CompileError: What is wrong with it.
     """
+    if any(each.startswith("-DBPF_LICENSE") for each in cflags):
+        raise CompileError(
+            [
+                Diagnostic(
+                    "BPF_LICENSE cannot be specified through cflags",
+                    Span(name, 1),
+                    hint="write #define BPF_LICENSE GPL into the text",
+                )
+            ]
+        )
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     words = prelude(surroundings.arch, wrapped=surroundings.syscall_wrapper())
