@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         usdt,
     )
     from syscast.session.session import Session
+    from syscast.session.stacks import Stacks
     from syscast.state.counter import Counter, TopK
     from syscast.state.histogram import LinearHist, Log2Hist
     from syscast.state.maps import (
@@ -118,6 +119,7 @@ _FROM = {
     "syscast.state.counter": "Counter TopK",
     "syscast.state.histogram": "LinearHist Log2Hist",
     "syscast.state.maps": "Array Hash LruHash LruPerCpuHash PerCpuArray PerCpuHash Var",
+    "syscast.session.stacks": "Stacks",
     "syscast.state.statistics": "Max Mean Min Sum",
     "syscast.state.structs": "Struct",
 }
@@ -157,6 +159,7 @@ __all__ = [
     "Probe",
     "Session",
     "Span",
+    "Stacks",
     "Struct",
     "Sum",
     "SyscastError",

@@ -23,7 +23,7 @@ from syscast.frontend.python import language
 from syscast.frontend.python.kernelenums import enum
 from syscast.frontend.python.lower import lower_expressions, lower_probe, lower_tally
 from syscast.frontend.python.source import FunctionSource, SourceText, read_function
-from syscast.frontend.python.tally import STATE, Tally
+from syscast.frontend.python.tally import STACKS, STATE, Tally
 from syscast.frontend.python.unit import Unit
 from syscast.spec.digest import digest
 from syscast.spec.objectspec import ObjectSpec
@@ -123,7 +123,7 @@ def _lower_one(unit: Unit, btf: Btf, request: Request) -> None:
             where=request.where,
         )
     elif isinstance(request.body, Tally):
-        scope = _scope({STATE: request.body.state})
+        scope = _scope({STATE: request.body.state, STACKS: request.body.stacks})
         lower_tally(unit, btf, request.contexts, request.probe, request.body, scope)
     else:
         source = _source(request)
@@ -151,7 +151,7 @@ def key_types(
     Raises:
         CompileError: An expression is outside the language.
     """
-    return lower_tally(Unit(), btf, contexts, "tally", tally, _scope())
+    return lower_tally(Unit(), btf, contexts, "tally", tally, _scope({STACKS: tally.stacks}))
 
 
 def _scope(more: Mapping[str, object] = MappingProxyType({})) -> FunctionSource:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syscast.probes.registry import Choice
     from syscast.session.filters import Filters
     from syscast.session.session import Session
+    from syscast.session.stacks import Stacks
     from syscast.spec.meta import FieldMeta
     from syscast.state.counter import Counter
     from syscast.state.histogram import Distribution, LinearHist, Log2Hist
@@ -39,6 +40,10 @@ CURRENT_WORDS = frozenset(
     {"comm", "pid", "tid", "ppid", "uid", "gid", "cpu", "cgroup_id", "netns"}
 )
 """Names that mean ``current.comm`` and so on, where the target has no argument of this name."""
+_HOLDER = "(stacks)"
+"""As `syscast.frontend.python.tally.STACKS`, which is not imported for commands without stacks."""
+STACK_WORDS = {"kstack": "kernel", "ustack": "user"}
+"""Names that mean where the kernel was, or the process, and how a probe keeps that."""
 _AT_EXIT = frozenset({"ret", "duration"})
 _RETURNING = frozenset({"fexit", "kretprobe", "uretprobe"})
 _FEW = 4
@@ -98,6 +103,7 @@ class Tallying:
         labels: Names of the keys' parts.
         skipped: Targets that are left out, and why.
         targets: How many targets are attached to.
+        stacks: Where the stacks of keys are kept; None where there are none.
     """
 
     def __init__(
@@ -118,6 +124,8 @@ class Tallying:
         self.skipped: tuple[Refused, ...] = (*skipped, *refused)
         self.targets: int = targets - len(refused)
         self.total: int = 0
+        self.stacks: Stacks | None = None
+        self._pid_at = next((at for at, each in enumerate(metas) if each.name == "pid"), -1)
 
     @property
     def lost(self) -> int:
@@ -160,7 +168,21 @@ class Tallying:
         return found
 
     def _named(self, key: Key) -> Key:
-        return tuple(self._shown(part, meta) for part, meta in zip(key, self._metas, strict=True))
+        return tuple(
+            self._folded(part, meta.kind, key)
+            if meta.kind in STACK_WORDS
+            else self._shown(part, meta)
+            for part, meta in zip(key, self._metas, strict=True)
+        )
+
+    def _folded(self, number: object, kind: str, key: Key) -> str:
+        """A stack as one line of text."""
+        assert self.stacks is not None
+        assert isinstance(number, int)
+        if kind == "kstack":
+            return self.stacks.folded(number)
+        pid = key[self._pid_at]
+        return self.stacks.folded(number, pid if isinstance(pid, int) else 0)
 
     def _shown(self, part: object, meta: FieldMeta) -> object:
         """A part of a key as people and JSON read it."""
@@ -199,10 +221,12 @@ def open_tally(
         jobs.append(Job(target, choice.role, tally, name, choice))
     session = open_session(jobs, filters, command=command)
     try:
-        return Tallying(session, state, metas, known, plans.skipped, plans.targets)
+        running = Tallying(session, state, metas, known, plans.skipped, plans.targets)
     except BaseException:
         session.close()
         raise
+    running.stacks = plans.stacks
+    return running
 
 
 class _Plans:
@@ -213,6 +237,7 @@ class _Plans:
         self._known = known
         self._whom = whom
         self._late = bool(query.names() & _AT_EXIT)
+        self.stacks: Stacks | None = _stacks(query)
         self._chosen: list[tuple[Choice, int | None]] = []
         self.skipped: list[Refused] = []
         self.targets = 0
@@ -296,7 +321,11 @@ class _Plans:
             )
         keys = _keys(self._query)
         return [
-            _replaced(meta, kind=FUNCTION, size=8) if _is_function(node) else meta
+            _replaced(meta, kind=FUNCTION, size=8)
+            if _is_function(node)
+            else _replaced(meta, kind=node.id)
+            if isinstance(node, ast.Name) and node.id in STACK_WORDS
+            else meta
             for meta, (_, node, _) in zip(merged, keys, strict=True)
         ]
 
@@ -323,6 +352,7 @@ class _Plans:
                     else None,
                     state,
                     number,
+                    self.stacks,
                 ),
             )
 
@@ -346,7 +376,7 @@ def _alone(match: matching.Match) -> bool:
 
 def _arguments(used: frozenset[str]) -> frozenset[str]:
     """The names that can only be arguments, or what the exit knows."""
-    return used - FUNCTION_WORDS - CURRENT_WORDS - _LANGUAGE
+    return used - FUNCTION_WORDS - CURRENT_WORDS - _LANGUAGE - frozenset(STACK_WORDS)
 
 
 def near_words(text: str, arguments: Sequence[str]) -> list[str]:
@@ -415,11 +445,34 @@ def _choose(target: str, used: frozenset[str], whom: Whom) -> list[Choice]:
 def _keys(query: Query) -> Sequence[tuple[str, ast.expr, SourceText]]:
     """The keys; of a count without any, the target itself."""
     if query.keys or query.value is not None:
-        return query.keys
+        return _with_process(query.keys)
     from syscast.frontend.python.source import SourceText  # noqa: PLC0415  (the compiler's door)
 
     node = ast.Name(_KEY_FUNCTION, ast.Load(), lineno=1, col_offset=0)
     return ((_KEY_FUNCTION, node, SourceText.of("<key>", _KEY_FUNCTION)),)
+
+
+def _with_process(
+    keys: Sequence[tuple[str, ast.expr, SourceText]],
+) -> Sequence[tuple[str, ast.expr, SourceText]]:
+    """The keys, and the process too where one is a user's stack: its addresses mean nothing without."""
+    if not any(isinstance(node, ast.Name) and node.id == "ustack" for _, node, _ in keys):
+        return keys
+    if any(label == "pid" for label, *_ in keys):
+        return keys
+    from syscast.frontend.python.source import SourceText  # noqa: PLC0415  (the compiler's door)
+
+    node = ast.Name("pid", ast.Load(), lineno=1, col_offset=0)
+    return [*keys, ("pid", node, SourceText.of("<key>", "pid"))]
+
+
+def _stacks(query: Query) -> Stacks | None:
+    """What keeps the stacks, where the query names any."""
+    if not query.names() & STACK_WORDS.keys():
+        return None
+    from syscast.session.stacks import Stacks  # noqa: PLC0415  (few queries)
+
+    return Stacks()
 
 
 def _is_function(node: ast.expr) -> bool:
@@ -440,6 +493,11 @@ class _Words(ast.NodeTransformer):
         self._arguments = arguments
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in STACK_WORDS and node.id not in self._arguments:
+            holder = ast.copy_location(ast.Name(_HOLDER, ast.Load()), node)
+            method = ast.Attribute(holder, STACK_WORDS[node.id], ast.Load())
+            call = ast.Call(ast.copy_location(method, node), [], [])
+            return ast.copy_location(call, node)
         if node.id not in CURRENT_WORDS or node.id in self._arguments:
             return node
         base = ast.copy_location(ast.Name("current", ast.Load()), node)
@@ -481,7 +539,7 @@ def _state(
     entries = query.entries or max(_ENTRIES, 4 * targets)
     parts = []
     for meta in metas:
-        kind = "int" if meta.kind in {FUNCTION, "enum"} else meta.kind
+        kind = "int" if meta.kind in {FUNCTION, "enum", *STACK_WORDS} else meta.kind
         python = str if kind == "str" else bytes if kind == "bytes" else int
         parts.append(Annotated[python, FieldType(kind, meta.size, meta.signed)])
     key = GenericAlias(tuple, tuple(parts))

@@ -17,6 +17,7 @@ from syscast.state.maps import (
     PerCpuHash,
     Var,
 )
+from syscast.state.stacks import Stacks
 from syscast.state.statistics import Max, Mean, Min, Sum
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _CLASSES: dict[str, type[State]] = {
     each.__name__: each
     for each in (
         *(Hash, LruHash, PerCpuHash, LruPerCpuHash, Array, PerCpuArray, Var),
-        *(Counter, TopK, Log2Hist, LinearHist, Sum, Min, Max, Mean),
+        *(Counter, TopK, Log2Hist, LinearHist, Sum, Min, Max, Mean, Stacks),
     )
 }
 

@@ -8,6 +8,8 @@ from syscast.symbols.symbol import Symbol, unknown
 KERNEL = "[kernel]"
 _FIRST = 1 << 63
 """Kernel addresses begin above it, on x86-64 and on aarch64."""
+_LONGEST = 1 << 20
+"""Bytes behind a symbol that can still be its function: what lies farther is code of BPF programs."""
 
 
 def resolve(address: int) -> Symbol:
@@ -18,7 +20,7 @@ def resolve(address: int) -> Symbol:
         found = kallsyms.kernel().at(address)
     except OSError:
         found = None
-    if found is None:
+    if found is None or address - found.address > _LONGEST:
         return unknown(address)
     return Symbol(found.name, found.module or KERNEL, address - found.address)
 

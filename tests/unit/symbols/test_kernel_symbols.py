@@ -23,6 +23,7 @@ def test_both_ways():
     assert kernel.resolve(0xFFFFFFFF81000105) == Symbol("vfs_read", "[kernel]", 5)
     assert kernel.resolve(0xFFFFFFFFC0000010) == Symbol("nft_do_chain", "nf_tables", 16)
     assert str(kernel.resolve(0xFFFFFFFF81000105)) == "vfs_read+0x5 [kernel]"
+    assert kernel.resolve(0xFFFFFFFFC0200000) == Symbol("", "", 0xFFFFFFFFC0200000)
     assert kernel.resolve(0x400000) == Symbol("", "", 0x400000)
     assert kernel.address_of("vfs_read") == 0xFFFFFFFF81000100
     assert kernel.address_of("vfs_reed") is None

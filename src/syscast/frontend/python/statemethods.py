@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from syscast.events.fields import MISSING
+from syscast.frontend.python import stacks
 from syscast.frontend.python.aggregating import add
 from syscast.frontend.python.arithmetic import Join
 from syscast.frontend.python.eventing import store
@@ -39,6 +40,7 @@ from syscast.state.cells import Cells
 from syscast.state.counter import Counter
 from syscast.state.maps import Array, Hash, Var
 from syscast.state.shape import shape_of
+from syscast.state.stacks import Stacks
 from syscast.state.structs import struct_fields
 
 if TYPE_CHECKING:
@@ -207,6 +209,7 @@ _METHODS: dict[type, dict[str, MethodHandler]] = {
     Hash: {"get": _get, "pop": _pop},
     Cells: {"add": _add},
     Var: {"set": _set},
+    Stacks: {"kernel": stacks.kernel, "user": stacks.user},
 }
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 STATE = "(state)"
 """Name of the counter or histogram; no name in Python can be it."""
+STACKS = "(stacks)"
+"""Name of what keeps the stacks that keys name."""
 
 
 class Tally(Record):
@@ -41,6 +43,7 @@ class Tally(Record):
         condition: What must be true.
         state: The counter or histogram; None to find out the types of the keys only.
         number: Of the only target; None where the program is on many and is told it.
+        stacks: The `syscast.state.stacks.Stacks` that expressions call `STACKS`; None where none does.
     """
 
     keys: tuple[tuple[str, ast.expr, SourceText], ...]
@@ -48,6 +51,7 @@ class Tally(Record):
     condition: tuple[ast.expr, SourceText] | None
     state: object
     number: int | None
+    stacks: object = None
 
     def texts(self) -> list[SourceText]:
         """Every text."""

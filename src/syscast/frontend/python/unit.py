@@ -179,7 +179,7 @@ def _maps(name: str, state: State) -> list[MapSpec]:
 def _has_effect(op: Op) -> bool:
     """Whether an op is seen outside the probe: an event, or a change of a map."""
     if isinstance(op, Helper):
-        return op.name in {"map_update_elem", "map_delete_elem"}
+        return op.name in {"map_update_elem", "map_delete_elem", "get_stackid"}
     if isinstance(op, AtomicAdd | Store):
         return isinstance(op.ptr.type, PtrType) and op.ptr.type.space is Space.MAP
     return isinstance(op, Emit)
