@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from syscast.bcc.structs import event_type
 
 if TYPE_CHECKING:
+    import ctypes
     from _ctypes import _CData as CData
 
     from syscast.bcc.structs import CType
@@ -35,6 +35,6 @@ class Events:
                     f"(cast the address to a ctypes struct)"
                 )
             self._event_class = event_type(self.meta.event)
-        made = self._event_class()
-        ctypes.memmove(ctypes.addressof(made), data, ctypes.sizeof(made))
-        return made
+        # The description of ctypes gives these methods to its public classes only.
+        made = cast("type[ctypes.Structure]", self._event_class)
+        return made.from_buffer_copy(made.from_address(data))

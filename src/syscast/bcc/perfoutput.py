@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from syscast.bcc.arrays import Slots
 from syscast.bcc.events import Events
-from syscast.bcc.records import Memory, guarded, report_lost
+from syscast.bcc.records import Memory, leave, report_lost
 from syscast.buffers.cpuring import CpuRing
 from syscast.buffers.perfrecords import RECORD_LOST, RECORD_SAMPLE
 from syscast.errors import FormatError, KernelError
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     Callback: TypeAlias = Callable[[int, int, int], object]
     LostCallback: TypeAlias = Callable[[int], object]
 
-_HEADER = struct.Struct("<IHH")
-_SIZE = struct.Struct("<I")
+# struct perf_event_header, and of a sample the size of its data; memory goes on behind shorter records.
+_SAMPLE = struct.Struct("<IHHI")
 _LOST = struct.Struct("<Q")
+_HEADER = 8
 _DATA = 12  # struct perf_event_header and the u32 size of the raw data
 _COUNT = 16  # struct perf_event_header and the u64 id of what lost records
 
@@ -74,28 +75,32 @@ class PerfBuffer:
         return count + self._deliver()
 
     def _deliver(self) -> int:
-        memory = self._memory
+        memory, view, cpu, callback = (
+            self._memory,
+            self._memory.view,
+            self._ring.cpu,
+            self._callback,
+        )
+        address = memory.address + _DATA
         count = 0
+        # This loop is as hot as a script's events are many.
         while memory.at < memory.end and not self._closed:
             at = memory.at
-            kind, _, size = _HEADER.unpack_from(memory.view, at)
-            if size < _HEADER.size or at + size > memory.end:
+            kind, _, size, length = _SAMPLE.unpack_from(view, at)
+            if size < _HEADER or at + size > memory.end:
                 memory.at = memory.end
                 raise FormatError(f"{self.fd.what}: read: a record of {size} bytes at byte {at}")
             # What raises is not called for the same record again.
             memory.at = at + size
-            if kind == RECORD_SAMPLE:
-                self._sample(at)
-                count += 1
-            elif kind == RECORD_LOST:
-                (lost,) = _LOST.unpack_from(memory.view, at + _COUNT)
-                guarded(lambda lost=lost: self._lost(lost))  # type: ignore[misc]
+            try:
+                if kind == RECORD_SAMPLE:
+                    count += 1
+                    callback(cpu, address + at, length)
+                elif kind == RECORD_LOST:
+                    self._lost(_LOST.unpack_from(view, at + _COUNT)[0])
+            except OSError as error:
+                leave(error)
         return count
-
-    def _sample(self, at: int) -> None:
-        memory = self._memory
-        (size,) = _SIZE.unpack_from(memory.view, at + _HEADER.size)
-        guarded(lambda: self._callback(self._ring.cpu, memory.address(at + _DATA), size))
 
     def close(self) -> None:
         """Give the ring back; a second call does nothing. A callback may close its own reader."""

@@ -10,10 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Behind the last record, so that a struct larger than it is still inside our memory.
 _SLACK = 1 << 16
@@ -45,19 +41,22 @@ class Memory:
         ctypes.memmove(self._buffer, data, len(data))
         self.at, self.end = 0, len(data)
 
-    def address(self, offset: int) -> int:
-        """Where a byte lies."""
-        return ctypes.addressof(self._buffer) + offset
+    @property
+    def address(self) -> int:
+        """Where the first byte lies."""
+        return ctypes.addressof(self._buffer)
 
 
-def guarded(call: Callable[[], object]) -> object:
-    """Run a user's callback; a broken pipe on standard output ends the process quietly, as bcc does."""
-    try:
-        return call()
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            sys.exit()
-        raise
+def leave(error: OSError) -> None:
+    """What a user's callback raised: a broken pipe on standard output ends the process quietly, as in bcc.
+
+    Raises:
+        OSError: Any other error, for the caller of the poll.
+        SystemExit: The pipe is broken.
+    """
+    if error.errno == errno.EPIPE:
+        sys.exit()
+    raise error
 
 
 def report_lost(count: int) -> None:

@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from syscast.bcc.events import Events
-from syscast.bcc.records import Memory, guarded, report_lost
+from syscast.bcc.records import Memory, leave, report_lost
 from syscast.bcc.tablebase import TableBase
 from syscast.buffers.reader import DISCARD, HEADER_SIZE
 from syscast.buffers.ring import RingReader
@@ -28,6 +28,7 @@ LOST_MAP = "syscast_lost"
 """Per-CPU counters of lost records, by the number of the ring among the text's rings."""
 
 _LENGTH = struct.Struct("<I")
+_SIZE = DISCARD - 1
 _BLOCK = 1 << 20
 
 
@@ -103,20 +104,26 @@ class RingBuffer:
         return count
 
     def _deliver(self) -> tuple[int, bool]:
-        memory = self._memory
+        memory, view, ctx, callback = self._memory, self._memory.view, self._ctx, self._callback
+        address = memory.address + HEADER_SIZE
         count = 0
+        # This loop is as hot as a script's events are many.
         while memory.at < memory.end and not self._closed:
             at = memory.at
-            (length,) = _LENGTH.unpack_from(memory.view, at)
-            size = length & (DISCARD - 1)
+            (length,) = _LENGTH.unpack_from(view, at)
+            size = length & _SIZE
             # What raises is not called for the same record again.
-            memory.at = at + (size + 7 & -8) + HEADER_SIZE
+            memory.at = at + (size + 15 & -8)
             if length & DISCARD:
                 continue
             count += 1
-            data = memory.address(at + HEADER_SIZE)
-            if _as_int(guarded(lambda d=data, s=size: self._callback(self._ctx, d, s))) < 0:  # type: ignore[misc]
-                return count, True
+            try:
+                result = callback(ctx, address + at, size)
+            except OSError as error:
+                leave(error)
+            else:
+                if result is not None and _as_int(result) < 0:
+                    return count, True
         return count, False
 
     def close(self) -> None:
