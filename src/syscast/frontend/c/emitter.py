@@ -39,12 +39,14 @@ class Emitter:
         unit: What the text declares, and where its nodes stand.
         builder: Takes the ops; another one while something is lowered only to learn its type.
         node: What is being lowered: ops and findings get its place.
+        emitted: How many ops were made, those that were thrown away too.
     """
 
     def __init__(self, unit: UnitFacts) -> None:
         self.unit = unit
         self.builder = Builder()
         self.node: c_ast.Node | None = None
+        self.emitted = 0
 
     # ------------------------------------------------------------ ops
 
@@ -57,6 +59,7 @@ class Emitter:
         """Append an op, at the place of the node that is being lowered."""
         if op.span is None:
             op = msgspec.structs.replace(op, span=self.span())
+        self.emitted += 1
         if self.builder.terminated:  # behind a return, break, continue or goto
             self.builder.start(self.builder.label("unreachable"))
         self.builder.add(op)

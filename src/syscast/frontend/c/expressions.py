@@ -18,7 +18,7 @@ from syscast.frontend.c.conversions import (
 )
 from syscast.frontend.c.emitter import ANY
 from syscast.frontend.c.literals import character, integer_literal, string_bytes
-from syscast.frontend.c.naming import name_of, near
+from syscast.frontend.c.naming import is_known, name_of, near
 from syscast.frontend.c.types import (
     INT,
     SIZE_T,
@@ -284,31 +284,35 @@ def _logical(low: Lowering, node: c_ast.Node) -> Operand:
 def _known_logical(low: Lowering, node: c_ast.Node) -> CValue | None:
     """The answer where it is known now; nothing is evaluated then, as nothing can have an effect."""
     settles = int(node.op == "||")
-    left = known_condition(low, node.left)
-    if left is None:
-        return None
-    if left == settles:
-        return number(settles)
-    right = known_condition(low, node.right)
-    return None if right is None else number(right)
+    for each in _flat(node):
+        known = known_condition(low, each)
+        if known is None:
+            return None
+        if known == settles:
+            return number(settles)
+    return number(1 - settles)
 
 
 def known_condition(low: Lowering, node: c_ast.Node) -> int | None:
     """0 or 1 where an expression of constants is a condition that is known now."""
-    if not only_constants(node):
+    if not only_constants(low, node):
         return None
     found = low.constant(node)
     return None if found is None else int(found != 0)
 
 
-def only_constants(node: c_ast.Node) -> bool:
-    """Whether an expression could be known now, by its form alone: cheap to ask."""
+def only_constants(low: Lowering, node: c_ast.Node) -> bool:
+    """Whether all that an expression uses is known now; cheap to ask."""
     work = [node]
     while work:
         each = work.pop()
         if isinstance(each, c_ast.UnaryOp) and each.op == "sizeof":
             continue
-        if isinstance(each, c_ast.ID | c_ast.Constant | c_ast.Typename):
+        if isinstance(each, c_ast.ID):
+            if not is_known(low, each.name):
+                return False
+            continue
+        if isinstance(each, c_ast.Constant | c_ast.Typename):
             continue
         if not isinstance(
             each, c_ast.BinaryOp | c_ast.UnaryOp | c_ast.TernaryOp | c_ast.Cast
@@ -332,13 +336,7 @@ def branch(low: Lowering, node: c_ast.Node, then: str, other: str) -> None:
 
 
 def _branch_logical(low: Lowering, node: c_ast.Node, then: str, other: str) -> None:
-    parts = [node.right]
-    left = node.left
-    while isinstance(left, c_ast.BinaryOp) and left.op == node.op:
-        parts.append(left.right)
-        left = left.left
-    parts.append(left)
-    parts.reverse()
+    parts = _flat(node)
     for each in parts[:-1]:
         more = low.label("and" if node.op == "&&" else "or")
         if node.op == "&&":
@@ -347,6 +345,16 @@ def _branch_logical(low: Lowering, node: c_ast.Node, then: str, other: str) -> N
             branch(low, each, then, more)
         low.start(more)
     branch(low, parts[-1], then, other)
+
+
+def _flat(node: c_ast.BinaryOp) -> list[c_ast.Node]:
+    """``a && b && c`` as a list."""
+    parts = [node.right]
+    left = node.left
+    while isinstance(left, c_ast.BinaryOp) and left.op == node.op:
+        parts.append(left.right)
+        left = left.left
+    return [left, *reversed(parts)]
 
 
 def truth_of(low: Lowering, node: c_ast.Node) -> Value:

@@ -132,7 +132,10 @@ def _bound(low: Lowering, node: c_ast.Node, function: UserFunction) -> list[CVal
 
 def body(low: Lowering, function: UserFunction, values: list[CValue], frame: Frame) -> None:
     """Lower a function's body with given arguments, up to where it returns or ends."""
-    frame.addressed, frame.assigned = names_changed(function.node)
+    key = id(function.node)
+    if key not in low.changed:
+        low.changed[key] = names_changed(function.node)
+    frame.addressed, frame.assigned = low.changed[key]
     jumps, low.jumps = low.jumps, []
     before = low.node
     low.frames.append(frame)

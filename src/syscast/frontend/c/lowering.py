@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
 from syscast.frontend.c import arithmetic, conversions, memory
 from syscast.frontend.c.emitter import Emitter
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from syscast.frontend.c.types import CType
     from syscast.ir.types import Value
 
-_NOWHERE = 1 << 30  # first register of what is thrown away: none of them is one that stays
-MAX_OPS = 200_000
+MAX_OPS = 60_000
 """Operations in a program; the kernel looks at a million instructions, a branch reaches 32767."""
+_NOWHERE = 1 << 30  # first register of what is thrown away: none of them is one that stays
 
 
 class Unit(UnitFacts, Protocol):
@@ -179,6 +179,9 @@ class Lowering(Emitter):
         texts: What string constants hold, by the register of their address.
         held_texts: The same of locals that are nothing else, by their slot.
         missing: Names that were told to be undeclared.
+        changed: Of functions that were called, by the id of their node, the names of which they
+            take the address, and those that they assign to.
+        too_large: The program was told to have too many operations.
         unroll: A pragma asks to unroll the loop that comes next.
         alone: The last expression that was met as a statement: nobody takes its value.
         unevaluated: More than 0 while an operand of sizeof or typeof is looked at: nothing of that
@@ -194,7 +197,9 @@ class Lowering(Emitter):
         self.frames: list[Frame] = []
         self.jumps: list[Jumps] = []
         self.missing: set[str] = set()
+        self.changed: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
         self.unroll = False
+        self.too_large = False
         self.texts: dict[int, bytes] = {}
         self.held_texts: dict[int, bytes] = {}
         self.unevaluated = 0
@@ -208,6 +213,8 @@ class Lowering(Emitter):
         Raises:
             Rejected: It is wrong, or outside the language; so with everything below.
         """
+        if self.emitted > MAX_OPS:
+            self._stop(node)
         handler = self.handlers.operands.get(type(node))
         if handler is None:
             self.error(node, f"a {type(node).__name__} where an expression is wanted")
@@ -218,6 +225,19 @@ class Lowering(Emitter):
             raise Rejected(self.diagnostic(node, problem.message, problem.hint)) from None
         finally:
             self.node = before
+
+    def _stop(self, node: c_ast.Node) -> NoReturn:
+        """Give up a program that grows too large; told once, whatever is behind it."""
+        if self.too_large:
+            raise Rejected(None)
+        self.too_large = True
+        name = self.frames[0].function.name if self.frames else "this"
+        message = f"'{name}' grows too large: more than {MAX_OPS} operations"
+        finding = self.diagnostic(
+            node, message, "functions are lowered in place of their calls: call fewer, or loop"
+        )
+        self.unit.report(finding)
+        raise Rejected(None)
 
     def expr(self, node: c_ast.Node) -> CValue:
         """The value of an expression; arrays and functions decay to their address."""

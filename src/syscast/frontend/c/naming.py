@@ -8,6 +8,8 @@ from syscast.frontend.c.conversions import number
 from syscast.frontend.c.lowering import Local
 from syscast.frontend.c.names import Enumerator, TypeName
 from syscast.frontend.c.rejected import Rejected
+from syscast.frontend.c.values import CValue
+from syscast.ir.types import Const
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +43,17 @@ def name_of(low: Lowering, node: c_ast.Node) -> Operand:
             undeclared(low, node)
         case _:
             return low.unit.entity(low, found, node)
+
+
+def is_known(low: Lowering, name: str) -> bool:
+    """Whether a name is an enumerator, or a local that is a constant."""
+    match low.unit.names.lookup(name):
+        case Enumerator():
+            return True
+        case Local(CValue(value=Const())):
+            return True
+        case _:
+            return False
 
 
 def _refuse_function(low: Lowering, node: c_ast.Node) -> NoReturn:

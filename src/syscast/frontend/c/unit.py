@@ -322,7 +322,7 @@ def _section(node: c_ast.Node) -> str:
 
 def _tracepoints(node: c_ast.FuncDef) -> Iterator[str]:
     """Tags of tracepoints' structs among the types of a function's parameters."""
-    args = node.decl.type.args
+    args = getattr(node.decl.type, "args", None)
     for each in args.params if args is not None else ():
         inner: c_ast.Node | None = getattr(each, "type", None)
         while inner is not None and not isinstance(inner, c_ast.Struct):
