@@ -89,10 +89,8 @@ class Asked:
         return found
 
     def has_helper(self, name: str) -> bool:
-        """Whether the kernel has a helper."""
-        found = self._real.has_helper(name)
-        self._note("helper", (name,), b"there" if found else None)
-        return found
+        """Whether the kernel has a helper; no question: the types, part of the key, say it."""
+        return self._real.has_helper(name)
 
     def syscall_wrapper(self) -> bool:
         """Whether system calls get their arguments in a struct."""
@@ -152,8 +150,6 @@ def _ask(asked: Asked, question: Question) -> None:
                 config.get(words[0])
         case "module":
             asked.module_with(words[0], words[1])
-        case "helper":
-            asked.has_helper(words[0])
         case "wrapper":
             asked.syscall_wrapper()
         case "tracepoint":

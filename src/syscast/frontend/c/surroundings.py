@@ -51,7 +51,7 @@ class Surroundings(Protocol):
         ...
 
     def has_helper(self, name: str) -> bool:
-        """Whether the kernel has a helper (name without ``bpf_``)."""
+        """Whether the kernel has a helper (name without ``bpf_``), which its types say (enum bpf_func_id)."""
         ...
 
     def syscall_wrapper(self) -> bool:
