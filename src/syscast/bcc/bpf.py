@@ -156,9 +156,10 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
             reading = context.get_text()
             source = (reading.encode() if isinstance(reading, str) else as_bytes(reading)) + source
         self.debug = debug
+        self._text = source
         if debug & DEBUG_PREPROCESSOR:
             say(os.fsdecode(source))
-        flags = [os.fsdecode(flag) for flag in cflags]
+        flags = self._flags = [os.fsdecode(flag) for flag in cflags]
         module = Module(compiled(source, path, flags), path, verbose=bool(debug & DEBUG_BPF))
         super().__init__(module)
         Polling.__init__(self)
@@ -272,6 +273,20 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
         from syscast.bcc.disassembler import disassemble_prog  # noqa: PLC0415 - as above
 
         return disassemble_prog(func_name, self.dump_func(func_name))
+
+    def to_python(self) -> str:
+        """The nearest probes in syscast's own language, as text: a way to begin a migration."""
+        from syscast.bcc import migrate  # noqa: PLC0415 - it needs the front end for C
+        from syscast.bcc.surroundings import Host  # noqa: PLC0415
+
+        attached = {}
+        for event, programs in self.kprobe_fds.items():
+            kind = "kprobe" if event.startswith(b"p_") else "kretprobe"
+            for function in programs:
+                target = migrate.Target(kind, os.fsdecode(event[2:]))
+                attached[os.fsdecode(function)] = target
+        text = self._text.decode("utf-8", "replace")
+        return migrate.to_python(text, self.metas, attached, Host(), self._flags)
 
     def _show_programs(self) -> None:
         for name in self._open().names:
