@@ -17,6 +17,7 @@ class Cause(NamedTuple):
         message: What is wrong, ``{0}`` and so on filled from the log.
         hint: What may help.
         python: The same where the program is a probe in Python, if it is something else.
+        c: The same where the program is text of the bcc dialect.
         bug: In a probe in Python, nothing of this can come from its author: it is ours.
     """
 
@@ -24,12 +25,14 @@ class Cause(NamedTuple):
     hint: str = ""
     python: str = ""
     bug: bool = False
+    c: str = ""
 
 
 _TOO_DEEP = Cause(
     "it needs more than 512 bytes of stack",
     "keep large values in a map",
     "use fewer or shorter strings at a time, and keep large values in a Hash or an Array",
+    c="keep large values in a BPF_PERCPU_ARRAY of one entry",
 )
 _LOWER = "lower the loop's limit, or do less in each round"
 
@@ -134,6 +137,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "it may loop for ever",
             "bound the loop by a constant",
             "count towards a limit: bounded(range(n), limit=64)",
+            c="bound the loop by a constant that is tested in each round, or write #pragma unroll before it",
         ),
     ),
     (
@@ -155,6 +159,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "it uses a pointer that may be NULL",
             "compare the result with NULL before it is used",
             bug=True,
+            c="test it first: if (!p) return 0;",
         ),
     ),
     (
@@ -163,6 +168,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "it reads through a value that the verifier does not know to be a pointer",
             "read kernel memory with bpf_probe_read_kernel (BPF_CORE_READ)",
             bug=True,
+            c="copy what it points to first: bpf_probe_read_kernel(&x, sizeof(x), p)",
         ),
     ),
     (
@@ -176,6 +182,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "the kernel's struct differs from the one that the program was compiled against: "
             "use CO-RE reads",
             bug=True,
+            c="the struct that the text declares is not this kernel's",
         ),
     ),
     (

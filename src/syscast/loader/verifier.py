@@ -27,6 +27,7 @@ _NOISE = re.compile(
     r"^frame\d+: |^propagating|^arg#\d+ |^caller:|^callee:|^returning from callee|^to caller|"
     r"^Live regs before insn|^\s+\d+: |^[0-9a-f]+: \(|^max_states|^Validating |^Func#\d+ "
 )
+_C = "c"  # syscast.ir.program.C, which is above this room
 _BAD_RELO = "#195896080"
 
 # The walk ended wherever the limit was reached, which says little.
@@ -90,8 +91,9 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         text = f"{subject}: {error.errno_name} without a reason"
         return VerifierError(text, error.errno, error.command, error.log)
     cause = refusal.cause
-    ours = spec.meta is not None and not spec.meta.foreign
-    hint = cause.python if ours and cause.python else cause.hint
+    ours = _is_python(spec)
+    foreign = spec.meta is None or spec.meta.foreign
+    hint = ("" if foreign else cause.python if ours else cause.c) or cause.hint
     notes = [f"the verifier: {refusal.reason}"]
     if refusal.insn >= 0:
         notes.append(f"instruction {refusal.insn}: {_instruction(program, refusal.insn)}")
@@ -104,6 +106,12 @@ def explain(error: VerifierError, spec: ObjectSpec, program: ProgramSpec) -> Ver
         text = f"{subject}\n{render(diagnostic)}"
     bug = ours and cause.bug
     return VerifierError(text, error.errno, error.command, error.log, bug=bug)
+
+
+def _is_python(spec: ObjectSpec) -> bool:
+    """Whether the object was made of probes in Python: not by others, and not of C text."""
+    meta = spec.meta
+    return meta is not None and not meta.foreign and all(each.kind != _C for each in meta.programs)
 
 
 def _with_missing(refusal: Refusal, spec: ObjectSpec, program: ProgramSpec) -> Refusal:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from syscast.errors import InternalError, SyscastError
 from syscast.ir.check import Layer, check
 from syscast.ir.printer import program_text
+from syscast.ir.program import C
 from syscast.passes import (
     bulk,
     calls,
@@ -58,6 +59,8 @@ PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
 )
 """Name and function of each pass, in order."""
 _STACK = "stack_budget"
+_FOR_C = frozenset({"provenance", "checks", "texts", _STACK, "bulk", "maps"})
+"""What C text needs: it has no events, no ledger, no arguments but its context. A text may have a thousand programs."""
 
 
 def run(program: Program, btf: Btf, *, tight: bool = False) -> Program:
@@ -76,7 +79,12 @@ def run(program: Program, btf: Btf, *, tight: bool = False) -> Program:
     check(program, seen=seen)
     made = program
     try:
+        only_c = all(
+            each.context is not None and each.context.kind == C for each in program.functions
+        )
         for name, lower in PASSES:
+            if only_c and name not in _FOR_C:
+                continue
             made = stack_budget.tight(made, btf) if tight and name == _STACK else lower(made, btf)
         check(made, Layer.PRIMITIVE, seen)
     except SyscastError:

@@ -5,7 +5,8 @@ Why: C text reads kernel memory as if it were its own. What the program owns (it
 the context, a packet) and what the verifier knows by its BTF type is loaded plainly, as the verifier
 demands of the first and allows of the second. All else is read by a helper, which gives zeros on a fault.
 How: `originflow` says where each pointer comes from. Where that is several places at once, the helper reads
-it: it reads the stack and maps, too. A store through a kernel pointer is an error of the text.
+it: it reads the stack and maps, too. What helpers read through kernel pointers (a map's key) is copied first. A
+store through a kernel pointer is an error of the text.
 The helper is bpf_probe_read, which takes kernel and user addresses where the two cannot be mistaken for each
 other (x86, arm64: CONFIG_ARCH_HAS_NON_OVERLAPPING_ADDRESS_SPACE); programs on packets, and other machines, have
 bpf_probe_read_kernel alone. Both clear what they could not read. The context of some programs is not
@@ -20,6 +21,7 @@ import msgspec
 
 from syscast.diagnostics import CompileError, Diagnostic, Span
 from syscast.ir import ops
+from syscast.ir.helpers import HELPERS, Arg
 from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U8, U16, U32, U64, Const, PtrType, Reg, Space
 from syscast.passes.editor import Editor
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from syscast.ir.program import Function, Program
     from syscast.ir.types import Value
     from syscast.passes.origins import Origin
+    from syscast.spec.objectspec import MapSpec
 
 _GUESSES_SPACE = frozenset({"x86_64", "aarch64"})
 _PLAIN = frozenset({Kind.STACK, Kind.OWN, Kind.PACKET})
@@ -40,6 +43,8 @@ _NOT_WRITABLE = frozenset({Kind.FOREIGN, Kind.TYPED, Kind.NONE})
 _LOWERED = (ops.AnyLoad, ops.AnyCopy)
 _WORDS = {1: U8, 2: U16, 4: U32}
 _ROOM = "@any"
+_MOST_COPIED = 4096
+"""Bytes that a helper's argument may have to be copied; a text that means more means something else."""
 
 
 def run(program: Program, btf: Btf) -> Program:
@@ -101,6 +106,14 @@ class _Rewriting:
         guesses = program.arch in _GUESSES_SPACE and not self._converted
         self._helper = "probe_read" if guesses else "probe_read_kernel"
         self.findings: list[Diagnostic] = []
+        specs = {spec.name: spec for spec in program.maps}
+        self._maps: dict[Value, MapSpec | None] = {
+            op.result: specs.get(op.map)
+            for block in editor.function.blocks
+            for op in block.ops
+            if isinstance(op, ops.MapAddr)
+        }
+        self._copies = 0
 
     def visit(self, op: Op) -> bool:
         """Replace an op, or leave it; see `Editor.walk`."""
@@ -113,6 +126,8 @@ class _Rewriting:
                 self._offset(op)
             case ops.Load():
                 return self._align(op)
+            case ops.Helper():
+                return self._helper_call(op)
             case ops.Store() | ops.AtomicAdd() | ops.Atomic() | ops.Fill():
                 return self._write(op)
             case _:
@@ -188,6 +203,35 @@ class _Rewriting:
             value = editor.load(base, _WORDS[unit], start + done)
             editor.add(ops.Store(ptr=op.dst, value=value, offset=op.dst_offset + done, align=1))
             done += unit
+
+    # ------------------------------------------------------------ helpers
+
+    def _helper_call(self, op: ops.Helper) -> bool:
+        """Copy what a helper reads through a kernel pointer to the stack; it takes own memory alone."""
+        info = HELPERS[op.name]
+        args = list(op.args)
+        inputs = [at for at, kind in enumerate(info.args) if kind is Arg.IN]
+        for order, at in enumerate(inputs):
+            size = self._size_of_input(op, at, order)
+            if self._flow.of(args[at]).kind is Kind.FOREIGN and 0 < size <= _MOST_COPIED:
+                self._copies += 1
+                copy = self._editor.slot(f"@copy{self._copies}", None, size)
+                room = self._editor.address(copy)
+                self._read(room, size, args[at], 0)
+                args[at] = room
+        if tuple(args) == op.args:
+            return False
+        self._editor.add(msgspec.structs.replace(op, args=tuple(args)))
+        return True
+
+    def _size_of_input(self, op: ops.Helper, at: int, order: int) -> int:
+        """Bytes behind an argument: a map's key or value, or the number that comes next; else 0."""
+        spec = next((m for each in op.args if (m := self._maps.get(each))), None)
+        if op.name.startswith("map_") and spec is not None:
+            keyless = not spec.key_size  # a queue or stack
+            return spec.value_size if order or keyless else spec.key_size
+        behind = op.args[at + 1] if at + 1 < len(op.args) else None
+        return behind.value if isinstance(behind, Const) else 0
 
     # ------------------------------------------------------------ what the verifier does not let through
 

@@ -232,3 +232,17 @@ def test_other_machines_have_the_helper_for_kernel_addresses_alone(kernel):
     ]
     assert made
     assert names == ["probe_read_kernel"]
+
+
+def test_what_a_helper_reads_through_a_kernel_pointer_is_copied_first(kernel):
+    s = C(kernel)
+    table = s.op(ops.MapAddr, ANY, map="table")
+    _, value = s.local("value")
+    args = (table, s.pointer_at(112), value, Const(0, U64))
+    s.op(ops.Helper, I64, name="map_update_elem", args=args)
+    found = [op for op in lowered(kernel, s) if isinstance(op, ops.Helper)]
+    assert [op.name for op in found] == ["probe_read", "map_update_elem"]
+    read, update = found
+    assert read.args[1] == Const(8, U64)
+    assert update.args[1] == read.args[0]
+    assert update.args[2] == value
