@@ -26,7 +26,7 @@ from syscast.bcc.constants import (
     XDPAction,
     XDPFlags,
 )
-from syscast.bcc.failures import say
+from syscast.bcc.failures import failure, say
 from syscast.bcc.functions import Function as _Function
 from syscast.bcc.kprobes import Kprobes
 from syscast.bcc.module import Module
@@ -148,7 +148,9 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
         Raises:
             Exception: As bcc's; what is wrong in the text is on descriptor 2.
         """
-        del hdr_file, allow_rlimit, device
+        del hdr_file, allow_rlimit
+        if device is not None:
+            raise failure("programs and maps on network devices are not supported")
         assert not (text and as_bytes(src_file)), "text and src_file exclude each other"
         path = found_file(src_file) if as_bytes(src_file) else ""
         source = read_bytes(path) if path else _source(text)

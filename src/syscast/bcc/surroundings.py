@@ -80,7 +80,15 @@ class Host:
         return None
 
     def has_helper(self, name: str) -> bool:
-        return next(self.btf.with_enumerator(f"BPF_FUNC_{name}"), None) is not None
+        return f"BPF_FUNC_{name}" in self._helpers
+
+    @cached_property
+    def _helpers(self) -> frozenset[str]:
+        found = self.btf.find("bpf_func_id", types.Enum)
+        enum = None if found is None else self.btf.type(found)
+        return frozenset(
+            each.name for each in (enum.values if isinstance(enum, types.Enum) else ())
+        )
 
     def syscall_wrapper(self) -> bool:
         return wrapped()

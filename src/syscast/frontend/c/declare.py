@@ -186,12 +186,10 @@ class Declarations:
         record = self._names.new_record(kind, tag)
         fields = tuple(self._fields(node))
         packed = has_attribute(node, "packed")
-        pack = self._pack(node)
-        if pack:
-            fields = tuple(_capped(field, pack) for field in fields)
         body = record.body
         body.attributes = frozenset(_deprecations(node))
-        lay_out(body, fields, self._arch, packed=packed, aligned=self._aligned(node))
+        aligned, most = self._aligned(node), self._pack(node)
+        lay_out(body, fields, self._arch, packed=packed, aligned=aligned, most=most)
         self._check_names(node, record)
         return record
 
@@ -347,10 +345,3 @@ def _names_inside(record: Record) -> Iterator[str]:
             yield each.name
         elif isinstance(each.type, Record):
             yield from _names_inside(each.type)
-
-
-def _capped(field: Field, most: int) -> Field:
-    """A member under ``#pragma pack(n)``: its alignment is at most n."""
-    if field.type.align <= most and field.aligned <= most:
-        return field
-    return Field(field.name, field.type, field.width, most, packed=True)

@@ -3,8 +3,8 @@
 Bit fields: a field goes right behind the one before it unless it would cross a boundary of its
 declared type's size more often than that type is wide; then it starts at the next such boundary.
 ``int : 0`` moves to the next boundary. ``packed`` lets members lie at any byte and bit fields at
-any bit. Both machines differ in one thing: on AAPCS64 an unnamed field, ``: 0`` included, aligns the
-record too, while SysV leaves the record's alignment to named ones.
+any bit, and so does ``#pragma pack(n)``, whatever n is. Both machines differ in one thing: on AAPCS64 an unnamed field aligns the record too, ``: 0``
+even in a packed one, while SysV leaves the record's alignment to named ones.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ class Field:
 class _Layout:
     """Goes over the fields in order."""
 
-    def __init__(self, kind: str, arch: str, *, packed: bool) -> None:
+    def __init__(self, kind: str, arch: str, *, packed: bool, most: int) -> None:
         self.union = kind == "union"
         self.packed = packed
+        self.most = most or _LARGEST
         self.unnamed_aligns = arch == "aarch64"
         self.bits = 0
         self.widest = 0
@@ -67,7 +68,7 @@ class _Layout:
     def _ordinary(self, field: Field, start: int) -> None:
         ctype = field.type
         align = 1 if self.packed or field.packed else ctype.align
-        align = max(align, field.aligned)
+        align = min(max(align, field.aligned), self.most)
         self.align = max(self.align, align)
         size = 0 if isinstance(ctype, Array) and ctype.count is None else ctype.size
         at = _up(start, 8 * align)
@@ -76,12 +77,14 @@ class _Layout:
 
     def _bit_field(self, field: Field, width: int, start: int) -> None:
         unit = 8 * field.type.size
-        packed = self.packed or field.packed
-        align = 8 if packed else 8 * field.type.align
-        if field.aligned:
-            align = max(align, 8 * field.aligned)
-            start = _up(start, 8 * field.aligned)
-        if not packed and start // align * align + unit < start + width:
+        bounded = self.most < _LARGEST
+        packed = (self.packed or field.packed) and not bounded
+        align = 8 if packed else 8 * min(field.type.align, self.most)
+        aligned = min(field.aligned, self.most)
+        if aligned:
+            align = max(align, 8 * aligned)
+            start = _up(start, 8 * aligned)
+        if not packed and not bounded and start // align * align + unit < start + width:
             start = _up(start, align)
         self.members.append(Member(field.name, field.type, start, width))
         self.bits = start + width
@@ -89,12 +92,20 @@ class _Layout:
             self.align = max(self.align, align // 8)
 
     def _zero_width(self, field: Field, start: int) -> None:
-        self.bits = _up(start, max(8 * field.type.align, 8 * field.aligned))
+        self.bits = _up(start, 8 * max(field.type.align, field.aligned))
         if self.unnamed_aligns:
-            self.align = max(self.align, 1 if self.packed else field.type.align)
+            self.align = max(self.align, min(field.type.align, self.most))
 
 
-def lay_out(body: Body, fields: Iterable[Field], arch: str, *, packed: bool, aligned: int) -> None:
+def lay_out(
+    body: Body,
+    fields: Iterable[Field],
+    arch: str,
+    *,
+    packed: bool = False,
+    aligned: int = 0,
+    most: int = 0,
+) -> None:
     """Define a record by its fields in order.
 
     Args:
@@ -103,11 +114,12 @@ def lay_out(body: Body, fields: Iterable[Field], arch: str, *, packed: bool, ali
         arch: ``x86_64`` or ``aarch64``.
         packed: The record's own ``packed``.
         aligned: The record's own ``aligned(n)``; 0 without.
+        most: What ``#pragma pack(n)`` bounds the alignment of members by; 0 without.
 
     Raises:
         TypeProblem: A member's type is incomplete, or the record is too large.
     """
-    layout = _Layout(body.kind, arch, packed=packed)
+    layout = _Layout(body.kind, arch, packed=packed, most=most)
     for field in fields:
         _check(field)
         layout.add(field)

@@ -109,6 +109,42 @@ def test_random_structs_lie_as_gcc_says(seed, declare, tmp_path):
         assert line == ours, declarations[int(re.match(r"\d+", ours)[0])]
 
 
+CLANG = shutil.which("clang")
+
+
+def clang_for_aarch64(text):
+    """What clang makes of a text for aarch64, as assembly; None without such a clang."""
+    command = [CLANG, "--target=aarch64-linux-gnu", "-w", "-O0", "-S", "-x", "c", "-o", "-", "-"]
+    made = CLANG and subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False
+    )
+    return made.stdout if made and not made.returncode else None
+
+
+@pytest.mark.skipif(not clang_for_aarch64("int x;"), reason="clang for aarch64 says what is right")
+@pytest.mark.parametrize("seed", range(4))
+def test_random_structs_lie_on_aarch64_as_clang_says(seed, declare, make_kernel):
+    arm = make_kernel(declare("").names.kernel.kernel.btf, arch="aarch64")
+    writer = Writer(seed)
+    texts, numbers, ours = [], [], []
+    for number in range(80):
+        body, paths = writer.record(2)
+        kind = writer.random.choice(["struct", "struct", "union"])
+        texts.append(f"{kind} s{number} {body} {writer.attributes()};\n")
+        record = declare(TYPEDEFS + texts[-1], arm).names.tag(kind, f"s{number}")
+        tag = f"{kind} s{number}"
+        numbers += [f"sizeof({tag})", f"_Alignof({tag})"]
+        ours += [(number, record.size), (number, record.align)]
+        for path, is_bits in paths:
+            if not is_bits:
+                numbers.append(f"__builtin_offsetof({tag}, {path})")
+                ours.append((number, place(record, path)[0] // 8))
+    source = f"{TYPEDEFS}{''.join(texts)}unsigned long long v[] = {{ {', '.join(numbers)}, 1 }};\n"
+    said = [int(each, 0) for each in re.findall(r"\.xword\s+(\w+)", clang_for_aarch64(source))]
+    for (number, mine), theirs, what in zip(ours, said[:-1], numbers, strict=True):
+        assert mine == theirs, f"{what}: {texts[number]}"
+
+
 def compose(seed, declare, count=60):
     """Declarations, C that prints where members lie, and the lines that we expect of it."""
     writer = Writer(seed)
@@ -117,6 +153,9 @@ def compose(seed, declare, count=60):
         body, paths = writer.record(2)
         kind = writer.random.choice(["struct", "struct", "union"])
         text = f"{kind} s{number} {body} {writer.attributes()};\n"
+        if number % 4 == 0:
+            pack = writer.random.choice([1, 2, 4, 8])
+            text = f"#pragma pack({pack})\n{text}#pragma pack()\n"
         declarations.append(text)
         record = declare(TYPEDEFS + text).names.tag(kind, f"s{number}")
         assert isinstance(record, Record)
