@@ -134,7 +134,7 @@ def test_questions_are_asked_again_in_order():
     config = asked.config
     assert "CONFIG_X" not in config
     assert config.get("CONFIG_X") is None
-    assert len(asked.questions) == 5
+    assert len(asked.questions) == 4  # helpers are a fact of the BTF, which is in the key
     assert still_true(asked.questions, machine)
     machine.options["CONFIG_X"] = "m"
     assert not still_true(asked.questions, machine)
