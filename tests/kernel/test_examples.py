@@ -703,11 +703,13 @@ OURS = {
 
 COUNTING = ("read_latency", "syscalls")
 """Examples that send no events; see test_state.py."""
+USER = ("bashreadline", "profile")
+"""Examples of user space and of samples; see test_uprobes.py and test_stacks.py."""
 
 
 def test_every_example_is_here():
     """No example without a test, and the twenty that are promised."""
-    names = sorted([*(each.name for each in CASES), *COUNTING])
+    names = sorted([*(each.name for each in CASES), *COUNTING, *USER])
     assert sorted(each.stem for each in EXAMPLES.glob("*.py")) == names
     assert len(CASES) == 20
     page = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,21 @@ def test_stacks_of_the_kernel():
         names = [each.name for each in stacks.frames(event.number)]
     assert any("syscall" in name for name in names)
     assert stacks.folded(event.number).count(";") == len(names) - 1
+
+
+def test_the_example_of_a_profile():
+    path = Path(__file__).parents[2] / "examples/profile.py"
+    spec = importlib.util.spec_from_file_location("example_profile", path)
+    example = importlib.util.module_from_spec(spec)
+    sys.modules["example_profile"] = example
+    spec.loader.exec_module(example)
+    with example.sampled.attach(pid=os.getpid()):
+        end = time.process_time() + 0.4
+        while time.process_time() < end:
+            Path("/proc/self/status").read_bytes()
+    lines = [example.stacks.folded(stack) for (_, stack), _ in example.counts.most_common()]
+    assert any(";" in line for line in lines), lines
+    assert sum(count for _, count in example.counts.most_common()) >= 10
 
 
 def test_the_command_line_counts_by_stack(program):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
+import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -157,6 +160,32 @@ def test_what_is_not_there_is_named(program):
         sc.uprobe("/no/such:thing")(lambda: None).attach()
     with pytest.raises(TargetError, match="process '2000000000': look up: there is none"):
         sc.uprobe("c:malloc")(lambda: None).attach(pid=2_000_000_000)
+
+
+def test_the_example_of_bash():
+    if not binary.read("/bin/bash").find("readline"):
+        pytest.skip("this bash has readline in a library")
+    path = Path(__file__).parents[2] / "examples/bashreadline.py"
+    spec = importlib.util.spec_from_file_location("bashreadline", path)
+    example = importlib.util.module_from_spec(spec)
+    sys.modules["bashreadline"] = example
+    spec.loader.exec_module(example)
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        ["/bin/bash", "--norc", "--noprofile", "-i"],
+        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+    ) as shell:  # fmt: skip
+        os.close(follower)
+        with example.readline.attach(pid=shell.pid) as events:
+            # The first line may be typed in a call that began before the probe was there.
+            os.write(leader, b"\ntrue hello\nexit\n")
+            found = []
+            deadline = time.monotonic() + 20
+            while (shell.pid, "exit") not in found and time.monotonic() < deadline:
+                found += [(each.pid, each.line) for each in events.read(0.5)]
+        shell.kill()
+    os.close(leader)
+    assert found[-2:] == [(shell.pid, "true hello"), (shell.pid, "exit")]
 
 
 def syscast(*arguments):
