@@ -6,14 +6,13 @@ names that a text does not declare are asked for, since they come from BTF.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from pycparser import c_ast
-from pycparser.c_parser import Coord, CParser
 
-from syscast.diagnostics import CompileError, Diagnostic
-from syscast.frontend.c.ctokens import ASM, ATTRIBUTE, AUTO_TYPE, name_tokens
-from syscast.frontend.c.deep import DEEPEST, room_for_depth
+from syscast.frontend.c.ctokens import ASM, ATTRIBUTE, AUTO_TYPE
+from syscast.frontend.c.deep import room_for_depth
+from syscast.frontend.c.mistakes import Mistakes
 from syscast.frontend.c.nodes import (
     Asm,
     Attribute,
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pycparser.c_lexer import Token
+    from pycparser.c_parser import Coord
 
-    from syscast.frontend.c.places import Places
     from syscast.frontend.c.preprocess import Preprocessed
 
     _TypeInParentheses = tuple[c_ast.Typename, int, Token, list[str]]
@@ -62,190 +61,29 @@ def parse(
         return parser.unit()
 
 
-class _Stream:
-    """The tokens; None behind the last."""
-
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self._tokens = tokens
-        self._index = 0
-
-    def peek(self, k: int = 1) -> Token | None:
-        """The k-th token from here."""
-        at = self._index + k - 1
-        return self._tokens[at] if at < len(self._tokens) else None
-
-    def next(self) -> Token | None:
-        """Take a token."""
-        if self._index >= len(self._tokens):
-            return None
-        self._index += 1
-        return self._tokens[self._index - 1]
-
-    def previous(self) -> Token | None:
-        """The token that was taken last."""
-        return self._tokens[self._index - 1] if self._index else None
-
-    def mark(self) -> int:
-        """Where it stands."""
-        return self._index
-
-    def reset(self, mark: int) -> None:
-        """Go back."""
-        self._index = mark
-
-
-_WORDS = {
-    "SEMI": "';'",
-    "RPAREN": "')'",
-    "LPAREN": "'('",
-    "RBRACE": "'}'",
-    "LBRACE": "'{'",
-    "RBRACKET": "']'",
-    "COLON": "':'",
-    "COMMA": "','",
-    "EQUALS": "'='",
-    "ID": "a name",
-    "WHILE": "'while'",
-}
-_MESSAGES = {
-    "Invalid expression": "expected an expression",
-    "Invalid declarator": "expected a name",
-    "Invalid specifier list": "expected a type",
-    "Missing type in declaration": "a type is missing",
-    "Invalid declaration": "this is no declaration",
-    "Invalid function definition": "this is neither a declaration nor a function",
-    "Invalid struct reference": "expected the name of a member",
-    "Invalid multiple types specified": "two types for one declaration",
-    "Expected identifier": "expected a name",
-    "At end of input": "the text ends too early",
-}
 _ATTRIBUTE_LISTS = (c_ast.TypeDecl, c_ast.ArrayDecl, c_ast.FuncDecl, c_ast.PtrDecl)
 
 
-class _Parser(CParser):
+class _Parser(Mistakes):
     """pycparser's parser with GNU rules."""
 
     def __init__(self, preprocessed: Preprocessed, typedef_known: Callable[[str], bool]) -> None:
-        # "c23" lets pycparser look for attributes where __attribute__ stands too; keywords are ours either way.
-        super().__init__(dialect="c23")
-        self._places: Places = preprocessed.places
+        super().__init__(preprocessed)
         self._typedef_known = typedef_known
-        self.near_types: Callable[[str], Sequence[str]] = lambda _name: ()
         self._answers: dict[str, bool] = {}
-        self._depth = 0
         self._pack: list[int] = []
         self._skipping = False
         self._type_in_parentheses: tuple[int, _TypeInParentheses, int] | None = None
-        self._tokens = _Stream(tuple(name_tokens(preprocessed.tokens, self._wrong)))
 
     def unit(self) -> c_ast.FileAST:
         """The whole text."""
         try:
             return self._parse_translation_unit_or_empty()
         except RecursionError:
-            raise self._too_deep() from None
+            raise self.too_deep() from None
         except (AssertionError, AttributeError, IndexError, TypeError, ValueError):
             # pycparser asserts what valid C has; which rule it was does not help who wrote the text.
-            previous = self._tokens.previous()
-            if previous is not None and self._looks_like_type(previous, self._tokens.peek()):
-                raise self._unknown_type(previous) from None
-            self._parse_error("this is not C", None)
-
-    # ------------------------------------------------------------------ messages
-
-    def _wrong(self, message: str, line: int, column: int, hint: str = "") -> CompileError:
-        return CompileError([self._places.diagnostic(line, column, message, hint)])
-
-    def _parse_error(self, msg: str, coord: object) -> NoReturn:
-        words = _MESSAGES.get(msg, msg)
-        previous = self._tokens.previous()
-        if (
-            msg == "Invalid function definition"
-            and previous
-            and self._looks_like_type(previous, self._tokens.peek())
-        ):
-            raise self._unknown_type(previous)
-        here = self._tokens.peek() or previous
-        if (
-            msg == "Invalid specifier list"
-            and here
-            and self._looks_like_type(here, self._tokens.peek(2))
-        ):
-            raise self._unknown_type(here)
-        if isinstance(coord, Coord):
-            line, column = coord.line, coord.column or 1
-        elif here is not None:
-            line, column = here.lineno, here.column
-        else:
-            line = column = 1
-        if words.startswith("expected ") and here is not None and not isinstance(coord, Coord):
-            words += (
-                f" before '{here.value}'"
-                if self._tokens.peek() is not None
-                else " before the end of the text"
-            )
-        raise self._wrong(words[0].lower() + words[1:], line, column, _HINTS.get(msg, ""))
-
-    def _expect(self, wanted_kind: str) -> Token:
-        token = self._peek()
-        if token is not None and token.type == wanted_kind:
-            return self._advance()
-        wanted = _WORDS.get(wanted_kind, wanted_kind.lower())
-        previous = self._tokens.previous()
-        found = f"'{token.value}'" if token is not None else "the end of the text"
-        if previous is None:
-            self._parse_error(
-                f"expected {wanted} before {found}", self._tok_coord(token) if token else None
-            )
-        if (
-            previous.type == "ID"
-            and token is not None
-            and token.type in {"ID", "TIMES"}
-            and not self._declared(previous.value)
-        ):
-            raise self._unknown_type(previous)
-        if wanted_kind == "SEMI" and previous.type in {"LBRACE", "RBRACE", "SEMI", "COLON"}:
-            at = token or previous
-            raise self._wrong(f"expected a statement before {found}", at.lineno, at.column)
-        if wanted_kind in {"SEMI", "RPAREN", "RBRACE", "RBRACKET"}:
-            span = self._places.after(previous.lineno, previous.column)
-            source = self._places.files.source_line(span)
-            raise CompileError(
-                [
-                    Diagnostic(
-                        f"expected {wanted} after '{previous.value}', before {found}",
-                        span,
-                        source=source,
-                    )
-                ]
-            )
-        at = token or previous
-        raise self._wrong(f"expected {wanted} before {found}", at.lineno, at.column)
-
-    def _looks_like_type(self, token: Token, following: Token | None) -> bool:
-        """Whether a name that nothing declares stands where a type would."""
-        return (
-            token.type == "ID"
-            and following is not None
-            and following.type in {"ID", "TIMES"}
-            and not any(token.value in scope for scope in self._scope_stack)
-        )
-
-    def _unknown_type(self, token: Token) -> CompileError:
-        near = " or ".join(f"'{each}'" for each in self.near_types(token.value))
-        hint = 'types come from the text, from BTF, and from "files" it includes'
-        hint = f"did you mean {near}?" if near else hint
-        return self._wrong(f"unknown type name '{token.value}'", token.lineno, token.column, hint)
-
-    def _too_deep(self) -> CompileError:
-        token = self._tokens.peek() or self._tokens.previous()
-        line, column = (token.lineno, token.column) if token else (1, 1)
-        return self._wrong(f"nested more than {DEEPEST} deep", line, column)
-
-    def _deeper(self) -> None:
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise self._too_deep()
+            raise self.not_c() from None
 
     # ------------------------------------------------------------------ names of types
 
@@ -352,8 +190,10 @@ class _Parser(CParser):
         return declarations
 
     def _parse_parameter_declaration(self) -> c_ast.Node:
+        self.deeper()
         attributes = self._parse_attribute_specifier_sequence()
         decl = self._parse_parameter_declaration_body()
+        self.depth -= 1
         decl.attributes = [*attributes, *(decl.attributes or ())]
         return decl
 
@@ -365,11 +205,11 @@ class _Parser(CParser):
         return found
 
     def _parse_declarator_kind(self, kind: str, allow_paren: bool) -> c_ast.Node:  # noqa: FBT001  (pycparser's signature)
-        self._deeper()
+        self.deeper()
         attributes = self._parse_attribute_specifier_sequence()
         decl = super()._parse_declarator_kind(kind, allow_paren)
         self._attach(decl, attributes)
-        self._depth -= 1
+        self.depth -= 1
         return decl
 
     @staticmethod
@@ -434,7 +274,7 @@ class _Parser(CParser):
         return Typeof(expr, self._tok_coord(token))
 
     def _parse_struct_or_union_specifier(self) -> c_ast.Node:
-        self._deeper()
+        self.deeper()
         node = super()._parse_struct_or_union_specifier()
         if node.decls is not None:
             node.attributes = [*node.attributes, *self._parse_attribute_specifier_sequence()]
@@ -446,7 +286,7 @@ class _Parser(CParser):
                         node.coord,
                     )
                 )
-        self._depth -= 1
+        self.depth -= 1
         return node
 
     def _parse_enum_specifier(self) -> c_ast.Node:
@@ -477,12 +317,18 @@ class _Parser(CParser):
                 self._pack[-1:] = [number or 0]
         return node
 
+    def _parse_function_definition(self, spec: _Specifiers, decl: c_ast.Node) -> c_ast.Node:
+        # A declaration behind a declarator is that of a parameter only in old C: f(a, b) int a, b; {}.
+        if self._peek_type() != "LBRACE" and not _lists_names(decl):
+            self._expect("SEMI")
+        return super()._parse_function_definition(spec, decl)
+
     # ------------------------------------------------------------------ statements
 
     def _parse_statement(self) -> c_ast.Node:
-        self._deeper()
+        self.deeper()
         node = self._parse_asm() if self._peek_type() == ASM else super()._parse_statement()
-        self._depth -= 1
+        self.depth -= 1
         return node
 
     def _parse_labeled_statement(self) -> c_ast.Node:
@@ -560,28 +406,40 @@ class _Parser(CParser):
     # ------------------------------------------------------------------ expressions
 
     def _parse_cast_expression(self) -> c_ast.Node:
-        self._deeper()
+        self.deeper()
         node = super()._parse_cast_expression()
-        self._depth -= 1
+        self.depth -= 1
         return node
 
     def _parse_conditional_expression(self) -> c_ast.Node:
         expr = self._parse_binary_expression()
         if not self._accept("CONDOP"):
             return expr
-        self._deeper()
+        self.deeper()
         iftrue = None if self._peek_type() == "COLON" else self._parse_expression()
         self._expect("COLON")
         iffalse = self._parse_conditional_expression()
-        self._depth -= 1
+        self.depth -= 1
         if iftrue is None:
             return Elvis(expr, iffalse, expr.coord)
         return c_ast.TernaryOp(expr, iftrue, iffalse, expr.coord)
 
     def _parse_assignment_expression(self) -> c_ast.Node:
-        self._deeper()
-        node = super()._parse_assignment_expression()
-        self._depth -= 1
+        expr = self._parse_conditional_expression()
+        if not self._is_assignment_op():
+            return expr
+        operator = self._advance().value
+        self.deeper()
+        value = self._parse_assignment_expression()
+        self.depth -= 1
+        return c_ast.Assignment(operator, expr, value, expr.coord)
+
+    def _parse_unary_expression(self) -> c_ast.Node:
+        if self._peek_type() not in {"PLUSPLUS", "MINUSMINUS", "SIZEOF"}:
+            return super()._parse_unary_expression()
+        self.deeper()
+        node = super()._parse_unary_expression()
+        self.depth -= 1
         return node
 
     def _parse_primary_expression(self) -> c_ast.Node:
@@ -605,9 +463,9 @@ class _Parser(CParser):
         return self._parse_assignment_expression()
 
     def _parse_initializer(self) -> c_ast.Node:
-        self._deeper()
+        self.deeper()
         node = super()._parse_initializer()
-        self._depth -= 1
+        self.depth -= 1
         return node
 
     def _parse_initializer_item(self) -> c_ast.Node:
@@ -626,9 +484,13 @@ class _Parser(CParser):
         return c_ast.ArrayDesignator(expr, self._tok_coord(token))
 
 
-_HINTS = {
-    "Invalid function definition": "a macro that no one defined looks like this, and so does a type that is missing before a name",
-}
+def _lists_names(decl: c_ast.Node) -> bool:
+    """Whether a declarator is a function's whose parameters are named and not declared."""
+    if not isinstance(decl, c_ast.FuncDecl) or decl.args is None:
+        return False
+    return any(isinstance(each, c_ast.ID) for each in decl.args.params)
+
+
 _SIMPLE_TYPES = frozenset(
     {
         "VOID",

@@ -6,6 +6,7 @@ carry it through macros as one integer. Place 0 is nowhere.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from syscast.diagnostics import Diagnostic, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+UNDECODED = re.compile("[\ud800-\udfff]")
+"""What Python's ``surrogateescape`` makes of bytes that are no UTF-8; it may not reach a message or a file."""
 _COLUMN_BITS = 24
 _COLUMN_MASK = (1 << _COLUMN_BITS) - 1
 
@@ -33,7 +36,7 @@ class Files:
         base = self._next
         self._bases.append(base)
         self._paths.append(path)
-        self._texts.append(text)
+        self._texts.append(text if text.isascii() else UNDECODED.sub("\ufffd", text))
         self._next += len(text) + 1
         return base
 
@@ -61,6 +64,12 @@ class Files:
     def line(self, place: int) -> int:
         """The line of a place, from 1."""
         return self._locate(place)[1]
+
+    def word(self, place: int) -> str:
+        """The name that begins at a place."""
+        number = self._locate(place)[0]
+        found = re.compile(r"\w*").match(self._texts[number], place - self._bases[number])
+        return found[0] if found else ""
 
     def path(self, place: int) -> str:
         """The file of a place."""

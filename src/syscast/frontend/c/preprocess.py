@@ -15,7 +15,7 @@ from pcpp.preprocessor import Action, OutputDirective, Preprocessor
 from syscast.diagnostics import CompileError, render
 from syscast.frontend.c.definitions import definitions
 from syscast.frontend.c.flags import Flags
-from syscast.frontend.c.places import Files, Places
+from syscast.frontend.c.places import UNDECODED, Files, Places
 from syscast.frontend.c.pptokens import (
     CONTINUED,
     ID,
@@ -45,6 +45,7 @@ _BLANK = (SPACE, CONTINUED)
 _KEPT_PRAGMAS = ("unroll", "pack", "GCC unroll", "clang loop")
 _COMMAND_LINE = "<command line>"
 _PRELUDE = "<prelude>"
+_FOOTER = "<footer>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Preprocessed:
         sources: Path to text of every file that was read.
         warnings: What ``#warning`` and doubtful things say, drawn as compilers do.
         tokens: The tokens of ``text``: type (pcpp's), spelling, line, column.
+        footer: The line of ``text`` on which what is not the user's begins again.
     """
 
     text: str
@@ -64,6 +66,7 @@ class Preprocessed:
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
     tokens: tuple[tuple[str, str, int, int], ...]
+    footer: int
 
 
 def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its macros come from are three things each)
@@ -75,6 +78,7 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
     macro: Callable[[str], str | None] | None = None,
     condition: Callable[[str], int | None] | None = None,
     prelude: str = "",
+    footer: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Preprocessed:
     """Run the preprocessor over a text.
@@ -89,6 +93,7 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
         condition: What a name that is no macro stands for in ``#if``, None if it is not defined there either: numbers
             of kernel headers, which are no macros elsewhere, so that texts may use their names.
         prelude: Macros and C code that come first; its ``#define`` lines may not stand in conditions.
+        footer: C code behind the user's.
         headers: Headers that have a text, such as ``bcc/proto.h``; all other kernel headers are empty.
 
     Raises:
@@ -96,7 +101,7 @@ def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its mac
     """
     run = _Run(surroundings, Flags.parse(cflags), macro, headers or {})
     run.condition = condition
-    return run.all(text, name, prelude)
+    return run.all(text, name, prelude, footer)
 
 
 class _Run(Preprocessor):
@@ -133,10 +138,11 @@ class _Run(Preprocessor):
 
     # ------------------------------------------------------------------ the whole
 
-    def all(self, text: str | bytes, name: str, prelude: str) -> Preprocessed:
-        """Prelude, flags, included files, the text."""
+    def all(self, text: str | bytes, name: str, prelude: str, footer: str) -> Preprocessed:
+        """Prelude, flags, included files, the text, footer."""
         if isinstance(text, bytes):
-            text = self._decode(text, name)
+            text = text.decode("utf-8", "surrogateescape")
+        self._check_encoding(text, name)
         first = definitions(prelude)
         self._known = (
             first.macros,
@@ -154,15 +160,21 @@ class _Run(Preprocessor):
         self._reading.append(name)
         self._directories.append(posixpath.dirname(name))
         output.take(self.parsegen(text, name, name))
+        output.end()
+        if footer:
+            output.take(self.parsegen(footer, _FOOTER, _FOOTER))
         return output.done(tuple(self.warnings))
 
-    def _decode(self, content: bytes, name: str) -> str:
-        try:
-            return content.decode()
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            self.warnings.append(f"{name}:{line}: warning: not UTF-8 (read as latin-1)")
-            return content.decode("latin-1")
+    def _check_encoding(self, text: str, name: str) -> None:
+        """Bytes that are no UTF-8 are kept (as Python's ``surrogateescape`` does), which is worth a warning."""
+        if text.isascii():
+            return
+        found = UNDECODED.search(text)
+        if found is not None:
+            line = text.count("\n", 0, found.start()) + 1
+            self.warnings.append(
+                f"{name}:{line}: warning: byte {ord(found[0]) & 0xFF:#x} is not UTF-8"
+            )
 
     # ------------------------------------------------------------------ messages
 
@@ -334,7 +346,9 @@ class _Run(Preprocessor):
             if found is not None:
                 path, content = found
                 if path not in self.include_once:
-                    yield from self._read(path, self._decode(content, path), place)
+                    text = content.decode("utf-8", "surrogateescape")
+                    self._check_encoding(text, path)
+                    yield from self._read(path, text, place)
                 return
         if required:
             raise self.fail(
@@ -381,7 +395,7 @@ class _Run(Preprocessor):
                     token = self._number(token)
             done.append(token)
         if len(done) * uses > _MOST_TOKENS:
-            raise self._bomb(done[0].lineno or 1, "a macro")
+            raise self._bomb(done[0].lineno or 1)
         return done
 
     def _number(self, token: Token) -> Token:
@@ -392,7 +406,9 @@ class _Run(Preprocessor):
             self.countermacro += 1
         return Token(INTEGER, str(value), token.lineno, token.length)
 
-    def _bomb(self, place: int, name: str) -> CompileError:
+    def _bomb(self, place: int) -> CompileError:
+        """Too much came of the macro that stands at a place."""
+        name = f"macro '{self.files.word(place)}'"
         return self.fail(
             place,
             f"{name} expands to more than {_MOST_TOKENS:,} tokens",
@@ -422,7 +438,7 @@ class _Run(Preprocessor):
     ) -> list[Token]:
         self._left -= len(body)
         if self._left < 0:
-            raise self._bomb(token.lineno, f"macro '{macro.name}'")
+            raise self._bomb(token.lineno)
         replacement = []
         for each in body:
             twin = each.__copy__()
@@ -497,7 +513,7 @@ class _Run(Preprocessor):
         self._depth += 1
         self._uses = max(len(macro.patch), 1)
         if self._uses * max((len(each) for each in args), default=0) > _MOST_TOKENS:
-            raise self._bomb(place, f"macro '{macro.name}'")
+            raise self._bomb(place)
         body = cast("list[Token]", super().macro_expand_args(macro, args))
         self._uses = 1
         self._depth -= 1
@@ -538,6 +554,7 @@ class _Output:
         self._column = 1
         self._blank = False
         self._last = "\n"
+        self._footer = 1
 
     def take(self, tokens: Iterator[Token]) -> None:
         """Add tokens."""
@@ -600,8 +617,15 @@ class _Output:
 
     def done(self, warnings: tuple[str, ...]) -> Preprocessed:
         """The result."""
-        text = "".join(self._pieces)
-        return Preprocessed(text, self._places, self._files.texts, warnings, tuple(self._tokens))
+        text = UNDECODED.sub("\ufffd", "".join(self._pieces))
+        return Preprocessed(
+            text, self._places, self._files.texts, warnings, tuple(self._tokens), self._footer
+        )
+
+    def end(self) -> None:
+        """The user's text ends here."""
+        self._newline()
+        self._footer = self._line
 
 
 _OPERATORS = frozenset("+-<>=&|#.:/*%^!")

@@ -80,13 +80,14 @@ def lower_text(
     words = prelude(surroundings.arch, wrapped=surroundings.syscall_wrapper())
     facts = KernelFacts(surroundings, text)
     preprocessed = preprocess(
-        text + FOOTER,
+        text,
         name,
         surroundings,
         cflags,
         macro=facts.macro,
         condition=facts.condition,
         prelude=words,
+        footer=FOOTER,
         headers=headers(text),
     )
     names = Names(KernelTypes(surroundings, ALIASES), facts)

@@ -192,9 +192,25 @@ def test_warnings_are_collected() -> None:
 
 
 def test_bytes_that_are_no_utf8_survive() -> None:
-    done = run(b'// \xff\nchar c[] = "\xe9";')
-    assert "é" in done.text
-    assert done.warnings == (f"{NAME}:1: warning: not UTF-8 (read as latin-1)",)
+    done = run(b'// fine\n// \xff\nchar c[] = "\xe9";')
+    assert done.warnings == (f"{NAME}:2: warning: byte 0xff is not UTF-8",)
+    assert done.tokens[5][1].encode("utf-8", "surrogateescape") == b'"\xe9"'
+    for shown in (done.text, *done.sources.values()):
+        assert shown.encode()
+
+
+def test_a_footer_stands_behind_the_text() -> None:
+    done = preprocess(
+        "int a;", NAME, cast("Surroundings", Around()), footer="int B;\n#ifdef A\n#endif\n"
+    )
+    assert [
+        (token[1], token[2] >= done.footer) for token in done.tokens if token[0] == "CPP_ID"
+    ] == [
+        ("int", False),
+        ("a", False),
+        ("int", True),
+        ("B", True),
+    ]
 
 
 @pytest.mark.parametrize(
