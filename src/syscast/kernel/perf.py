@@ -87,6 +87,8 @@ def _call(attr: bytearray, what: str, aim: Aim, cure: str = "") -> Fd:
         from syscast.kernel.rights import cure_for  # noqa: PLC0415  # only when refused
 
         cure = cure_for("perf_event_open")
+    if result == -errno.ESRCH and aim.pid > 0:
+        cure = f"thread {aim.pid} has ended"
     raise KernelError.from_errno(f"{what}: open", -result, "perf_event_open", cure)
 
 

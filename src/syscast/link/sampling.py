@@ -7,8 +7,10 @@ A counter counts on one CPU, or for one thread. To watch everything takes an eve
 from __future__ import annotations
 
 import contextlib
+import errno
 from typing import TYPE_CHECKING
 
+from syscast.errors import KernelError
 from syscast.kernel import host, perf
 from syscast.link.perf_event import PerfEventLink
 from syscast.link.several import SeveralLinks
@@ -76,7 +78,13 @@ def attach_threads(  # noqa: PLR0913  (as above)
     frequency: int = 0,
     text: str = "",
 ) -> SamplingLink:
-    """`attach_sampling` for several threads, wherever they run, and for what they start."""
+    """`attach_sampling` for several threads, wherever they run, and for what they start.
+
+    Threads that have ended meanwhile are left out.
+
+    Raises:
+        KernelError: Not attached; or all threads have ended.
+    """
 
     def opened(aim: perf.Aim) -> Fd:
         return perf.open_sampling(
@@ -116,9 +124,19 @@ def _attach(
 ) -> SamplingLink:
     with contextlib.ExitStack() as undo:
         links = []
+        gone: KernelError | None = None
         for aim in aims:
-            link = PerfEventLink.attach(program, opened(aim), text)
+            try:
+                event = opened(aim)
+            except KernelError as error:
+                if error.errno != errno.ESRCH:
+                    raise
+                gone = error
+                continue
+            link = PerfEventLink.attach(program, event, text)
             undo.callback(link.close)
             links.append(link)
+        if gone is not None and not links:
+            raise gone
         undo.pop_all()
     return SamplingLink(links, program, text)
