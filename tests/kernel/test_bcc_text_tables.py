@@ -204,9 +204,10 @@ def test_queues(run):
 BPF_QUEUE(queue, u64, 8);
 BPF_STACK(stack, u64, 8);
 int run(struct __sk_buff *skb) {
-    for (u64 i = 0; i < 3; i++) {
-        queue.push(&i, 0);
-        stack.push(&i, 0);
+    for (int i = 0; i < 3; i++) {
+        u64 value = i;
+        queue.push(&value, 0);
+        stack.push(&value, 0);
     }
     return 0;
 }
