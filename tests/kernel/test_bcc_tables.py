@@ -356,6 +356,25 @@ def test_programs_for_tail_calls(tables):
             del table[2]
 
 
+@pytest.mark.parametrize(("kind", "value"), [("devmap", 1), ("cpumap", 192)])
+def test_devices_and_cpus(tables, kind, value):
+    table = tables(kind, U32, U32, 2)
+    assert table.items() == []
+    table[1] = ct.c_uint(value)  # the loopback device; a queue of 192 packets to the second CPU
+    assert pairs(table.items()) == [(1, value)]
+    del table[1]
+    assert table.items() == []
+    with pytest.raises(IndexError):
+        table[2] = ct.c_uint(value)
+
+
+def test_packet_sockets(tables):
+    table = tables("xskmap", U32, U32, 2)
+    assert type(table).__name__ == "XskMap"
+    with pytest.raises(KernelError), FileDesc(os.open(os.devnull, os.O_RDONLY)) as held:
+        table[0] = held.fd
+
+
 def test_control_groups(tables, tmp_path):
     table = tables("cgroup_array", U32, U32, 2)
     with pytest.raises(KernelError):
