@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes as ct
+import errno
+import os
+import time
 
 import pytest
 
@@ -267,6 +270,50 @@ int run(struct __sk_buff *skb) { counts.increment(0); calls.call(skb, 2); return
     b[b"calls"][2] = b.load_func(b"target", BPF.SOCKET_FILTER)
     prog_test_run(b.load_func(b"run", BPF.SOCKET_FILTER).program, data_in=PACKET)
     assert [leaf.value for leaf in b[b"counts"].values()] == [1, 1]
+
+
+STACKS = """
+BPF_STACK_TRACE(stacks, 64);
+BPF_STACK_TRACE_BUILDID(places, 64);
+BPF_HASH(seen, u32, int);
+RAW_TRACEPOINT_PROBE(sys_enter) {
+    if (bpf_get_current_pid_tgid() >> 32 != %d)
+        return 0;
+    u32 kernel = 0, user = 1, file = 2;
+    int id = stacks.get_stackid(ctx, 0);
+    seen.update(&kernel, &id);
+    id = stacks.get_stackid(ctx, BPF_F_USER_STACK);
+    seen.update(&user, &id);
+    id = places.get_stackid(ctx, BPF_F_USER_STACK);
+    seen.update(&file, &id);
+    return 0;
+}
+"""
+
+
+def test_stacks():
+    with BPF(text=(STACKS % os.getpid()).encode()) as b:
+        time.sleep(0.01)
+        b.detach_raw_tracepoint(b"sys_enter")
+        ids = {key.value: leaf.value for key, leaf in b[b"seen"].items()}
+        assert min(ids.values()) >= 0, ids
+        stacks = b[b"stacks"]
+        kernel = list(stacks.walk(ids[0]))
+        assert kernel
+        assert all(address > 1 << 63 for address in kernel)
+        # The innermost frame may be the program itself, which is gone by now.
+        names = list(stacks.walk(ids[0], b.ksym))
+        assert set(names) > {b"[unknown]"} or b"[unknown]" not in names
+        user = list(stacks.walk(ids[1]))
+        assert user
+        assert all(address < 1 << 63 for address in user)
+        places = list(b[b"places"].walk(ids[2]))
+        assert len(places) == len(user)
+        assert {bytes(place.build_id) for place in places if not isinstance(place, int)} != set()
+        stacks.clear()
+        assert list(stacks.walk(ids[0])) == kernel
+        with pytest.raises(KeyError):
+            stacks.walk(-errno.EEXIST)
 
 
 def test_layouts_and_instructions(run):
