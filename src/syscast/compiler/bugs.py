@@ -26,6 +26,13 @@ def in_front_end(error: Exception, probe: str, body: object) -> InternalError:
     return InternalError(cause, where + _details(error))
 
 
+def in_text(error: Exception, name: str, text: str | bytes) -> InternalError:
+    """Lowering a C text failed with something else than a finding in it."""
+    shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    cause = f"text '{name}': lowering it failed: {_said(error)}"
+    return InternalError(cause, f"The text:\n\n{shown}\n\n{_details(error)}")
+
+
 def in_back_end(error: Exception, program: Program) -> InternalError:
     """The passes, codegen or LLVM failed, or what they made cannot be read."""
     if isinstance(error, FormatError):

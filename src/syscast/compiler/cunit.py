@@ -16,6 +16,7 @@ from syscast._version import __version__
 from syscast.compiler.asked import Asked, Question, still_true
 from syscast.compiler.cache import Cache
 from syscast.compiler.stamp import compiler_stamp
+from syscast.errors import SyscastError
 from syscast.spec.digest import digest
 from syscast.spec.objectspec import ObjectSpec
 
@@ -74,6 +75,7 @@ def compile_c(
     Raises:
         CompileError: The text is wrong.
         NotSupportedError: llvmlite is not installed; the machine has no known calling convention.
+        InternalError: A bug of the front end or of what follows it.
     """
     cache = Cache.default()
     key = _key(text, name, surroundings, cflags)
@@ -127,7 +129,14 @@ def _compiled(
         from syscast.compiler.driver import made_by  # noqa: PLC0415
         from syscast.frontend.c.translate import lower_text  # noqa: PLC0415
 
-        lowered = lower_text(text, name, surroundings, cflags)
+        try:
+            lowered = lower_text(text, name, surroundings, cflags)
+        except SyscastError:
+            raise
+        except Exception as error:
+            from syscast.compiler.bugs import in_text  # noqa: PLC0415  (never, one hopes)
+
+            raise in_text(error, name, text) from error
         spec = made_by(child, lowered.program, surroundings.btf)
     return _finished(spec, lowered.program, lowered.license), lowered.warnings
 

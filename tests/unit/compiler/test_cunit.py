@@ -12,6 +12,7 @@ from syscast.bcc.surroundings import Host
 from syscast.compiler.asked import Asked, Question, still_true
 from syscast.compiler.cunit import compile_c
 from syscast.diagnostics import CompileError
+from syscast.errors import InternalError
 
 if not Path("/sys/kernel/btf/vmlinux").exists():
     pytest.skip("this kernel has no BTF", allow_module_level=True)
@@ -139,3 +140,14 @@ def test_questions_are_asked_again_in_order():
     machine.options["CONFIG_X"] = "m"
     assert not still_true(asked.questions, machine)
     assert not still_true((Question("nonsense", (), b""),), machine)
+
+
+def test_a_bug_of_the_front_end_becomes_a_report(monkeypatch):
+    def fall(*_):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("syscast.frontend.c.translate.lower_text", fall)
+    with pytest.raises(InternalError) as caught:
+        compile_c(TEXT, name="tool.c", surroundings=Host())
+    assert caught.value.cause == "text 'tool.c': lowering it failed: ZeroDivisionError: oops"
+    assert TEXT in caught.value.details

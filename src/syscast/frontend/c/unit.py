@@ -179,6 +179,8 @@ class Unit:
             except Rejected as rejected:
                 if rejected.diagnostic is not None:
                     self.report(rejected.diagnostic)
+            except RecursionError:
+                self.report(self.diagnostic(node, "this is nested too deeply"))
 
     def _take(self, node: c_ast.Node) -> None:
         if isinstance(node, c_ast.FuncDef):
