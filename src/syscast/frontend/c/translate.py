@@ -144,7 +144,6 @@ def _program(unit: Unit, function: UserFunction) -> Function | None:
     low = Lowering(unit, HANDLERS)
     low.node = function.node
     low.builder.start("entry")
-    before = len(unit.findings)
     try:
         values = _arguments(unit, function, low)
         inlining.body(low, function, values, Frame(function, function.ctype.returns))
@@ -155,7 +154,7 @@ def _program(unit: Unit, function: UserFunction) -> Function | None:
     except RecursionError:
         unit.report(unit.diagnostic(function.node, f"'{function.name}' is nested too deeply"))
         return None
-    if len(unit.findings) > before:
+    if unit.findings:  # no object is made of this text, and the blocks may be unfinished
         return None
     return Function(
         function.name,

@@ -14,7 +14,6 @@ int run(struct args *ctx) {
   number = wide * 2;
   number = number ? pair : 1;
   number = pair ? 1 : 2;
-  number = u64;
   number = helper();
   number = number(1);
   number = ctx->call(1);
