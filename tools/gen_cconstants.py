@@ -114,6 +114,8 @@ NEVER = frozenset({"NULL", "TASK_SIZE", "SI_MAX_SIZE", "INT32_MAX", "SOCK_DESTRO
 _SCALARS = re.compile(r"[\w\s()|&<>+*/~^!?:,'.=-]+")
 
 INTERNAL = """
+    # include/linux/security.h
+    CAP_OPT_NONE 0; CAP_OPT_NOAUDIT 2; CAP_OPT_INSETID 4
     # include/linux/socket.h, net.h, fs.h
     PF_UNSPEC 0; PF_UNIX 1; PF_LOCAL 1; PF_INET 2; PF_AX25 3; PF_PACKET 17; PF_NETLINK 16; PF_KEY 15; PF_INET6 10; PF_VSOCK 40; PF_XDP 44
     AF_UNSPEC 0; AF_UNIX 1; AF_LOCAL 1; AF_INET 2; AF_AX25 3; AF_IPX 4; AF_APPLETALK 5; AF_NETROM 6; AF_BRIDGE 7; AF_ATMPVC 8; AF_X25 9

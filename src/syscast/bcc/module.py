@@ -10,7 +10,7 @@ import msgspec
 
 from syscast.bcc import sharing
 from syscast.bcc.failures import failure, say
-from syscast.errors import KernelError, SyscastError, VerifierError
+from syscast.errors import KernelError, SyscastError, TargetError, VerifierError
 from syscast.loader.load import load
 from syscast.spec.numbers import PROGRAM_TYPES
 
@@ -139,11 +139,12 @@ class Module:
         say(str(error))
         if isinstance(error, VerifierError) and self._verbose:
             say(error.log)
-        if not isinstance(error, KernelError):
-            return failure(f"Failed to load BPF program {name!r}: {os.strerror(errno.EINVAL)}")
-        if error.errno == errno.EPERM:
+        code = errno.ENOENT if isinstance(error, TargetError) else errno.EINVAL
+        if isinstance(error, KernelError):
+            code = error.errno
+        if code == errno.EPERM:
             return failure(_SUPER_USER)
-        return failure(f"Failed to load BPF program {name!r}: {os.strerror(error.errno)}")
+        return failure(f"Failed to load BPF program {name!r}: {os.strerror(code)}")
 
 
 def _kernel_name(name: str) -> str:

@@ -309,7 +309,8 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
         size = self._map.value_size
         if isinstance(leaf, int):
             return (leaf & (1 << size * 8) - 1).to_bytes(size, "little")
-        found = leaf.ljust(size, b"\0") if isinstance(leaf, bytes) else to_bytes(leaf)
+        # Scripts set a u64 by a c_int, where bcc reads on behind it; here the rest is zero.
+        found = (leaf if isinstance(leaf, bytes) else to_bytes(leaf)).ljust(size, b"\0")
         if len(found) != size:
             raise TypeError(
                 f"table {self._name!r}: set a value: it has {len(found)} bytes, not {size}"
