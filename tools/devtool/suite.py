@@ -29,6 +29,7 @@ SUBMISSION_TESTS = tuple(
         *("environment", "buffers", "loader", "features", "compiled"),
         *("kinds", "cli_listen", "examples", "cost", "refusals"),
         *("loops", "calls", "where", "paths", "state", "cli_count", "differential"),
+        *("user_links", "uprobes", "samples", "stacks"),
     )
 )
 ROOT = Path(__file__).resolve().parents[2]
