@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pycparser.c_parser import Coord, CParser
 
-from syscast.diagnostics import CompileError, Diagnostic
+from syscast.diagnostics import CompileError
 from syscast.frontend.c.ctokens import name_tokens
 from syscast.frontend.c.deep import DEEPEST
 
@@ -169,9 +169,8 @@ class Mistakes(CParser):
         # What should have come belongs behind the token before, which may be lines above.
         found = f"'{here.value}'" if here is not None else "the end of the text"
         span = self._places.after(previous.lineno, previous.column)
-        source = self._places.files.source_line(span)
         message = f"expected {wanted} after '{previous.value}', before {found}"
-        raise CompileError([Diagnostic(message, span, source=source)])
+        raise CompileError([self._places.files.at(span, message)])
 
     def _missing(self, words: str, previous: Token | None, here: Token | None) -> CompileError:
         """Something else should stand at ``here``."""

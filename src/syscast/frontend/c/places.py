@@ -88,7 +88,13 @@ class Files:
     ) -> Diagnostic:
         """Something wrong at a place, with its source line."""
         span = self.span(place, length)
-        return Diagnostic(message, span, source=self.source_line(span), hint=hint)
+        return self.at(span, message, hint)
+
+    def at(self, span: Span, message: str, hint: str = "") -> Diagnostic:
+        """Something wrong at a span; the message may quote the text as it is."""
+        return Diagnostic(
+            UNDECODED.sub("\ufffd", message), span, source=self.source_line(span), hint=hint
+        )
 
     def source_line(self, span: Span) -> str:
         """The text of the line that a span starts in."""
@@ -130,7 +136,7 @@ class Places:
     ) -> Diagnostic:
         """Something wrong at a coordinate, with the source line of the user's file."""
         span = self.span(line, column)
-        return Diagnostic(message, span, source=self.files.source_line(span), hint=hint)
+        return self.files.at(span, message, hint)
 
     def after(self, line: int, column: int | None) -> Span:
         """The place just behind the token at a coordinate; where something is missing that should follow it."""

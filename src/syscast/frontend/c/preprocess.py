@@ -187,7 +187,7 @@ class _Run(Preprocessor):
         del file
         place = line or (self.lastdirective.lineno if self.lastdirective else 1)
         if msg.startswith("Unterminated"):
-            raise self.fail(place, f"{msg.split(chr(10), 1)[0].strip().lower()} without #endif")
+            raise self.fail(place, "this condition has no #endif")
         if msg.startswith("Could not evaluate"):
             raise self.fail(place, "this condition is not a constant expression of integers")
         if msg.startswith("Empty expression"):

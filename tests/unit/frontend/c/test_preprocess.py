@@ -228,7 +228,7 @@ def test_a_footer_stands_behind_the_text() -> None:
         ("#if 1 +\n#endif", "error: this condition is not a constant expression"),
         ("#if x y\n#endif", "error: this condition is not a constant expression"),
         ("#if 1 / 0\n#endif", "error: this condition is not a constant expression"),
-        ("#if 1\n", "error: unterminated #if 1 without #endif"),
+        ("#if 1\n", "1:1: error: this condition has no #endif"),
         ("#endif\n", "error: misplaced #endif"),
         ("#else\n", "error: misplaced #else"),
         ("#elif 1\n", "error: misplaced #elif"),

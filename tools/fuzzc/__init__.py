@@ -1,0 +1,1 @@
+"""Random texts, and mutations of C, for the preprocessor and the parser of the C front end."""
