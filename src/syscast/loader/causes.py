@@ -114,6 +114,13 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         r"func '(\S+)' doesn't have (\d+)-th argument",
         Cause("{0} has no argument number {1} in this kernel"),
     ),
+    (
+        r"BPF_(?:XADD|ATOMIC|STX) uses (?:reserved fields|invalid atomic opcode).*",
+        Cause(
+            "it changes memory in one step in a way that this kernel does not know",
+            "all but additions whose result is not used came with Linux 5.12",
+        ),
+    ),
     # ------------------------------------------------------------ too much of something
     (
         r"BPF program is too large\. Processed (\d+) insn",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from syscast.errors import VerifierError
 from syscast.loader.verifier import explain, locate, read_log
 from syscast.spec import CoreRelo, ObjectSpec, ProgramSpec
-from syscast.spec.meta import ObjectMeta
+from syscast.spec.meta import ObjectMeta, ProgramMeta
 from syscast.spec.read import read_object
 
 OBJECTS = Path(__file__).parents[2] / "data/objects"
@@ -180,3 +180,18 @@ def test_without_line_info(refused):
 def test_an_empty_log(refused):
     made = explain(VerifierError("", 13, "BPF_PROG_LOAD"), refused, refused.programs[0])
     assert str(made).endswith("load: refused by the verifier: EACCES without a reason")
+
+
+def test_hints_are_of_the_language_of_the_program():
+    program = ProgramSpec("f", "?c/f", "kprobe", "", "", b"\x95" + bytes(7))
+    error = VerifierError("refused", 22, "BPF_PROG_LOAD", NULL_IN_6_18)
+    for kind, said in (("c", "if (!p) return 0;"), ("kprobe", "compare the result with NULL")):
+        meta = ObjectMeta(programs=(ProgramMeta("f", -1, "f", kind, "f"),))
+        told = explain(error, ObjectSpec("f", "GPL", programs=(program,), maps=(), meta=meta), program)
+        assert said in str(told)
+        assert told.bug == (kind != "c")
+
+
+def test_atomics_of_newer_kernels():
+    refusal = read_log("3: (db) lock *(u64 *)(r1 +0) += r2\nBPF_XADD uses reserved fields\n")
+    assert "in one step" in refusal.cause.message
