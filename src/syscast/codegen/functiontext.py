@@ -279,10 +279,27 @@ class FunctionText:
         elif target.bits == 1:
             self._make(op, f"icmp ne i{bits} {a}, 0")
         elif target.bits < bits:
-            self._make(op, f"trunc i{bits} {a} to i{target.bits}")
+            text = f"trunc i{bits} {a} to i{target.bits}"
+            self._make(op, self._hidden(text, target) if self._is_c and bits == 64 else text)
         else:
             extend = "sext" if signed else "zext"
             self._make(op, f"{extend} i{bits} {a} to i{target.bits}")
+
+    def _hidden(self, part: str, type_: IntType) -> str:
+        """The lower part of a number, of which LLVM does not know that it is a part of one.
+
+        Else it tests the part and computes with the whole, masked by what the test told it: of
+        ``if (n < 69) a[n]`` the verifier sees an index below 128.
+        """
+        low = self._temp(part)
+        if type_.bits == 32:
+            return f'call i32 asm "", "=r,0"(i32 {low})'
+        extend = "sext" if type_.signed else "zext"
+        wide = self._temp(f"{extend} i{type_.bits} {low} to i32")
+        first = -(1 << type_.bits - 1) if type_.signed else 0
+        limits = f"range(i32 {first}, {first + (1 << type_.bits)})"
+        same = self._temp(f'call {limits} i32 asm "", "=r,0"(i32 {wide})')
+        return f"trunc i32 {same} to i{type_.bits}"
 
     def _number(self, ptr: Value) -> str:
         """An address as a number that the verifier takes for one.

@@ -187,7 +187,9 @@ def test_hints_are_of_the_language_of_the_program():
     error = VerifierError("refused", 22, "BPF_PROG_LOAD", NULL_IN_6_18)
     for kind, said in (("c", "if (!p) return 0;"), ("kprobe", "compare the result with NULL")):
         meta = ObjectMeta(programs=(ProgramMeta("f", -1, "f", kind, "f"),))
-        told = explain(error, ObjectSpec("f", "GPL", programs=(program,), maps=(), meta=meta), program)
+        told = explain(
+            error, ObjectSpec("f", "GPL", programs=(program,), maps=(), meta=meta), program
+        )
         assert said in str(told)
         assert told.bug == (kind != "c")
 
