@@ -62,6 +62,7 @@ NOTE_STAPSDT = 3
 
 _NAME_MAX = 1 << 16
 _NOTES_MAX = 1 << 24
+_PART_MAX = 1 << 30
 _IDENT = b"\x7fELF\x02\x01\x01"  # 64 bits, little endian, version 1
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -179,6 +180,8 @@ class FileBytes:
 
     def __getitem__(self, part: slice[int | None, int | None, None]) -> bytes:
         start, stop, _ = part.indices(self._size)
+        if stop - start > _PART_MAX:  # of a file with holes, made to fill the memory
+            raise FormatError(f"elf: parse: a part of {stop - start} bytes")
         return os.pread(self._file.fileno(), max(0, stop - start), start)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from syscast import elf
 from syscast.elf import Elf, FileBytes
 from syscast.errors import FormatError, TargetError
+from syscast.kernel.textfiles import open_regular
 from syscast.symbols.table import Code, Table, tables
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Binary:
             OSError: It cannot be read.
             FormatError: It is no 64-bit ELF file.
         """
-        with open(path, "rb") as file:  # noqa: PTH123  (as kernel.textfiles)
+        with open_regular(path) as file:
             return cls(Elf(FileBytes(file), f"file '{path}'"), path)
 
     def find(self, name: str) -> list[Code]:

@@ -13,6 +13,7 @@ from zlib import crc32
 
 from syscast.elf import FileBytes
 from syscast.errors import FormatError
+from syscast.kernel.textfiles import open_regular
 from syscast.symbols.table import tables_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _ROOT = "/usr/lib/debug"
 _MINIDEBUG_MOST = 1 << 28
 _CHUNK = 1 << 20
+_LARGEST = 1 << 32
+"""Bytes of a file that is read whole to compute its CRC."""
 
 
 def tables(
@@ -77,9 +80,10 @@ def _root_of(path: str) -> str:
 def _read(path: str, of: str = "", crc: int = 0) -> list[Table]:
     """A file's tables; of a debug link only where it is another file, and the one that is meant."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  (as kernel.textfiles)
+        with open_regular(path) as file:
             if of:
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(of)):  # noqa: PTH116
+                found = os.fstat(file.fileno())
+                if found.st_size > _LARGEST or os.path.samestat(found, os.stat(of)):  # noqa: PTH116
                     return []
                 got = 0
                 while chunk := file.read(_CHUNK):

@@ -13,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from syscast.errors import TargetError
-from syscast.kernel.textfiles import read_bytes
+from syscast.kernel.textfiles import open_regular
 from syscast.symbols import processmaps
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _MAGIC = b"glibc-ld.so.cache1.1"
 _HEAD = struct.Struct("<20sII20x")
 _ENTRY = struct.Struct("<iIIIQ")
 _MOST_ENTRIES = 1 << 16
+_CACHE_MOST = 1 << 26
 _WIDE = frozenset({0x0300, 0x0A00})
 """FLAG_X8664_LIB64 and FLAG_AARCH64_LIB64 of glibc's sysdeps/generic/ldconfig.h."""
 _NEAR = 3
@@ -111,7 +112,8 @@ def _mapped(name: str, pid: int) -> str | None:
 def _cached(path: str) -> list[tuple[str, str]]:
     """(name, path) of the libraries of this machine's word size in the loader's cache."""
     try:
-        data = read_bytes(path)
+        with open_regular(path) as file:
+            data = file.read(_CACHE_MOST)
     except OSError:
         return []
     start = data.find(_MAGIC)

@@ -10,7 +10,7 @@ import os
 import re
 from bisect import bisect_right
 
-from syscast.kernel.textfiles import read_text
+from syscast.kernel.textfiles import open_regular, read_text
 
 _LINE = re.compile(rb"^(?:0x)?([0-9a-fA-F]+) (?:0x)?([0-9a-fA-F]+) (.+)$", re.MULTILINE)
 _MOST = 1 << 28
@@ -20,6 +20,7 @@ class PerfMap:
     """The names of one process' made code; read again as the file grows."""
 
     def __init__(self, pid: int) -> None:
+        self._owner = _owner(pid)
         self._path = f"/proc/{pid}/root/tmp/perf-{own_number(pid)}.map"
         self._size = -1
         self._starts: list[int] = []
@@ -39,19 +40,28 @@ class PerfMap:
     def _reread(self) -> bool:
         """Read the file if it has changed; whether it has."""
         try:
-            with open(self._path, "rb") as file:  # noqa: PTH123  (as kernel.textfiles)
-                size = os.fstat(file.fileno()).st_size
-                if size == self._size:
+            with open_regular(self._path) as file:
+                found = os.fstat(file.fileno())
+                size = found.st_size
+                # Anybody may write to the directory: as perf does, believe the process' user and root.
+                if size == self._size or found.st_uid not in {0, self._owner}:
                     return False
                 self._size = size
                 data = file.read(_MOST)
         except OSError:
             return False
         # Of two pieces of code that began at one place the later one is there now.
-        found = {int(each[1], 16): (int(each[2], 16), each[3]) for each in _LINE.finditer(data)}
-        self._starts = sorted(found)
-        self._entries = [found[start] for start in self._starts]
+        names = {int(each[1], 16): (int(each[2], 16), each[3]) for each in _LINE.finditer(data)}
+        self._starts = sorted(names)
+        self._entries = [names[start] for start in self._starts]
         return True
+
+
+def _owner(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116  (as kernel.textfiles)
+    except OSError:
+        return 0
 
 
 def own_number(pid: int) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ENTRY = struct.Struct("<IBBHQQ")
 _CODE = frozenset({elf.STT_FUNC, elf.STT_GNU_IFUNC})
+_LARGEST = 1 << 30
 _TABLES = (elf.SHT_SYMTAB, elf.SHT_DYNSYM)
 
 
@@ -101,6 +102,8 @@ def tables(data: Elf) -> Iterator[Table]:
     for section in data.sections:
         if section.type not in _TABLES or not 0 < section.link < len(data.sections):
             continue
+        if max(section.size, data.sections[section.link].size) > _LARGEST:
+            continue  # of a file with holes, made to fill the memory
         entries = bytes(data.content(section))
         strings = bytes(data.content(data.sections[section.link]))
         yield Table(entries[: len(entries) // _ENTRY.size * _ENTRY.size], strings, executable)

@@ -153,3 +153,22 @@ def test_damaged_files_raise_nothing_else(seed):
             list(code.functions())
         except binary.FormatError:
             pass
+
+
+def test_a_file_with_holes_does_not_fill_the_memory(program, tmp_path):
+    made = tmp_path / "holes"
+    shutil.copy(program, made)
+    with made.open("r+b") as file:
+        head = bytearray(file.read(64))
+        sections, count = (
+            int.from_bytes(head[40:48], "little"),
+            int.from_bytes(head[60:62], "little"),
+        )
+        for number in range(count):
+            file.seek(sections + 64 * number + 4)
+            if int.from_bytes(file.read(4), "little") in {2, 3, 11}:  # symbols and strings
+                file.seek(sections + 64 * number + 32)
+                file.write((1 << 40).to_bytes(8, "little"))
+        file.truncate(1 << 42)
+    with pytest.raises(TargetError, match="read symbols: a part of"):
+        binary.read(str(made))

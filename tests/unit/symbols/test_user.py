@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from syscast.symbols import perfmap, user
+from syscast.errors import TargetError
+from syscast.symbols import binary, perfmap, user
 from syscast.symbols.buildids import BuildIds
 from syscast.symbols.symbol import Symbol
 from syscast.symbols.user import UserSymbols
@@ -159,3 +160,22 @@ def test_places_by_build_id(program):
     found = ids.resolve("abcdef", offset + 2, demangle=False)
     assert found == Symbol("_ZN2ns3Box3getEi", str(program), 2)
     assert ids.resolve("abcdef", 1 << 40).name == ""
+
+
+def test_files_that_others_made_are_read_with_care(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(TargetError, match="read: invalid argument"):
+        binary.read(str(pipe))  # and does not wait for a writer
+    made = perfmap.PerfMap(os.getpid())
+    made._path = str(pipe)
+    assert made.find(16) is None
+    foreign = tmp_path / "foreign.map"
+    foreign.write_text("0 ff spoofed\n")
+    made._path = str(foreign)
+    assert made.find(16) == ("spoofed", 16)
+    if os.geteuid() == 0:
+        os.chown(foreign, 12345, -1)
+        other = perfmap.PerfMap(os.getpid())
+        other._path = str(foreign)
+        assert other.find(16) is None
