@@ -20,8 +20,10 @@ _FROM = {
     ),
     "syscast.bcc.disassembler": "decode_map disassemble_prog",
     "syscast.bcc.perf": "Perf",
+    "syscast.bcc.programs": "_get_num_open_probes",
     "syscast.bcc.symcaches": "SymbolCache",
     "syscast.bcc.table": "PerfEventArray RingBuf Table",
+    "syscast.bcc.tracepoints": "TRACEFS",
     "syscast.bcc.usdt": "USDT USDTException",
     "syscast.bcc.utils": "ArgString StrcmpRewrite _assert_is_bytes get_online_cpus printb",
 }

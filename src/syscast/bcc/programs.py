@@ -51,6 +51,11 @@ class Quota:
             raise failure("Number of open probes would exceed global quota")
 
 
+def _get_num_open_probes() -> int:
+    """Probes that all objects of this process have; bcc's own tests ask for it."""
+    return Quota.held
+
+
 def probe_limit() -> int:
     """How many probes a process may attach: 1000, or what ``BCC_PROBE_LIMIT`` says."""
     limit = os.environ.get(_LIMIT, "")

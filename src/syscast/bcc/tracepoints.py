@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from syscast.bcc.module import Module
 
+TRACEFS = tracefs.find_root() or "/sys/kernel/tracing"
+"""Where tracefs is mounted, or would be."""
+
 
 def matching(tp_re: Name) -> list[bytes]:
     """Tracepoints, as ``category:event``, whose names start with what an expression matches.
