@@ -302,6 +302,16 @@ def test_reducers(tables):
         table.sum(table.Key(0))
 
 
+def test_reduced_items(tables):
+    table = tables("percpu_hash", U32, U64)
+    table = table_of(table.bpf, table.meta, table._map, reducer=lambda x, y: x + y)
+    values = table.Leaf(*range(table.total_cpu))
+    table[table.Key(1)] = values
+    wanted = sum(range(table.total_cpu))
+    assert [(key.value, value) for key, value in table.items()] == [(1, wanted)]
+    assert table.values() == [wanted]
+
+
 def test_values_of_each_cpu_in_batches(tables):
     table = tables("percpu_hash", U32, U32, 8)
     values = (table.Leaf * 2)()

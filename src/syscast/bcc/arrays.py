@@ -71,6 +71,8 @@ class ArrayBase(TableBase):
 class Array(ArrayBase):
     """BPF_ARRAY and BPF_HISTOGRAM."""
 
+    _batched = True
+
 
 class PerCpuArray(PerCpu, ArrayBase):
     """An array with a value for each CPU."""

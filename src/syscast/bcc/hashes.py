@@ -9,6 +9,8 @@ from syscast.bcc.tablebase import TableBase
 class HashTable(TableBase):
     """BPF_HASH and its kin."""
 
+    _batched = True
+
 
 class LruHash(HashTable):
     """A hash table that forgets the keys used longest ago."""

@@ -32,6 +32,8 @@ class PerCpu(TableBase):
         reducer: Makes one value of two; where given, ``table[key]`` is the reduction over all CPUs.
     """
 
+    _batched = False
+
     def __init__(
         self,
         opened: Opened,

@@ -52,8 +52,11 @@ def event_type(desc: CDesc) -> CType:
 
 def from_bytes(kind: CType, data: bytes) -> CData:
     """A new value; bytes that are missing are zero, and those too many are left out."""
+    if len(data) >= ctypes.sizeof(kind):
+        # The description of ctypes gives the method to its public classes only.
+        return cast("type[ctypes.Structure]", kind).from_buffer_copy(data)
     value = kind()
-    ctypes.memmove(ctypes.addressof(value), data, min(len(data), ctypes.sizeof(value)))
+    ctypes.memmove(ctypes.addressof(value), data, len(data))
     return value
 
 

@@ -86,6 +86,9 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
         max_entries: Elements that it has room for.
     """
 
+    # Whether `items` reads blocks: not where reading an element means more than copying it.
+    _batched = False
+
     def __init__(
         self, opened: Opened, keytype: CType | None = None, leaftype: CType | None = None
     ) -> None:
@@ -176,12 +179,12 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
             yield key, leaf
 
     def items(self) -> list[tuple[CData, CData]]:  # type: ignore[override]
-        """Keys and values."""
-        return list(self.iteritems())
+        """Keys and values; where the kernel can, in few system calls."""
+        return list(self._batches(remove=False) if self._batched else self.iteritems())
 
     def values(self) -> list[CData]:  # type: ignore[override]
         """The values."""
-        return list(self.itervalues())
+        return [leaf for _, leaf in self.items()]
 
     def clear(self) -> None:
         """Delete every key."""
@@ -277,7 +280,7 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
             block = next(blocks, None)
 
     def _one_by_one(self, *, remove: bool) -> Iterator[tuple[CData, CData]]:
-        for key, leaf in self.items():
+        for key, leaf in list(self.iteritems()):
             if not remove or self._map.delete(self._key_bytes(key)):
                 yield key, leaf
 
