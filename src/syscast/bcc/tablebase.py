@@ -188,8 +188,8 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
 
     def clear(self) -> None:
         """Delete every key."""
-        for key in list(self.keys()):
-            self._map.delete(self._key_bytes(key))
+        for key in list(self._map.keys()):
+            self._map.delete(key)
 
     def zero(self) -> None:
         """Set every value to zero."""
@@ -296,12 +296,7 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
         size = self._map.spec.key_size
         if isinstance(key, int):
             return (key & (1 << size * 8) - 1).to_bytes(size, "little")
-        found = key.ljust(size, b"\0") if isinstance(key, bytes) else to_bytes(key)
-        if len(found) != size:
-            raise TypeError(
-                f"table {self._name!r}: use a key: it has {len(found)} bytes, not {size}"
-            )
-        return found
+        return _fitted(key, size)
 
     def _leaf(self, data: bytes) -> CData:
         """A value from what the kernel gave."""
@@ -312,17 +307,20 @@ class TableBase(Histograms, MutableMapping["Key", "CData"]):
         size = self._map.value_size
         if isinstance(leaf, int):
             return (leaf & (1 << size * 8) - 1).to_bytes(size, "little")
-        # Scripts set a u64 by a c_int, where bcc reads on behind it; here the rest is zero.
-        found = (leaf if isinstance(leaf, bytes) else to_bytes(leaf)).ljust(size, b"\0")
-        if len(found) != size:
-            raise TypeError(
-                f"table {self._name!r}: set a value: it has {len(found)} bytes, not {size}"
-            )
-        return found
+        return _fitted(leaf, size)
 
     def _wide(self, values: bytes) -> bytes:
         """Values one after another as the kernel takes them."""
         return values
+
+
+def _fitted(value: CData | bytes, size: int) -> bytes:
+    """The bytes of a value that a user gave, as many as the map has.
+
+    Scripts use a c_int for a u64 and the other way round: bcc passes an address on, and the kernel reads what is
+    there. Here what is missing is zero.
+    """
+    return (value if isinstance(value, bytes) else to_bytes(value))[:size].ljust(size, b"\0")
 
 
 def place_of(bpf: Owner, meta: TableMeta) -> int:
