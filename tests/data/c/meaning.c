@@ -86,3 +86,4 @@ PROBE(atomics) { u64 n = A; u32 m = B; __sync_fetch_and_add(&n, C); __sync_fetch
 PROBE(barriers) { int i = A; asm volatile("" : "=r"(i) : "0"(i)); asm volatile("" ::: "memory"); u64 n = B; asm volatile("" : "+r"(n)); return i + (int)n; }
 PROBE(wide) { int s = 0; u64 h = 14695981039346656037ULL; for (int i = 0; i < 8; i++) { h ^= (A >> (8 * i)) & 0xff; h *= 1099511628211ULL; } return (int)(h ^ h >> 32) + s; }
 PROBE(long_chain) { int a = A; return a + 1 - 2 + 3 - 4 * a + 5 - (6 ^ a) + 7 - 8 + 9 - (10 | a) + 11 - 12 + 13 - 14 + 15 % 4 - 16 / 3 + (17 & a) - 18 + 19 - 20 + 21 - 22 + 23 - 24; }
+PROBE(several_declarators) { struct { int x; } a = {A}, b = a, *p = &b; struct one { u8 y; } c = {B}, d = c; enum { FIRST = 3, SECOND } e = FIRST, f = SECOND; a = *p; c = d; return a.x + b.x * 2 + c.y + d.y * 3 + e + f * 5; }

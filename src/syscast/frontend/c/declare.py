@@ -66,6 +66,7 @@ class Declarations:
         self._arch = arch
         self._fail = fail
         self._type_of_expression = type_of
+        self._defined: dict[int, tuple[c_ast.Node, object, CType]] = {}
         self.constants = Evaluator(names, arch, fail, type_of=self.type_of)
 
     # ------------------------------------------------------------ for the caller
@@ -158,15 +159,24 @@ class Declarations:
     def _specified(self, node: c_ast.Node) -> CType:
         if isinstance(node, c_ast.IdentifierType):
             return self._named(node)
-        if isinstance(node, c_ast.Struct | c_ast.Union):
-            return self._record(node)
-        if isinstance(node, c_ast.Enum):
-            return self._enum(node)
+        if isinstance(node, c_ast.Struct | c_ast.Union | c_ast.Enum):
+            return self._tagged(node)
         if isinstance(node, Typeof | c_ast.TypeOf):
             return self.type_of(node.expr)
         if isinstance(node, AutoType | c_ast.InferredType):
             raise TypeProblem("the type of '__auto_type' comes from an initializer: there is none")
         raise TypeProblem("this type is not supported")
+
+    def _tagged(self, node: c_ast.Struct | c_ast.Union | c_ast.Enum) -> CType:
+        """One type for all declarators behind one definition: ``struct { int x; } a, b;``."""
+        scope = self._names.innermost
+        defined = self._defined.get(id(node))
+        if defined is not None and defined[0] is node and defined[1] is scope:
+            return defined[2]
+        ctype = self._enum(node) if isinstance(node, c_ast.Enum) else self._record(node)
+        if (node.values if isinstance(node, c_ast.Enum) else node.decls) is not None:
+            self._defined[id(node)] = (node, scope, ctype)
+        return ctype
 
     def _named(self, node: c_ast.IdentifierType) -> CType:
         words = [word for word in node.names if word not in {"const", "volatile"}]

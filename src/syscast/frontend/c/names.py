@@ -108,6 +108,11 @@ class Names:
         """Whether no block is open."""
         return len(self._scopes) == 1
 
+    @property
+    def innermost(self) -> object:
+        """The scope that is open now, to tell it from others."""
+        return self._scopes[-1]
+
     # ------------------------------------------------------------ ordinary identifiers
 
     def declare(self, name: str, entity: Entity) -> Entity | None:
