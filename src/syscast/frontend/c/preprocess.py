@@ -263,6 +263,13 @@ class _Run(Preprocessor):
             tokens = list(scan(tokens, 0, self._named))
         place = tokens[0].lineno
         name = tokens[0].value
+        if any(each.value == "__VA_OPT__" for each in tokens):
+            full, empty = _optional(tokens)
+            self.define(empty)
+            without = self.macros[name]
+            self.define(full)
+            self.macros[name].without = without
+            return
         try:
             super().define(tokens)
         except IndexError:
@@ -430,6 +437,8 @@ class _Run(Preprocessor):
             del work[at:]
             args, last = self._arguments(macro, token, work)
             hide = (token.hide & last.hide) | {macro.name}
+            if macro.variadic and not args[-1]:
+                macro = getattr(macro, "without", macro)
             body = self.macro_expand_args(macro, args, token)
         return self._placed(macro, token, body, hide)
 
@@ -530,6 +539,28 @@ def _without_blanks_around_pastes(body: list[Token]) -> list[Token]:
                 kept.pop()
         kept.append(each)
     return kept
+
+
+def _optional(tokens: list[Token]) -> tuple[list[Token], list[Token]]:
+    """A definition with what stands in ``__VA_OPT__(...)``, for calls with variable arguments, and without it, for those with none."""
+    full: list[Token] = []
+    empty: list[Token] = []
+    depth = 0
+    waiting = False
+    for each in tokens:
+        if each.value == "__VA_OPT__" and not depth:
+            waiting = True
+        elif waiting:
+            waiting = each.type in _BLANK
+            depth = int(each.value == "(")
+        elif depth:
+            depth += (each.value == "(") - (each.value == ")")
+            if depth:
+                full.append(each)
+        else:
+            full.append(each)
+            empty.append(each)
+    return full, empty
 
 
 class _Macro:

@@ -72,6 +72,11 @@ def error(text: str | bytes, *cflags: str, files: Mapping[str, bytes] | None = N
         ("#define V(args...) g(args)\nV(1, (2, 3))", "g ( 1 , ( 2 , 3 ) )"),
         ("#define V(...) g(__VA_ARGS__)\nV()", "g ( )"),
         (
+            "#define V(f, ...) f(1 __VA_OPT__(, (__VA_ARGS__) + f) )\nV(g) V(h, 2, 3)",
+            "g ( 1 ) h ( 1 , ( 2 , 3 ) + h )",
+        ),
+        ("#if __has_include(<linux/bpf.h>) && !__has_builtin(__builtin_x)\n1\n#endif", "1"),
+        (
             "#define NARGS(_1, _2, _3, n, ...) n\n#define N(...) NARGS(__VA_ARGS__, 3, 2, 1)\nN(a) N(a, b, c)",
             "1 3",
         ),
