@@ -17,6 +17,7 @@ from syscast.state.state import MapPlan, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from syscast.spec.meta import FieldMeta
     from syscast.state.store import Rows, Store
 
 ENTRIES = 16384
@@ -42,6 +43,10 @@ class Stacks(State):
         self._depth = depth
         value = one(FieldType("bytes", 8 * depth))
         self._settle(MapPlan("stack_trace", one(U32), value, max_entries, drained=False))
+
+    def types(self) -> tuple[tuple[FieldMeta, ...], tuple[FieldMeta, ...]]:
+        """See `State.types`: the user gives none."""
+        return (), ()
 
     def options(self) -> dict[str, int | str]:
         """See `State.options`."""
