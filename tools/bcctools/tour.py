@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import re
 import shutil
 import signal
@@ -18,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bcctools.screen import Screen, plain
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import BinaryIO
 
     from bcctools.rows import Row
 
@@ -89,30 +91,21 @@ def run(row: Row, which: str = "dropin", directory: str = "/tmp/tour") -> Result
         end_server()
 
 
-def _run(row: Row, words: Sequence[str], sink: object, out: Path) -> Result:
+def _run(row: Row, words: Sequence[str], sink: BinaryIO, out: Path) -> Result:
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "TERM": "dumb"}
     if row.expect and os.environ.get("REAL_BCC"):
         environment.pop("PYTHONPATH", None)
-    master = -1
+    screen = None
     if row.tty:
-        master, slave = pty.openpty()
-        environment["TERM"] = "xterm"
-        tool = subprocess.Popen(
-            words,
-            stdin=slave,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=environment,  # type: ignore[arg-type]
-        )
-        os.close(slave)
-    else:
-        tool = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=environment,  # type: ignore[arg-type]
-        )
+        environment["TERM"] = "vt100"
+        screen = Screen(sink)
+    tool = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL if screen is None else screen.tool_side,
+        stdout=sink if screen is None else screen.tool_side,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    )
     began = time.monotonic()
     ready = wait_ready(tool)
     took = time.monotonic() - began
@@ -126,8 +119,8 @@ def _run(row: Row, words: Sequence[str], sink: object, out: Path) -> Result:
     if tool.poll() is None and "distribution" not in row.expect:
         time.sleep(0.5)
     ended = end(tool)
-    if master >= 0:
-        os.close(master)
+    if screen is not None:
+        screen.close()
     return _judge(row, _text(out), ready=ready, took=took, memory=memory, ended=ended)
 
 
@@ -222,4 +215,4 @@ def end_server() -> None:
 
 
 def _text(path: Path) -> str:
-    return path.read_bytes().decode(errors="replace")
+    return plain(path.read_bytes().decode(errors="replace"))
