@@ -156,6 +156,7 @@ class PerfEventArray(Events, Slots):
         """
         for cpu in online_cpus():
             opened = perf.open_sampling(typ, config, perf.Aim(pid=pid, cpu=cpu))
+            perf.enable(opened)
             self._close(cpu)
             self.bpf.open_perf_events[-self.map_fd, cpu] = opened
             self[cpu] = ctypes.c_int(opened.fileno())

@@ -163,7 +163,7 @@ def open_sampling(
     frequency: int = 0,
     inherit: bool = False,
 ) -> Fd:
-    """An event that a program of type ``perf_event`` runs at.
+    """An event that a program of type ``perf_event`` runs at, disabled.
 
     Args:
         event_type: ``TYPE_*``, or that of a PMU (`device_type`).
@@ -178,7 +178,7 @@ def open_sampling(
             ESRCH: no such thread).
     """
     attr = bytearray(_ATTR_SIZE)
-    bits = (_FREQUENCY if frequency else 0) | (_INHERIT if inherit else 0)
+    bits = _DISABLED | (_FREQUENCY if frequency else 0) | (_INHERIT if inherit else 0)
     pack_into("<IIQQQQQ", attr, 0, event_type, _ATTR_SIZE, config,
               frequency or period, 0, 0, bits)  # fmt: skip
     return _call(attr, f"perf event {event_type}:{config}", aim, _SAMPLING_CURE)

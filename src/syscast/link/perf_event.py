@@ -27,7 +27,9 @@ class PerfEventLink(OwnedLink):
     """
 
     @classmethod
-    def attach(cls, program: Fd, event: Fd, text: str, cookie: int = 0) -> PerfEventLink:
+    def attach(
+        cls, program: Fd, event: Fd, text: str, cookie: int = 0, *, enable: bool = True
+    ) -> PerfEventLink:
         """Attach and enable.
 
         Args:
@@ -35,6 +37,7 @@ class PerfEventLink(OwnedLink):
             event: Owned by the link from here on, also if this raises.
             text: How and where, for people: ``kprobe on inet_listen``.
             cookie: u64 for ``bpf_get_attach_cookie``, where the kernel has links for perf events.
+            enable: False for a caller that enables several events at once.
 
         Raises:
             KernelError: Not attached.
@@ -42,7 +45,8 @@ class PerfEventLink(OwnedLink):
         try:
             fds = (*_linked(program, event, cookie), event)
             try:
-                perf.enable(event)
+                if enable:
+                    perf.enable(event)
             except BaseException:
                 fds[0].close()
                 raise

@@ -122,7 +122,9 @@ def _aims(threads: Sequence[int], cpu: int, group: int) -> list[perf.Aim]:
 def _attach(
     program: Fd, opened: Callable[[perf.Aim], Fd], aims: Sequence[perf.Aim], text: str
 ) -> SamplingLink:
+    """Attach everywhere, then enable everywhere: clocks of different CPUs start as close together as can be."""
     with contextlib.ExitStack() as undo:
+        events = []
         links = []
         gone: KernelError | None = None
         for aim in aims:
@@ -133,10 +135,13 @@ def _attach(
                     raise
                 gone = error
                 continue
-            link = PerfEventLink.attach(program, event, text)
+            link = PerfEventLink.attach(program, event, text, enable=False)
             undo.callback(link.close)
+            events.append(event)
             links.append(link)
         if gone is not None and not links:
             raise gone
+        for event in events:
+            perf.enable(event)
         undo.pop_all()
     return SamplingLink(links, program, text)
