@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bcctools import tour
+from bcctools.compiled import compile_only
 from bcctools.rows import rows
 
 
@@ -22,18 +23,26 @@ def main() -> int:
     )
     form.add_argument("--from", dest="start", default="", help="begin with this tool")
     form.add_argument("--until", default="~", help="end before this tool")
+    form.add_argument(
+        "--compile", action="store_true", help="only those that cannot run here: compile their C"
+    )
     form.add_argument("tools", nargs="*")
     given = form.parse_args()
     known = rows()
     wanted = given.tools or [
         name
         for name, row in known.items()
-        if not row.not_here and given.start <= name < given.until
+        if bool(row.not_here) is given.compile and given.start <= name < given.until
     ]
     wrong = 0
     with Path(given.out).open("a") as out:
         for name in wanted:
-            result = tour.run(known[name], "bcc" if given.bcc else "dropin")
+            only = known[name].not_here
+            result = (
+                compile_only(known[name])
+                if only
+                else tour.run(known[name], "bcc" if given.bcc else "dropin")
+            )
             marks = "".join(
                 mark if good else "-"
                 for mark, good in zip(
@@ -46,7 +55,7 @@ def main() -> int:
                 f"{name:16} {marks} {result.ready:6.1f} s {result.memory / 1024:6.0f} MiB  {result.why}",
                 flush=True,
             )
-            if not result.right:
+            if not (result.compiles if only else result.right):
                 wrong += 1
                 for line in result.output.splitlines()[-given.show :]:
                     print(f"    | {line[:180]}", flush=True)

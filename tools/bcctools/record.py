@@ -28,12 +28,13 @@ _numbers = count()
 
 
 class Facts(TypedDict, total=False):
-    """What the kernel is said to have; all True where nothing is said."""
+    """What the kernel is said to have; all True where nothing is said. With `this_kernel` some of it is asked."""
 
     fields: bool
     functions: bool
     kfunc: bool
     raw_tracepoints: bool
+    this_kernel: bool
     tracepoints: bool
 
 

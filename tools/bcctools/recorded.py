@@ -21,8 +21,17 @@ import sys
 import time
 import types
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ARGUMENTS = " ".join(
+    f"8@{place}"
+    for place in (
+        ["%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9", "(%rsp)", "8(%rsp)", "16(%rsp)", "24(%rsp)"]
+    )
+)
 OUT: dict[str, list[object]] = {"texts": [], "options": []}
 
 
@@ -62,16 +71,18 @@ class BPF:
         text: object = None,
         debug: int = 0,
         cflags: object = (),
-        usdt_contexts: object = (),
+        usdt_contexts: Sequence[USDT] = (),
         allow_rlimit: object = None,
         device: object = None,
         attach_usdt_ignore_pid: object = None,
     ) -> None:
-        del hdr_file, debug, usdt_contexts, allow_rlimit, device, attach_usdt_ignore_pid
+        del hdr_file, debug, allow_rlimit, device, attach_usdt_ignore_pid
         if src_file:
             path = Path(str(_packaged(_text(src_file))))
             text = (path if path.exists() else Path(sys.argv[0]).parent / path).read_text()
-        OUT["texts"].append({"text": _text(text), "cflags": [_text(each) for each in cflags]})  # type: ignore[attr-defined]
+        readers = "".join(each.get_text() for each in usdt_contexts)
+        flags = [_text(each) for each in cflags]  # type: ignore[attr-defined]
+        OUT["texts"].append({"text": readers + _text(text), "cflags": flags})
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -185,13 +196,26 @@ class USDT:
     def __init__(self, pid: object = None, path: object = None) -> None:
         self.pid, self.path = pid, path
 
+        self._enabled: dict[str, str] = {}
+
     def enable_probe(self, probe: object, fn_name: object) -> None:
-        """Nothing to enable."""
+        """Note the probe."""
+        self._enabled[_text(fn_name)] = _text(probe)
 
     enable_probe_or_bail = enable_probe
 
     def get_text(self) -> str:
-        return ""
+        """Readers of ten arguments, each where a function has its own."""
+        from syscast.bcc.usdtargs import reader  # noqa: PLC0415 - only where a tool has USDT probes
+        from syscast.elf import EM_X86_64  # noqa: PLC0415
+        from syscast.symbols.sdtoperands import arguments  # noqa: PLC0415
+        from syscast.symbols.stapsdt import Location, Probe  # noqa: PLC0415
+
+        places = (Location(0, 0, 0, arguments(ARGUMENTS, EM_X86_64)),)
+        return "".join(
+            reader(Probe("/bin/sh", "any", probe, places), name)
+            for name, probe in self._enabled.items()
+        )
 
     def get_context(self) -> int:
         return 1
@@ -231,6 +255,18 @@ def install() -> None:
         setattr(bcc, name, part)
     for name in ("ArgString", "StrcmpRewrite", "printb"):
         setattr(bcc, name, getattr(bcc.utils, name))
+
+
+def _ask_this_kernel() -> None:
+    """Let the drop-in answer what tools ask of types and of what attaches."""
+    real = importlib.import_module("syscast.bcc").BPF
+    for name in (
+        "kernel_struct_has_field",
+        "kernel_enum_has_val",
+        "support_kfunc",
+        "support_raw_tracepoint",
+    ):
+        setattr(BPF, name, staticmethod(getattr(real, name)))
 
 
 def _watch_options() -> None:
@@ -321,6 +357,8 @@ def main() -> None:
     sys.argv_out = out  # type: ignore[attr-defined]
     BPF.facts = json.loads(facts)
     install()
+    if BPF.facts.get("this_kernel"):
+        _ask_this_kernel()
     _watch_options()
     _pretend()
     sys.argv = [tool, *arguments]
