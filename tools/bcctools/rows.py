@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -21,6 +21,7 @@ class Row:
     seconds: float = 0.0
     tty: bool = False
     not_here: str = ""
+    unfit: dict[str, str] = field(default_factory=dict)
 
     def found(self, output: str) -> bool:
         """Whether the output has what all is right with."""
