@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEAD = """# Debian's bpfcc-tools under the drop-in
 
-Each tool of Debian's package bpfcc-tools (0.26), unmodified, in a test VM that has neither clang nor kernel headers in use: started as
+Each tool of Debian's package bpfcc-tools (0.26), unmodified, in a test VM: started as
 `syscast bcc TOOL`, with a small workload that must make it print something. Made by `./dev bcc-tools` and `python -m bcctools.table`;
 arguments, workloads and what is expected are in `tools/bcctools/rows.toml`.
 
