@@ -128,7 +128,7 @@ def _judge(row: Row, text: str, *, ready: bool, took: float, memory: int, ended:
     right = row.found(text)
     compiles = "Failed to compile BPF" not in text
     loads = compiles and not re.search(
-        r"Failed to load BPF program|verifier|Permission denied$", text
+        r"Failed to load BPF program|refused by the verifier|Permission denied$", text
     )
     trace = "Traceback (most recent call last)" in text and "KeyboardInterrupt" not in text
     attaches = loads and (ready or right) and not trace
