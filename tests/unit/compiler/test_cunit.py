@@ -109,6 +109,10 @@ def test_the_licence_is_the_texts():
     assert compile_c(TEXT, surroundings=Host()).spec.license == "GPL"
     other = compile_c(f"#define BPF_LICENSE Dual BSD/GPL\n{TEXT}", surroundings=Host())
     assert other.spec.license == "Dual BSD/GPL"
+    own = compile_c(
+        f'char _license[] SEC("license") = "Proprietary";\n{TEXT}', surroundings=Host()
+    )
+    assert own.spec.license == "Proprietary"
 
 
 def test_a_hit_imports_no_compiler():

@@ -6,7 +6,9 @@ from functools import lru_cache
 
 from syscast.frontend.c.datafiles import data
 
-FOOTER = '\nconst char _license[] __attribute__((section("license"))) = __sc_text(BPF_LICENSE);\n'
+FOOTER = (
+    '\nconst char __sc_license[] __attribute__((section("license"))) = __sc_text(BPF_LICENSE);\n'
+)
 """Stands behind every text: ``#define BPF_LICENSE Dual BSD/GPL`` says what the programs' licence is."""
 
 _WRAPPED = "((struct pt_regs *)PT_REGS_PARM1(x))"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from syscast.frontend.c.values import CValue, Operand
 
 LICENSE = "license"
+OUR_LICENSE = "__sc_license"
 _MOST_FINDINGS = 20
 
 
@@ -74,6 +75,7 @@ class Unit:
         self._places = text.places
         self._spans: dict[tuple[int, int | None], Span] = {}
         self._defined: set[str] = set()
+        self._own_license = False
         self._builtins = builtins(self.dialect)
         self._declarations = Declarations(
             names, surroundings.arch, self._fail, type_of=self._type_of
@@ -213,6 +215,10 @@ class Unit:
         self.names.declare(node.name, Global(node.name, ctype, node))
 
     def _take_license(self, node: c_ast.Decl) -> None:
+        own = node.name != OUR_LICENSE
+        if not own and self._own_license:
+            return  # ours stands behind the text
+        self._own_license = own
         if isinstance(node.init, c_ast.Constant) and node.init.type == "string":
             self.license = literals.string_bytes(node.init.value).decode("utf-8", "replace")
 
