@@ -22,6 +22,7 @@ _ALLOWED = (
     # LLVM leaves out a mask that it can prove needless, and the verifier proves less.
     "invalid unbounded variable-offset",
     "no bounds that the verifier can see",
+    "it accesses # bytes at offset",
 )
 """What may happen to a right program: the kernel has limits."""
 
