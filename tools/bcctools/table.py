@@ -25,7 +25,7 @@ Each tool of Debian's package bpfcc-tools (0.26), unmodified, in a test VM: star
 arguments, workloads and what is expected are in `tools/bcctools/rows.toml`.
 
 C: its C compiles. L: the verifier takes its programs. A: they are attached. R: the output is right. `-`: not.
-Where only C stands, a VM cannot show the tool: its C is compiled for that kernel.
+Where only C stands, a VM cannot show the tool: its C is compiled with that kernel's types. Where nothing stands, it was not tried.
 """
 
 
@@ -99,10 +99,14 @@ def table(ours: dict[str, Results], theirs: dict[str, Results]) -> str:
         ]
         right = sum(results[each]["right"] for each in fitting)
         texts = sum(each["compiles"] for each in results.values())
+        share = (
+            f"{right} of {len(fitting)} ({100 * right / len(fitting):.0f} %)"
+            if fitting
+            else "none"
+        )
         lines.append(
-            f"Kernel {kernel}: {counted(known, results)} tools are right that a VM can offer what they need; of those "
-            f"that fit the kernel {right} of {len(fitting)} ({100 * right / max(1, len(fitting)):.0f} %). "
-            f"The C of {texts} of {len(results)} tools compiles.  "
+            f"Kernel {kernel}: of the tools that a VM can offer what they need {counted(known, results)} are right; of those "
+            f"that fit the kernel {share}. The C of {texts} of {len(results)} tools compiles.  "
         )
     lines += [
         f"The real bcc on {kernel}: {counted(known, results)} are right.  "
