@@ -99,14 +99,14 @@ def table(ours: dict[str, Results], theirs: dict[str, Results]) -> str:
         ]
         right = sum(results[each]["right"] for each in fitting)
         texts = sum(each["compiles"] for each in results.values())
-        share = (
-            f"{right} of {len(fitting)} ({100 * right / len(fitting):.0f} %)"
-            if fitting
-            else "none"
-        )
+        compiled = f"The C of {texts} of {len(results)} tools compiles.  "
+        if not fitting:
+            lines.append(f"Kernel {kernel}: no tool was run. {compiled}")
+            continue
+        share = f"{right} of {len(fitting)} ({100 * right / len(fitting):.0f} %)"
         lines.append(
             f"Kernel {kernel}: of the tools that a VM can offer what they need {counted(known, results)} are right; of those "
-            f"that fit the kernel {share}. The C of {texts} of {len(results)} tools compiles.  "
+            f"that fit the kernel {share}. {compiled}"
         )
     lines += [
         f"The real bcc on {kernel}: {counted(known, results)} are right.  "
