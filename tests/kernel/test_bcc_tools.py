@@ -27,8 +27,6 @@ pytestmark = [
 TOOLS = (
     "argdist",
     "bashreadline",
-    "biopattern",
-    "cpudist",
     "execsnoop",
     "exitsnoop",
     "funccount",
@@ -36,10 +34,6 @@ TOOLS = (
     "profile",
     "solisten",
     "stackcount",
-    "syscount",
-    "tcpconnect",
-    "tcplife",
-    "trace",
     "vfsstat",
 )
 

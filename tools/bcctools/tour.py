@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bcctools.rows import Row
 
-START = 90.0  # seconds until a tool is attached; LLVM in an emulated machine takes its time
+START = 240.0  # seconds until a tool is attached; LLVM in an emulated machine takes its time
 SETTLE = 1.5
 ROUNDS = 4
 SILENT_START = 12.0  # for tools that load no program

@@ -31,9 +31,8 @@ def recorded() -> Path:
         root.update()
         with tempfile.TemporaryDirectory(prefix="bpfcc-") as work:
             tree = Path(work)
-            for package in root.download_closure(("bpfcc-tools",)):
-                if package.name.startswith("bpfcc-tools"):
-                    apt.extract(package, tree)
+            for package in root.download(["bpfcc-tools"], tree / "packages"):
+                apt.extract(package, tree)
             found = record.record_all(tree / "usr" / "sbin")
         kept.write_text(
             json.dumps(

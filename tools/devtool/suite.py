@@ -30,6 +30,7 @@ SUBMISSION_TESTS = tuple(
         *("kinds", "cli_listen", "examples", "cost", "refusals"),
         *("loops", "calls", "where", "paths", "state", "cli_count", "differential"),
         *("user_links", "uprobes", "samples", "stacks"),
+        *("bcc_seeds", "bcc_programs", "bcc_tools", "c_pointers"),
     )
 )
 ROOT = Path(__file__).resolve().parents[2]
