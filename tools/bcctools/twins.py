@@ -39,10 +39,10 @@ class Twin:
 
     def agree(self, one: list[tuple[str, ...]], other: list[tuple[str, ...]]) -> bool:
         """Whether two outputs' rows are the same; nothing found is never agreement."""
-        if not one or not other:
+        if not one or not other or one == [("0",)]:
             return False
         if not self.about:
-            return one == other and one != [("0",)]
+            return one == other
         if len(one) != len(other):
             return False
         return all(
