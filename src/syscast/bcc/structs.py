@@ -101,7 +101,7 @@ class _Maker:
         for attempt in attempts:
             fields = self._fields(desc, pads=attempt == "padded" and not union)
             made = _class(desc, fields, pack=attempt != "natural")
-            if _agrees(made, desc, fields):
+            if _agrees(made, desc):
                 return made
         # What ctypes lays out otherwise than C compilers do: bit fields in units of mixed sizes.
         return self._by_properties(desc)
@@ -167,12 +167,16 @@ def _class(desc: CDesc, fields: list[Field], *, pack: bool) -> CType:
     return cast("CType", type(tag or desc.kind, (base,), space))
 
 
-def _agrees(made: CType, desc: CDesc, fields: list[Field]) -> bool:
+def _agrees(made: CType, desc: CDesc) -> bool:
     """Whether every member lies where the description says."""
     if ctypes.sizeof(made) != desc.size:
         return False
-    named = [field[0] for field in fields if not field[0].startswith("__pad_")]
-    for name, member in zip(named, desc.members, strict=True):
+    anonymous = 0
+    for member in desc.members:
+        name = member.name
+        if not name:
+            name = f"__anon{anonymous}"
+            anonymous += 1
         place = getattr(made, name)
         start = place.offset * 8
         if member.bit_size:

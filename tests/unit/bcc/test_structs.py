@@ -141,3 +141,10 @@ def test_signed_bytes_of_events_are_bytes():
     s8 = CDesc("int", "s8", 1, signed=True)
     assert event_type(s8) is ctypes.c_char
     assert table_type(s8) is ctypes.c_byte
+
+
+def test_members_that_are_called_like_padding():
+    desc = struct("key_t", 16, ("pid", U32, 0), ("__pad__", U64, 8))
+    made = table_type(desc)
+    assert made.__pad__.offset == 8
+    assert ctypes.sizeof(made) == 16
