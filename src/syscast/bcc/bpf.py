@@ -7,15 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
-from syscast.bcc import (
-    features,
-    network,
-    probed,
-    symcaches,
-    syscallnames,
-    tracepoints,
-    userplaces,
-)
+from syscast.bcc import symcaches, syscallnames
 from syscast.bcc.arguments import Name, as_bytes
 from syscast.bcc.compiling import compiled, found_file
 from syscast.bcc.constants import (
@@ -32,10 +24,11 @@ from syscast.bcc.kprobes import Kprobes
 from syscast.bcc.module import Module
 from syscast.bcc.perfevents import PerfEvents
 from syscast.bcc.polling import Polling
-from syscast.bcc.programs import close_all, probe_limit
+from syscast.bcc.programs import close_all
+from syscast.bcc.statics import Statics
 from syscast.bcc.tracepipe import TracePipe
 from syscast.bcc.tracepoints import Tracepoints
-from syscast.bcc.tracing import Tracing, add_prefix
+from syscast.bcc.tracing import Tracing
 from syscast.bcc.uprobes import Uprobes
 from syscast.kernel.textfiles import read_bytes
 
@@ -72,7 +65,7 @@ class UserProbes(Protocol):
         ...
 
 
-class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe):
+class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe, Statics):
     """A compiled text.
 
     Attributes:
@@ -195,8 +188,6 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
                 if raw.startswith(prefix):
                     attach(raw.removeprefix(prefix), raw)
 
-    add_prefix = staticmethod(add_prefix)
-
     # ------------------------------------------------------------ tables
 
     @property
@@ -310,19 +301,6 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
             if any(keyword in word for keyword in keywords for word in program_words)
         )
 
-    support_kfunc = staticmethod(features.support_kfunc)
-    support_lsm = staticmethod(features.support_lsm)
-    support_fmod_ret = staticmethod(features.support_fmod_ret)
-    support_raw_tracepoint = staticmethod(features.support_raw_tracepoint)
-    support_raw_tracepoint_in_module = staticmethod(features.support_raw_tracepoint_in_module)
-    kernel_struct_has_field = staticmethod(features.kernel_struct_has_field)
-    kernel_enum_has_val = staticmethod(features.kernel_enum_has_val)
-
-    get_kprobe_functions = staticmethod(probed.functions_matching)
-    get_probe_limit = staticmethod(probe_limit)
-    get_tracepoints = staticmethod(tracepoints.matching)
-    tracepoint_exists = staticmethod(tracepoints.exists)
-
     def get_syscall_prefix(self) -> bytes:
         """What the kernel puts before the names of system calls."""
         return syscallnames.prefix()
@@ -334,35 +312,6 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
     def fix_syscall_fnname(self, name: Name) -> bytes:
         """The name of this kernel for one with the prefix of any."""
         return syscallnames.fixed(name)
-
-    # ------------------------------------------------------------ files and symbols
-
-    find_exe = staticmethod(userplaces.find_exe)
-    find_library = staticmethod(userplaces.find_library)
-    get_user_functions_and_addresses = staticmethod(userplaces.functions_and_addresses)
-
-    @staticmethod
-    def get_user_functions(name: Name, sym_re: Name) -> list[bytes]:
-        """Names of the functions that `get_user_functions_and_addresses` gives."""
-        return [each for each, _ in userplaces.functions_and_addresses(name, sym_re)]
-
-    @staticmethod
-    def get_user_addresses(name: Name, sym_re: Name) -> set[int]:
-        """Addresses of the functions that `get_user_functions_and_addresses` gives."""
-        return {address for _, address in userplaces.functions_and_addresses(name, sym_re)}
-
-    sym = staticmethod(symcaches.sym)
-    ksym = staticmethod(symcaches.ksym)
-    ksymname = staticmethod(symcaches.ksymname)
-    add_module = staticmethod(symcaches.add_module)
-
-    # ------------------------------------------------------------ sockets, cards, cgroups
-
-    attach_raw_socket = staticmethod(network.attach_raw_socket)
-    attach_func = staticmethod(network.attach_func)
-    detach_func = staticmethod(network.detach_func)
-    attach_xdp = staticmethod(network.attach_xdp)
-    remove_xdp = staticmethod(network.remove_xdp)
 
     # ------------------------------------------------------------ the end
 

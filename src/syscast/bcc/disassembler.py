@@ -16,7 +16,7 @@ from syscast.ir.helpers import HELPERS
 
 if TYPE_CHECKING:
     from _ctypes import _CData as CData
-    from typing import Protocol
+    from typing import ClassVar, Protocol
 
     from syscast.bcc.arguments import Name
     from syscast.bcc.structs import CType
@@ -68,7 +68,9 @@ class BPFDecoder:
     """Text of single instructions."""
 
     BPF_PSEUDO_CALL = _PSEUDO_CALL
-    bpf_helpers = [_NAMES.get(number, "unspec") for number in range(max(_NAMES) + 1)]  # noqa: RUF012 - bcc's list
+    bpf_helpers: ClassVar[list[str]] = [
+        _NAMES.get(number, "unspec") for number in range(max(_NAMES) + 1)
+    ]
 
     @classmethod
     def decode(cls, i: int, w: int, w1: int | None) -> tuple[str, int]:
@@ -183,7 +185,7 @@ class MapDecoder:
     """Text of a table's types."""
 
     # By the code of the ctypes class; `c_ulong` and `c_ulonglong` are one class here.
-    ctype2str = {  # noqa: RUF012 - bcc's table
+    ctype2str: ClassVar[dict[type, str]] = {
         ctypes.c_bool: "_Bool",
         ctypes.c_char: "char",
         ctypes.c_wchar: "wchar_t",
@@ -208,8 +210,7 @@ class MapDecoder:
             return "union"
         if issubclass(t, ctypes.Structure):
             return "struct"
-        names = cast("dict[type, str]", cls.ctype2str)
-        return names.get(t, t.__name__)
+        return cls.ctype2str.get(t, t.__name__)
 
     @classmethod
     def format_size_info(

@@ -45,7 +45,7 @@ class PerCpu(TableBase):
         self.reducer = reducer
         self.total_cpu: int = self._map.cpus
         self.sLeaf: CType = self.Leaf
-        self.Leaf = array_of(self.sLeaf, self.total_cpu)
+        self.Leaf: CType = array_of(self.sLeaf, self.total_cpu)
 
     def getvalue(self, key: Key) -> CData:
         """The values of all CPUs; raises KeyError."""

@@ -10,6 +10,9 @@ from syscast.kernel.host import online_cpus
 from syscast.kernel.syscalls import MACHINE
 
 if TYPE_CHECKING:
+    from _ctypes import CFuncPtr
+    from typing import ClassVar
+
     from syscast.kernel.descriptors import Fd
 
 # The flags of struct perf_event_attr, from the lowest bit on (include/uapi/linux/perf_event.h).
@@ -98,9 +101,9 @@ class Perf:
     PERF_EVENT_IOC_SET_FILTER = 1074275334
     PERF_EVENT_IOC_ENABLE = 9216
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    syscall = libc.syscall
-    ioctl = libc.ioctl
+    libc: ClassVar[ctypes.CDLL] = ctypes.CDLL(None, use_errno=True)
+    syscall: ClassVar[CFuncPtr] = libc.syscall
+    ioctl: ClassVar[CFuncPtr] = libc.ioctl
 
     _kept: list[Fd] = []  # noqa: RUF012 - events live until the process ends, as bcc keeps them
 

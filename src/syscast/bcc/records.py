@@ -28,8 +28,9 @@ class Memory:
     def __init__(self, size: int) -> None:
         self._buffer = ctypes.create_string_buffer(size + _SLACK)
         self._old: list[object] = []
-        self.view = memoryview(self._buffer).cast("B")
-        self.at = self.end = 0
+        self.view: memoryview[int] = memoryview(self._buffer).cast("B")
+        self.at: int = 0
+        self.end: int = 0
 
     def fill(self, data: bytes) -> None:
         """Put other bytes in, from the beginning on."""

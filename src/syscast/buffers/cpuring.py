@@ -35,7 +35,7 @@ class CpuRing:
         Raises:
             KernelError: Refused (ENODEV: the CPU is offline).
         """
-        self.cpu = cpu
+        self.cpu: int = cpu
         self.event: Fd = perf.open_bpf_output(cpu, wakeup_events=wakeup_events)
         try:
             self.memory: PerfRingMemory = _mapped(self.event, size)

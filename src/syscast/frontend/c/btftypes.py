@@ -304,7 +304,7 @@ class KernelTypes:
         self._aliases = aliases or {}
         self._overriding: Callable[[str, str], CType | None] = lambda _kind, _tag: None
         self._modules: dict[str, BtfTypes] = {}
-        self.kernel = self._types(surroundings.btf)
+        self.kernel: BtfTypes = self._types(surroundings.btf)
 
     def override_by(self, ask: Callable[[str, str], CType | None]) -> None:
         """Let the text's own structs, unions and enums stand in for the kernel's of the same tag."""

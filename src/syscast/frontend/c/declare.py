@@ -67,7 +67,7 @@ class Declarations:
         self._fail = fail
         self._type_of_expression = type_of
         self._defined: dict[int, tuple[c_ast.Node, object, CType]] = {}
-        self.constants = Evaluator(names, arch, fail, type_of=self.type_of)
+        self.constants: Evaluator = Evaluator(names, arch, fail, type_of=self.type_of)
 
     # ------------------------------------------------------------ for the caller
 

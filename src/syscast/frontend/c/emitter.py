@@ -44,9 +44,9 @@ class Emitter:
 
     def __init__(self, unit: UnitFacts) -> None:
         self.unit = unit
-        self.builder = Builder()
+        self.builder: Builder = Builder()
         self.node: c_ast.Node | None = None
-        self.emitted = 0
+        self.emitted: int = 0
 
     # ------------------------------------------------------------ ops
 

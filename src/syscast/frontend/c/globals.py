@@ -28,9 +28,9 @@ class Global(Entity):
     __slots__ = ("content", "ctype", "name", "node")
 
     def __init__(self, name: str, ctype: CType, node: c_ast.Decl) -> None:
-        self.name = name
-        self.ctype = ctype
-        self.node = node
+        self.name: str = name
+        self.ctype: CType = ctype
+        self.node: c_ast.Decl = node
         self.content: bytes | None = None
 
 

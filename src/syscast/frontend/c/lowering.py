@@ -189,6 +189,7 @@ class Lowering(Emitter):
     """
 
     unit: Unit
+    builder: Builder
 
     def __init__(self, unit: Unit, handlers: Handlers) -> None:
         super().__init__(unit)
@@ -198,11 +199,11 @@ class Lowering(Emitter):
         self.jumps: list[Jumps] = []
         self.missing: set[str] = set()
         self.changed: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
-        self.unroll = False
-        self.too_large = False
+        self.unroll: bool = False
+        self.too_large: bool = False
         self.texts: dict[int, bytes] = {}
         self.held_texts: dict[int, bytes] = {}
-        self.unevaluated = 0
+        self.unevaluated: int = 0
         self.alone: c_ast.Node | None = None
 
     # ------------------------------------------------------------ expressions

@@ -9,7 +9,7 @@ What is kept as pycparser's own: a type as an argument is a ``c_ast.Typename`` i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pycparser import c_ast
 
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 
     from pycparser.c_parser import Coord
 
+    class _Node:
+        """What of ``c_ast.Node`` is overridden here: pycparser ships no types, and a class needs to know its base."""
 
-class _Extra(c_ast.Node):
+        __slots__ = ()
+        attr_names: ClassVar[tuple[str, ...]]
+        coord: Coord | None
+
+else:
+    _Node = c_ast.Node
+
+
+class _Extra(_Node):
     """A node whose children are named in ``_parts``: nodes, lists of nodes, None."""
 
     __slots__ = ()
-    _parts: tuple[str, ...] = ()
+    _parts: ClassVar[tuple[str, ...]] = ()
 
     def children(self) -> tuple[tuple[str, c_ast.Node], ...]:
         """Name and node of each child, as all nodes of pycparser have them."""
@@ -53,15 +63,15 @@ class Attribute(_Extra):
     """
 
     __slots__ = ("__weakref__", "args", "coord", "name")
-    attr_names = ("name",)
+    attr_names: ClassVar[tuple[str, ...]] = ("name",)
     _parts = ("args",)
 
     def __init__(
         self, name: str, args: tuple[c_ast.Node, ...], coord: Coord | None = None
     ) -> None:
-        self.name = name
-        self.args = args
-        self.coord = coord
+        self.name: str = name
+        self.args: tuple[c_ast.Node, ...] = args
+        self.coord: Coord | None = coord
 
 
 class StmtExpr(_Extra):
@@ -71,8 +81,8 @@ class StmtExpr(_Extra):
     _parts = ("body",)
 
     def __init__(self, body: c_ast.Compound, coord: Coord | None = None) -> None:
-        self.body = body
-        self.coord = coord
+        self.body: c_ast.Compound = body
+        self.coord: Coord | None = coord
 
 
 class Typeof(_Extra):
@@ -82,8 +92,8 @@ class Typeof(_Extra):
     _parts = ("expr",)
 
     def __init__(self, expr: c_ast.Node, coord: Coord | None = None) -> None:
-        self.expr = expr
-        self.coord = coord
+        self.expr: c_ast.Node = expr
+        self.coord: Coord | None = coord
 
 
 class AutoType(_Extra):
@@ -92,7 +102,7 @@ class AutoType(_Extra):
     __slots__ = ("__weakref__", "coord")
 
     def __init__(self, coord: Coord | None = None) -> None:
-        self.coord = coord
+        self.coord: Coord | None = coord
 
 
 class Elvis(_Extra):
@@ -102,9 +112,9 @@ class Elvis(_Extra):
     _parts = ("cond", "iffalse")
 
     def __init__(self, cond: c_ast.Node, iffalse: c_ast.Node, coord: Coord | None = None) -> None:
-        self.cond = cond
-        self.iffalse = iffalse
-        self.coord = coord
+        self.cond: c_ast.Node = cond
+        self.iffalse: c_ast.Node = iffalse
+        self.coord: Coord | None = coord
 
 
 class Range(_Extra):
@@ -114,32 +124,32 @@ class Range(_Extra):
     _parts = ("first", "last")
 
     def __init__(self, first: c_ast.Node, last: c_ast.Node, coord: Coord | None = None) -> None:
-        self.first = first
-        self.last = last
-        self.coord = coord
+        self.first: c_ast.Node = first
+        self.last: c_ast.Node = last
+        self.coord: Coord | None = coord
 
 
 class Operand(_Extra):
     """``[name] "constraint" (expr)`` of an `Asm`."""
 
     __slots__ = ("__weakref__", "constraint", "coord", "expr", "name")
-    attr_names = ("name", "constraint")
+    attr_names: ClassVar[tuple[str, ...]] = ("name", "constraint")
     _parts = ("expr",)
 
     def __init__(
         self, name: str, constraint: str, expr: c_ast.Node, coord: Coord | None = None
     ) -> None:
-        self.name = name
-        self.constraint = constraint
-        self.expr = expr
-        self.coord = coord
+        self.name: str = name
+        self.constraint: str = constraint
+        self.expr: c_ast.Node = expr
+        self.coord: Coord | None = coord
 
 
 class Asm(_Extra):
     """``asm volatile ("template" : outputs : inputs : clobbers);``; texts without their quotes."""
 
     __slots__ = ("__weakref__", "clobbers", "coord", "inputs", "outputs", "template", "volatile")
-    attr_names = ("template", "clobbers", "volatile")
+    attr_names: ClassVar[tuple[str, ...]] = ("template", "clobbers", "volatile")
     _parts = ("outputs", "inputs")
 
     def __init__(
@@ -151,8 +161,9 @@ class Asm(_Extra):
         volatile: bool,
         coord: Coord | None = None,
     ) -> None:
-        self.template = template
-        self.outputs, self.inputs = operands
-        self.clobbers = clobbers
-        self.volatile = volatile
-        self.coord = coord
+        self.template: str = template
+        self.outputs: tuple[Operand, ...] = operands[0]
+        self.inputs: tuple[Operand, ...] = operands[1]
+        self.clobbers: tuple[str, ...] = clobbers
+        self.volatile: bool = volatile
+        self.coord: Coord | None = coord

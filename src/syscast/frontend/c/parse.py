@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pycparser import c_ast
 
+from syscast.frontend.c._mistakes import Mistakes
 from syscast.frontend.c.ctokens import ASM, ATTRIBUTE, AUTO_TYPE
 from syscast.frontend.c.deep import room_for_depth
-from syscast.frontend.c.mistakes import Mistakes
 from syscast.frontend.c.nodes import (
     Asm,
     Attribute,

@@ -104,12 +104,12 @@ class Token:
 
     def __init__(self, kind: str, value: str, place: int, length: int) -> None:
         self.type: str | None = kind
-        self.value = value
-        self.lineno = place
-        self.length = length
-        self.lexpos = 0
+        self.value: str = value
+        self.lineno: int = place
+        self.length: int = length
+        self.lexpos: int = 0
         self.source: str | None = None
-        self.hide = NOTHING
+        self.hide: frozenset[str] = NOTHING
 
     def __copy__(self) -> Token:
         twin = Token.__new__(Token)

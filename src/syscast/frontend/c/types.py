@@ -144,11 +144,11 @@ class EnumBody:
     __slots__ = ("complete", "signed", "size", "tag", "values")
 
     def __init__(self, tag: str) -> None:
-        self.tag = tag
+        self.tag: str = tag
         self.values: Mapping[str, int] = {}
-        self.size = 4
-        self.signed = False
-        self.complete = False
+        self.size: int = 4
+        self.signed: bool = False
+        self.complete: bool = False
 
     def define(
         self, values: Mapping[str, int], size: int = 0, *, signed: bool | None = None
@@ -351,11 +351,11 @@ class Body:
     )  # fmt: skip
 
     def __init__(self, kind: str, tag: str, load: Callable[[Body], None] | None = None) -> None:
-        self.kind = kind
-        self.tag = tag
+        self.kind: str = kind
+        self.tag: str = tag
         self.load = load
-        self.packed = False
-        self.own = False
+        self.packed: bool = False
+        self.own: bool = False
         self.suggest: Callable[[], str] = str
         self.aliases: Mapping[str, str] = {}
         self.attributes: frozenset[str] = frozenset()

@@ -45,8 +45,8 @@ class TableName(Entity):
     __slots__ = ("record", "table")
 
     def __init__(self, table: Table, record: CType) -> None:
-        self.table = table
-        self.record = record
+        self.table: Table = table
+        self.record: CType = record
 
 
 class Unit:
@@ -71,7 +71,7 @@ class Unit:
         self.places: dict[str, c_ast.Node] = {}
         self.findings: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
-        self.dialect = Dialect(surroundings, self._struct)
+        self.dialect: Dialect = Dialect(surroundings, self._struct)
         self._places = text.places
         self._spans: dict[tuple[int, int | None], Span] = {}
         self._defined: set[str] = set()

@@ -36,5 +36,5 @@ def _keep(flags: int) -> MethodHandler:
     return handler
 
 
-kernel = _keep(0)
-user = _keep(_USER)
+kernel: MethodHandler = _keep(0)
+user: MethodHandler = _keep(_USER)

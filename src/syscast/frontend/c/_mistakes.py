@@ -1,4 +1,7 @@
-"""What is said of a text that the parser cannot read: what was expected, where, and what it looks like instead."""
+"""What is said of a text that the parser cannot read: what was expected, where, and what it looks like instead.
+
+A private module: its class stands on one of pycparser, which ships no types.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ class Mistakes(CParser):
         # "c23" lets pycparser look for attributes where __attribute__ stands too; keywords are ours either way.
         super().__init__(dialect="c23")
         self.near_types: Callable[[str], Sequence[str]] = lambda _name: ()
-        self.depth = 0
+        self.depth: int = 0
         self._places = preprocessed.places
         tokens = tuple(name_tokens(preprocessed.tokens, self._wrong))
         end = next(
