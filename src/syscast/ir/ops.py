@@ -25,8 +25,6 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- arithmetic, primitive: wraps
-
-
 class BinaryOp(Enum):
     """Machine arithmetic; udiv/urem/sdiv/srem need a divisor proven nonzero, shifts a count < width."""
 
@@ -255,9 +253,8 @@ class AtomicOp(Enum):
 class Atomic(Op, frozen=True):
     """Primitive. ``result = *(ptr + offset)`` as it was, and change it by ``value``, in one step.
 
-    32 or 64 bits. CMPXCHG stores ``value`` where memory holds ``expected``. Needs a kernel with
-    commit 5ffa25502b5a ("bpf: Add instructions for atomic_[cmp]xchg") and its neighbours (in
-    v5.12), but for ADD with no result, which is `AtomicAdd`.
+    32 or 64 bits. CMPXCHG stores ``value`` where memory holds ``expected``. ADD without a result is
+    `AtomicAdd`; the rest needs kernel commit 5ffa25502b5a ("bpf: Add instructions for atomic_[cmp]xchg") (in v5.12).
     """
 
     result: Reg | None

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pycparser import c_ast
 
+from syscast.frontend.c.compatibility import compatible
 from syscast.frontend.c.conversions import convert, number
 from syscast.frontend.c.emitter import ANY
 from syscast.frontend.c.expressions import array_element, part
 from syscast.frontend.c.inlining import wants
+from syscast.frontend.c.membernames import member_names
 from syscast.frontend.c.naming import near
 from syscast.frontend.c.types import (
     INT,
@@ -18,9 +20,7 @@ from syscast.frontend.c.types import (
     VOID,
     Array,
     Record,
-    compatible,
     find_member,
-    member_names,
 )
 from syscast.frontend.c.values import CValue, Place
 from syscast.ir.types import Const

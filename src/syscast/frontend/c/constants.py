@@ -14,6 +14,7 @@ from pycparser import c_ast
 
 from syscast.frontend.c import literals
 from syscast.frontend.c.basictypes import char
+from syscast.frontend.c.compatibility import compatible
 from syscast.frontend.c.names import Enumerator, Names, did_you_mean
 from syscast.frontend.c.types import (
     INT,
@@ -31,7 +32,6 @@ from syscast.frontend.c.types import (
     Record,
     TypeProblem,
     common,
-    compatible,
     find_member,
     promoted,
 )

@@ -8,6 +8,7 @@ from pycparser import c_ast
 
 from syscast.frontend.c.arithmetic import COMPARISONS, binary, compare, from_bool, moved, unary
 from syscast.frontend.c.basictypes import char
+from syscast.frontend.c.compatibility import compatible
 from syscast.frontend.c.conversions import (
     constant_of,
     convert,
@@ -18,6 +19,7 @@ from syscast.frontend.c.conversions import (
 )
 from syscast.frontend.c.emitter import ANY
 from syscast.frontend.c.literals import character, integer_literal, string_bytes
+from syscast.frontend.c.membernames import member_names
 from syscast.frontend.c.naming import is_known, name_of, near
 from syscast.frontend.c.types import (
     INT,
@@ -33,10 +35,8 @@ from syscast.frontend.c.types import (
     Record,
     Void,
     common,
-    compatible,
     find_member,
     is_integer,
-    member_names,
 )
 from syscast.frontend.c.values import CValue, Operand, Place
 from syscast.ir import ops

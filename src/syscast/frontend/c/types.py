@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 POINTER_SIZE = 8
 MAX_ALIGN = 16
@@ -598,60 +598,6 @@ def common(left: Int | Bool | Enum, right: Int | Bool | Enum) -> Int:
     return _UNSIGNED_OF[signed.name]
 
 
-def compatible(left: CType, right: CType) -> bool:
-    """Whether C takes two types for one, as pointers to them may be mixed.
-
-    An enum goes with its integer, an array without a length with one that has it.
-    """
-    if left == right:
-        return True
-    match left, right:
-        case Pointer(to=one), Pointer(to=other):
-            return compatible(one, other)
-        case Array(of=one, count=count), Array(of=other, count=another):
-            return (count is None or another is None or count == another) and compatible(
-                one, other
-            )
-        case (Enum(), Int()) | (Int(), Enum()) | (Enum(), Enum()):
-            return _as_int(left) == _as_int(right)
-        case FunctionType(), FunctionType():
-            return _compatible_functions(left, right)
-        case _:
-            return False
-
-
-def _as_int(ctype: CType) -> CType:
-    return ctype.underlying if isinstance(ctype, Enum) else ctype
-
-
-def _compatible_functions(left: FunctionType, right: FunctionType) -> bool:
-    if not compatible(left.returns, right.returns):
-        return False
-    if left.parameters is None or right.parameters is None:
-        return True
-    return (
-        left.variadic == right.variadic
-        and len(left.parameters) == len(right.parameters)
-        and all(
-            compatible(one.type, other.type)
-            for one, other in zip(left.parameters, right.parameters, strict=True)
-        )
-    )
-
-
-def assignable(target: Pointer, source: Pointer) -> bool:
-    """Whether one pointer may become the other without a cast: compatible, or one is ``void *``.
-
-    Pointers to integers of one size that differ in sign are let through, as compilers only warn.
-    """
-    if isinstance(target.to, Void) or isinstance(source.to, Void):
-        return True
-    if compatible(target.to, source.to):
-        return True
-    one, other = _as_int(target.to), _as_int(source.to)
-    return isinstance(one, Int) and isinstance(other, Int) and one.size == other.size
-
-
 def bit_field(bit_offset: int, width: int, record_size: int) -> BitField:
     """Find the unit to load for a bit field: the smallest aligned one that holds it.
 
@@ -717,15 +663,6 @@ def _direct(body: Body, name: str) -> Found | None:
             if inner:
                 return replace(inner, bit_offset=each.bit_offset + inner.bit_offset)
     return None
-
-
-def member_names(record: Record) -> Iterator[str]:
-    """All names that `find_member` would find without aliases: for near matches of a wrong one."""
-    for each in record.members:
-        if each.name:
-            yield each.name
-        elif isinstance(each.type, Record):
-            yield from member_names(each.type)
 
 
 def declared(ctype: CType, name: str) -> str:
