@@ -26,6 +26,7 @@ from syscast.asm.opcodes import (
     R7,
     R10,
 )
+from syscast.bcc.polling import Polling
 from syscast.bcc.table import FileDesc, table_of
 from syscast.errors import KernelError
 from syscast.kernel import bpfmaps
@@ -637,6 +638,24 @@ def test_a_negative_result_ends_the_round(ring):
     assert consume(ring) == 1
     assert consume(ring) == 1
     assert seen == [1, 2]
+
+
+def test_a_round_that_was_ended_goes_on_without_new_records(ring):
+    table = ring.table("events")
+    seen = []
+
+    def callback(_ctx, data, _size):
+        seen.append(table.event(data).number)
+        return -1
+
+    table.open_ring_buffer(callback)
+    ring.run(3)
+    polling = Polling()
+    polling.ring_buffers.update(ring.ring_buffers)
+    for _ in range(4):
+        polling.ring_buffer_poll(0)
+    polling._rings.close()
+    assert seen == [1, 2, 3]
 
 
 def test_lost_ring_records_are_reported(ring, capsys):

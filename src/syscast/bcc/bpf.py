@@ -163,9 +163,14 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
         atexit.register(self.cleanup)
         if debug & (DEBUG_BPF | DEBUG_SOURCE):
             self._show_programs()
-        for context in usdt_contexts:
-            context.attach_uprobes(self, attach_usdt_ignore_pid)
-        self._attach_by_names()
+        try:
+            for context in usdt_contexts:
+                context.attach_uprobes(self, attach_usdt_ignore_pid)
+            self._attach_by_names()
+        except BaseException:
+            # Nobody got the object: what is attached so far would stay until the process ends.
+            self.cleanup()
+            raise
 
     # ------------------------------------------------------------ attaching by the functions' names
 

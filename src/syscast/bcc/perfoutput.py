@@ -60,6 +60,11 @@ class PerfBuffer:
         """Readable when there is something."""
         return self._ring.event
 
+    @property
+    def pending(self) -> bool:
+        """Whether records are left of an earlier round."""
+        return not self._closed and self._memory.at < self._memory.end
+
     def consume(self) -> int:
         """Run the callbacks for what is there, and give the number of records.
 

@@ -23,6 +23,11 @@ class Reader(Protocol):
         """Readable when there is something."""
         ...
 
+    @property
+    def pending(self) -> bool:
+        """Whether there are records that left the buffer and whose callback was not run yet."""
+        ...
+
     def consume(self) -> int:
         """Run the callback for every record; gives their number."""
         ...
@@ -50,6 +55,8 @@ class _Watch:
             self._known = readers
             # Of what a perf buffer got before, epoll(7) is never told (perf_poll forgets it when it is asked).
             self._due = list(readers)
+        # A callback that ended its round left records that epoll(7) knows nothing of.
+        self._due += [each for each in readers if each.pending and each not in self._due]
         if self._deliver():
             return
         tokens = self._poller.wait(None if timeout < 0 else timeout / 1000)

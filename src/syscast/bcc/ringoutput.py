@@ -81,6 +81,11 @@ class RingBuffer:
         """Readable when there is something."""
         return self._reader.fd
 
+    @property
+    def pending(self) -> bool:
+        """Whether records are left of an earlier round."""
+        return not self._closed and self._memory.at < self._memory.end
+
     def consume(self) -> int:
         """Run the callback for what is there, and give the number of records.
 

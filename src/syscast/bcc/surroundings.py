@@ -104,7 +104,8 @@ class Host:
     def include(self, name: str, directory: str) -> tuple[str, bytes] | None:
         path = os.path.join(directory, name)  # noqa: PTH118 - pathlib costs a start 5 ms
         try:
-            return path, read_bytes(path)
+            # Of a device or a pipe no read may ever end.
+            return (path, read_bytes(path)) if os.path.isfile(path) else None  # noqa: PTH113
         except OSError:
             return None
 

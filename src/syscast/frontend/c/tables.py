@@ -133,13 +133,19 @@ def make(declared: Declared, surroundings: Surroundings, rings: int) -> Table:
             _complete(declared.name, what, ctype)
     if kind == "histogram" and not _is_u64(leaf):
         raise BadTable(f"the leaf of histogram '{declared.name}' is not u64")
+    entries = _entries(kind, declared.max_entries, surroundings)
+    if not 0 <= entries < 1 << 32:
+        raise BadTable(
+            f"table '{declared.name}' cannot have {declared.max_entries} elements",
+            "the number is a u32",
+        )
     return Table(
         declared.name,
         kind,
         _map_type(kind, key),
         key,
         leaf,
-        _entries(kind, declared.max_entries, surroundings),
+        entries,
         declared.flags,
         path=path,
         sharing=sharing,
