@@ -158,7 +158,9 @@ def test_what_is_not_there_is_named(program):
         sc.uprobe(f"{program}:wrok")(lambda: None).attach()
     with pytest.raises(TargetError, match="file '/no/such': look up: there is none"):
         sc.uprobe("/no/such:thing")(lambda: None).attach()
-    with pytest.raises(TargetError, match="process '2000000000': look up: there is none"):
+    with pytest.raises(
+        TargetError, match="process '2000000000': look up: it is not there any more"
+    ):
         sc.uprobe("c:malloc")(lambda: None).attach(pid=2_000_000_000)
 
 

@@ -161,7 +161,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
     ),
     # ------------------------------------------------------------ memory
     (
-        r"R\d+ (?:pointer arithmetic on|invalid mem access)[ ']+(\w+)_or_null\b.*",
+        r"R\d+ (?:pointer arithmetic on|invalid mem access)[ ']+(?:\w+_or_null\b|NULL).*",
         Cause(
             "it uses a pointer that may be NULL",
             "compare the result with NULL before it is used",

@@ -33,6 +33,9 @@ _BAD_RELO = "#195896080"
 # The walk ended wherever the limit was reached, which says little.
 _GAVE_UP = "BPF program is too large"
 
+# Access by a number, and the register that holds it; "inv" until Linux 5.17.
+_BY_NUMBER = re.compile(r"^R(\d+) invalid mem access '(?:scalar|inv)'")
+
 # A reason that counts instructions by itself, where no instruction stands before it.
 _NAMED_INSN = re.compile(r"\b(?:insn|at) #?(\d+)\b")
 
@@ -68,7 +71,30 @@ def read_log(log: str) -> Refusal:
         insn = int(named[1])
     if reason.startswith(_GAVE_UP):
         insn = _busiest(log)
-    return Refusal(reason, insn, cause_of(reason))
+    number = _BY_NUMBER.match(reason)
+    if number and not _is_null(log, number[1]):
+        number = None
+    meant = f"R{number[1]} invalid mem access 'NULL'" if number else reason
+    return Refusal(reason, insn, cause_of(meant))
+
+
+def _is_null(log: str, register: str) -> bool:
+    """Whether a register held a pointer's NULL in the last state that the log tells of it.
+
+    Behind the test of a pointer the verifier knows the 0, and calls it a number; so it does with the
+    pointer's copies, of whose change it says nothing.
+    """
+    state = re.compile(rf"\bR{register}(?:_[rw]+)?=(\S+)")
+    called = r"|call " if register in "012345" else ""  # a call changes these
+    written = re.compile(rf"^\d+: \([0-9a-f]{{2}}\) (?:[rw]{register} \S*=(?!=){called})")
+    held = ""
+    for line in log.splitlines():
+        told = state.findall(line)
+        if told:
+            held = told[-1]
+        elif written.match(line):
+            held = ""
+    return re.fullmatch(r"(?:inv|P)?0|\w+_or_null\b.*", held) is not None
 
 
 def _busiest(log: str) -> int:

@@ -40,8 +40,8 @@ def find(name: str, pid: int = 0) -> str:
     Raises:
         TargetError: Nothing is found.
     """
-    if pid and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110  (as kernel.textfiles)
-        raise TargetError(f"process '{pid}': look up: there is none")
+    if pid and _is_gone(pid):
+        raise TargetError(f"process '{pid}': look up: it is not there any more")
     root = processmaps.root_of(pid) if pid else ""
     if "/" in name:
         return _given(name, pid, root)
@@ -54,6 +54,17 @@ def find(name: str, pid: int = 0) -> str:
             _near(name, root),
         )
     return found
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended: one that nobody waited for has no files any more (proc_pid_root(5))."""
+    try:
+        os.readlink(f"/proc/{pid}/root")  # noqa: PTH115  (as kernel.textfiles)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    except OSError:  # another user's
+        return False
+    return False
 
 
 def _given(path: str, pid: int, root: str) -> str:

@@ -79,7 +79,7 @@ def of_process(pid: int) -> list[Probe]:
     try:
         regions = processmaps.regions(pid)
     except OSError:
-        raise TargetError(f"process '{pid}': look up: there is none") from None
+        raise TargetError(f"process '{pid}': look up: it is not there any more") from None
     root = processmaps.root_of(pid)
     made: list[Probe] = []
     seen = set()

@@ -42,6 +42,46 @@ verification time 41 usec
 stack depth 8
 """
 
+RESERVED_IN_6_18 = """\
+4: (85) call bpf_ringbuf_reserve#131          ; R0=ringbuf_mem_or_null(id=2,ref_obj_id=2,sz=4) refs=2
+5: (bf) r6 = r0                       ; R0=ringbuf_mem_or_null(id=2) R6=ringbuf_mem_or_null(id=2) refs=2
+6: (55) if r6 != 0x0 goto pc+11       ; R6=0
+18: (b4) w1 = 1                       ; R1=1
+19: (63) *(u32 *)(r6 +0) = r1
+R6 invalid mem access 'scalar'
+"""
+
+RESERVED_IN_5_10 = """\
+6: (55) if r6 != 0x0 goto pc+11
+ R0_w=inv0 R6_w=inv0 R10=fp0
+18: (b4) w1 = 1
+19: (63) *(u32 *)(r6 +0) = r1
+R6 invalid mem access 'inv'
+"""
+
+A_COPY_WAS_TESTED = """\
+5: (bf) r7 = r0                       ; R7=ringbuf_mem_or_null(id=2,ref_obj_id=2,sz=20) refs=2
+6: (bf) r6 = r7                       ; R6=ringbuf_mem_or_null(id=2) R7=ringbuf_mem_or_null(id=2) refs=2
+7: (55) if r7 != 0x0 goto pc+11       ; R7=0
+20: (63) *(u32 *)(r6 +0) = r1
+R6 invalid mem access 'scalar'
+"""
+
+WRITTEN_SINCE = """\
+6: (55) if r6 != 0x0 goto pc+11
+ R0_w=inv0 R6_w=inv0 R10=fp0
+18: (79) r6 = *(u64 *)(r10 -8)
+19: (63) *(u32 *)(r6 +0) = r1
+R6 invalid mem access 'inv'
+"""
+
+ANOTHER_IS_ZERO = """\
+3: (b7) r1 = 0                        ; R1=0
+4: (79) r6 = *(u64 *)(r7 +0)          ; R6=scalar() R7=ctx()
+5: (63) *(u32 *)(r6 +0) = r1
+R6 invalid mem access 'scalar'
+"""
+
 TWO_LINES = """\
 8: (79) r6 = *(u64 *)(r0 +24)
 invalid access to map value, value_size=8 off=24 size=8
@@ -51,6 +91,11 @@ R0 min value is outside of the allowed memory range
 CASES = [
     (NULL_IN_6_18, 7, "it uses a pointer that may be NULL"),
     (NULL_IN_5_10, 7, "it uses a pointer that may be NULL"),
+    (RESERVED_IN_6_18, 19, "it uses a pointer that may be NULL"),
+    (RESERVED_IN_5_10, 19, "it uses a pointer that may be NULL"),
+    (A_COPY_WAS_TESTED, 20, "it uses a pointer that may be NULL"),
+    (WRITTEN_SINCE, 19, "not know to be a pointer"),
+    (ANOTHER_IS_ZERO, 5, "not know to be a pointer"),
     (TWO_LINES, 8, "it accesses 8 bytes at offset 24 of a map value of 8 bytes"),
     ("1: (61) r0 = *(u32 *)(r0 +0)\nR0 invalid mem access 'inv'\n", 1, "not know to be a pointer"),
     ("1: (61) r0 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\n", 1, "not know to be a"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 
 import pytest
@@ -92,8 +93,17 @@ def test_links_end_somewhere(tmp_path):
 def test_this_process_has_what_it_has_mapped():
     assert libraries.find("c", os.getpid()) == libraries.find("c")
     assert libraries.find(sys.executable) == os.path.realpath(sys.executable)
-    with pytest.raises(TargetError, match="process '2000000000': look up: there is none"):
+    with pytest.raises(
+        TargetError, match="process '2000000000': look up: it is not there any more"
+    ):
         libraries.find("c", 2_000_000_000)
+
+
+def test_a_process_that_nobody_waited_for_is_gone():
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(TargetError, match=f"process '{ended.pid}': look up: it is not there"):
+            libraries.find("/bin/sh", ended.pid)
 
 
 MAPS = rb"""55d0c0000000-55d0c0002000 r-xp 00001000 fe:01 1234                       /usr/bin/a b

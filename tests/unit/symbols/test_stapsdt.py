@@ -90,7 +90,9 @@ def test_probes_of_a_process(program):
         found = [each for each in stapsdt.of_process(running.pid) if each.provider == "own"]
         running.stdin.close()
     assert found == stapsdt.probes(str(program))
-    with pytest.raises(TargetError, match="process '2000000000': look up: there is none"):
+    with pytest.raises(
+        TargetError, match="process '2000000000': look up: it is not there any more"
+    ):
         stapsdt.of_process(2_000_000_000)
 
 

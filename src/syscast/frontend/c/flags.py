@@ -16,12 +16,12 @@ class Flags:
     Attributes:
         macros: Directives in order, as ``#define`` or ``#undef`` lines.
         folders: Where included files are looked for, in order.
-        files: Files that are read before the text.
+        files: Files that are read before the text: the flag, the name.
     """
 
     macros: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
 
     @classmethod
     def parse(cls, cflags: Sequence[str]) -> Flags:
@@ -30,7 +30,7 @@ class Flags:
         rest = iter(cflags)
         for flag in rest:
             if flag in {"-include", "-imacros"}:
-                flags.files.append(next(rest, ""))
+                flags.files.append((flag, next(rest, "")))
             elif flag in {"-isystem", "-iquote", "-idirafter"}:
                 flags.folders.append(next(rest, ""))
             elif flag[:2] in {"-D", "-U", "-I"}:

@@ -12,7 +12,7 @@ from pycparser import c_ast
 
 from syscast.frontend.c.conversions import convert, ir_type, is_scalar
 from syscast.frontend.c.lowering import Frame, Local
-from syscast.frontend.c.naming import near
+from syscast.frontend.c.naming import name_of, near
 from syscast.frontend.c.nodes import Asm
 from syscast.frontend.c.types import VOID, Float, Void, decayed
 from syscast.frontend.c.values import CValue, Operand
@@ -33,6 +33,7 @@ def call(low: Lowering, node: c_ast.Node) -> Operand:
         table = low.unit.tables.get(what.name.name)
         if table is not None and not is_local(low, what.name.name):
             return low.unit.methods(low, table, what.field.name, node)
+        name_of(low, what.name)  # refuses a table that nobody declared
     if not isinstance(what, c_ast.ID):
         low.error(
             node, "a call through a pointer", "a program of BPF can only call functions by name"

@@ -72,7 +72,10 @@ def undeclared(low: Lowering, node: c_ast.Node) -> NoReturn:
         raise Rejected(None)
     if not low.unevaluated:
         low.missing.add(name)
-    hint = meant(low.unit.names.near(name))
+    known = low.unit.names.near(name) or [
+        each for each in low.unit.tables if name.startswith(each) or each.startswith(name)
+    ]
+    hint = meant(known[:3])
     low.error(node, f"'{name}' is not declared", hint)
 
 

@@ -44,6 +44,7 @@ _MOST_INCLUDES = 2000
 _BLANK = (SPACE, CONTINUED)
 _KEPT_PRAGMAS = ("unroll", "pack", "GCC unroll", "clang loop")
 _COMMAND_LINE = "<command line>"
+_FLAGS = "<cflags>"
 _PRELUDE = "<prelude>"
 _FOOTER = "<footer>"
 
@@ -155,8 +156,12 @@ class _Run(Preprocessor):
             output.take(
                 self.parsegen("\n".join(self._flags.macros) + "\n", _COMMAND_LINE, _COMMAND_LINE)
             )
-        for file in self._flags.files:
-            output.take(self._include_file(file, 0, required=True))
+        files = self._flags.files
+        place = self.files.add(_FLAGS, "\n".join(map(" ".join, files))) if files else 0
+        for flag, file in files:
+            at = place + len(flag) + 1
+            output.take(self._include_file(file, at, required=True, length=len(file)))
+            place = at + len(file) + 1
         self._reading.append(name)
         self._directories.append(posixpath.dirname(name))
         output.take(self.parsegen(text, name, name))

@@ -149,6 +149,14 @@ def test_flags() -> None:
     assert set(done.sources) >= {"/i/a.h", "/j/b.h", NAME}
 
 
+def test_a_file_that_a_flag_names_is_not_there() -> None:
+    with pytest.raises(CompileError) as caught:
+        run("int a;", "-include", "a.h", "-imacros", "b.h", files={"a.h": b""}, prelude="int p;")
+    assert str(caught.value).startswith(
+        "<cflags>:2:10: error: there is no file 'b.h'\n    2 | -imacros b.h\n      |          ^~~\n"
+    )
+
+
 def test_files_are_sought_beside_the_file_that_includes_them() -> None:
     files = {"/virtual/sub/a.h": b'#include "b.h"\n', "/virtual/sub/b.h": b"#pragma once\nint b;"}
     done = run('#include "sub/a.h"\n#include "sub/b.h"\nint c;', files=files)
