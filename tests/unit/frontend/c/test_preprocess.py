@@ -151,7 +151,16 @@ def test_flags() -> None:
 
 def test_a_file_that_a_flag_names_is_not_there() -> None:
     with pytest.raises(CompileError) as caught:
-        run("int a;", "-include", "a.h", "-imacros", "b.h", files={"a.h": b""}, prelude="int p;")
+        run(
+            "int a;",
+            "-I/i",
+            "-include",
+            "a.h",
+            "-imacros",
+            "b.h",
+            files={"/i/a.h": b""},
+            prelude="int p;",
+        )
     assert str(caught.value).startswith(
         "<cflags>:2:10: error: there is no file 'b.h'\n    2 | -imacros b.h\n      |          ^~~\n"
     )
