@@ -73,6 +73,22 @@ def test_an_included_file_that_changed_is_read_again():
         compile_c(INCLUDING, surroundings=machine)
 
 
+def test_a_file_that_appears_where_a_text_asked_for_it_compiles_again():
+    text = (
+        '#if __has_include("late.h")\n#include "late.h"\n#else\n#define SIZE 4\n#endif\n'
+        "BPF_ARRAY(a, u64, SIZE);\n"
+    )
+    machine = Changing()
+    assert compile_c(text, surroundings=machine).spec.maps[0].max_entries == 4
+    assert compile_c(text, surroundings=machine).cached
+    machine.files["late.h"] = b"#define SIZE 9\n"
+    appeared = compile_c(text, surroundings=machine)
+    assert not appeared.cached
+    assert appeared.spec.maps[0].max_entries == 9
+    del machine.files["late.h"]
+    assert compile_c(text, surroundings=machine).spec.maps[0].max_entries == 4
+
+
 def test_an_option_that_changed_compiles_again():
     text = "#ifdef CONFIG_QUICK\nBPF_HASH(quick);\n#else\nBPF_HASH(slow);\n#endif\n"
     machine = Changing()

@@ -57,7 +57,7 @@ _COMMON = """
 #define __has_attribute(x) 0
 #define __has_feature(x) 0
 #define __has_builtin(x) 0
-#define __has_include(x) 1
+#define __has_include __has_include
 #define __syscast_then_1 0,
 #define __syscast_second(first, value, ...) value
 #define __syscast_chosen(junk_or_comma) __syscast_second(junk_or_comma 1, 0, 0)

@@ -7,12 +7,15 @@ found, messages, and the rescan of expanded macros, which in pcpp takes quadrati
 from __future__ import annotations
 
 import posixpath
+import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pcpp.preprocessor import Action, OutputDirective, Preprocessor
 
 from syscast.diagnostics import CompileError, render
+from syscast.frontend.c.conditions import Conditions, with_files_answered
 from syscast.frontend.c.definitions import definitions
 from syscast.frontend.c.flags import Flags
 from syscast.frontend.c.places import UNDECODED, Files, Places
@@ -133,6 +136,7 @@ class _Run(Preprocessor):
         self._uses = 1
         self.lastdirective: Token | None = None
         super().__init__(lexer=Lexer(self._named))
+        self.evaluator = Conditions(self.lexer, partial(self._files_answered, expanded=True))
         self.rewrite_paths: list[tuple[str, str]] = []
         self.expand_linemacro = False
         self._asked.clear()
@@ -190,6 +194,9 @@ class _Run(Preprocessor):
     def on_error(self, file: object, line: int, msg: str) -> None:
         """Raise what pcpp found, in our words."""
         del file
+        caught = sys.exception()
+        if isinstance(caught, CompileError):
+            raise caught
         place = line or (self.lastdirective.lineno if self.lastdirective else 1)
         if msg.startswith("Unterminated"):
             raise self.fail(place, "this condition has no #endif")
@@ -300,6 +307,22 @@ class _Run(Preprocessor):
         """What is no macro is zero in ``#if``, unless kernel headers give it a number."""
         return (self.condition(ident) if self.condition else None) or 0
 
+    def evalexpr(self, tokens: list[Token]) -> tuple[int, list[Token] | None]:
+        """Files are asked for before macros in their names would be replaced, and again where macros named them."""
+        answered = self._files_answered(tokens, expanded=False)
+        return cast("tuple[int, list[Token] | None]", super().evalexpr(answered))
+
+    def _files_answered(self, tokens: list[Token], *, expanded: bool) -> list[Token]:
+        return with_files_answered(tokens, self._has_file, self._no_file, expanded=expanded)
+
+    def _has_file(self, name: str, quoted: bool) -> bool:  # noqa: FBT001  (no flag: a kind of name)
+        """Whether ``#include`` would take it: kernel headers always, since they are nothing."""
+        return not quoted or name in self._headers or self._found(name, quoted=True) is not None
+
+    def _no_file(self, token: Token) -> CompileError:
+        message = '__has_include takes <file> or "file"'
+        return self.fail(token.lineno, message, length=token.length)
+
     # ------------------------------------------------------------------ files
 
     def parsegen(
@@ -352,23 +375,29 @@ class _Run(Preprocessor):
         if name in self._headers:
             yield from self._read(name, self._headers[name], place)
             return
-        here = [self._directories[-1]] if required else []
-        for folder in (*here, *self._flags.folders):
-            found = self._surroundings.include(name, folder)
-            if found is not None:
-                path, content = found
-                if path not in self.include_once:
-                    text = content.decode("utf-8", "surrogateescape")
-                    self._check_encoding(text, path)
-                    yield from self._read(path, text, place)
-                return
-        if required:
+        found = self._found(name, quoted=required)
+        if found is not None:
+            path, content = found
+            if path not in self.include_once:
+                text = content.decode("utf-8", "surrogateescape")
+                self._check_encoding(text, path)
+                yield from self._read(path, text, place)
+        elif required:
             raise self.fail(
                 place,
                 f"there is no file '{name}'",
                 hint='kernel headers are written <in/brackets.h>; "quotes" name files of yours, sought beside the script and in -I folders',
                 length=length,
             )
+
+    def _found(self, name: str, *, quoted: bool) -> tuple[str, bytes] | None:
+        """A file of the user's, beside the one that names it in quotes and in -I folders."""
+        here = [self._directories[-1]] if quoted else []
+        for folder in (*here, *self._flags.folders):
+            found = self._surroundings.include(name, folder)
+            if found is not None:
+                return found
+        return None
 
     def _read(self, path: str, text: str, place: int) -> Iterator[Token]:
         self._includes += 1

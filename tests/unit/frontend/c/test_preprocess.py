@@ -264,6 +264,41 @@ def test_errors(text: str, message: str) -> None:
     assert message in error(text)
 
 
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ('__has_include("near.h")', True),
+        ('__has_include ( "far.h" )', True),
+        ('__has_include("nowhere.h")', False),
+        ('!__has_include("nowhere.h") && 1', True),
+        ("__has_include(<far.h>)", True),
+        ("__has_include(<linux/nowhere.h>)", True),
+        ("__has_include(<linux/far.h>)", True),
+        ('__has_include("bcc/proto.h")', True),
+        ("defined(__has_include) && defined __has_include", True),
+        ("__has_include(NEAR)", True),
+        ("__has_include(NOWHERE)", False),
+        ("HAS(NOWHERE)", False),
+        ('0 || __has_include("nowhere.h") || __has_include("near.h")', True),
+    ],
+)
+def test_has_include_says_what_include_would_find(condition: str, wanted: bool) -> None:  # noqa: FBT001
+    text = (
+        '#define NEAR "near.h"\n#define NOWHERE "nowhere.h"\n#define far 1 +\n'
+        f"#define HAS(x) __has_include(x)\n#if {condition}\nyes\n#else\nno\n#endif\n"
+    )
+    files = {"/virtual/near.h": b"", "/i/far.h": b""}
+    done = run(text, "-I/i", files=files, headers={"bcc/proto.h": ""})
+    assert [token[1] for token in done.tokens] == ["yes" if wanted else "no"]
+
+
+@pytest.mark.parametrize("inside", ["", "x", "<x.h", '"x.h" 1', "1"])
+def test_has_include_of_what_names_no_file(inside: str) -> None:
+    found = error(f"\n#if 1 && __has_include({inside})\n#endif")
+    assert '2:10: error: __has_include takes <file> or "file"' in found
+    assert "~" in found or "^" in found
+
+
 def test_an_include_cycle_ends() -> None:
     found = error(
         '#include "a.h"', "-I/i", files={"/i/a.h": b'#include "b.h"', "/i/b.h": b'#include "a.h"'}
