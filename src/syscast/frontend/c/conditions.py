@@ -1,23 +1,29 @@
-"""Conditions of ``#if``: what pcpp's evaluator does not know.
+"""Conditions of ``#if``: ``__has_include``, and shifts within bounds.
 
-That is ``__has_include``, which must be answered before macros in a file's name would be replaced.
+pcpp's evaluator refuses ``__has_include``, and shifts by any count that it is given before it cuts the result to 64 bits.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pcpp.evaluator import Evaluator
+from pcpp.evaluator import Evaluator, Value
 
 from syscast.frontend.c.pptokens import CONTINUED, INTEGER, SPACE, STRING, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pcpp.evaluator import Value
-
 HAS_INCLUDE = "__has_include"
 _BLANK = (SPACE, CONTINUED)
+_BITS = 64
+
+
+class _Rule(Protocol):
+    """What a rule of the grammar found: operands and operator, and at 0 its result."""
+
+    def __getitem__(self, at: int) -> Value: ...
+    def __setitem__(self, at: int, value: Value) -> None: ...
 
 
 class Conditions:
@@ -31,6 +37,9 @@ class Conditions:
     def __init__(self, lexer: object, files: Callable[[list[Token]], list[Token]]) -> None:
         self._evaluator = Evaluator(lexer)
         self._files = files
+        for rule in self._evaluator.parser.productions:
+            if rule.func == "p_expression_binop":
+                rule.callable = _bounded(rule.callable)
 
     def __call__(
         self,
@@ -40,6 +49,24 @@ class Conditions:
     ) -> Value:
         """Evaluate."""
         return self._evaluator(self._files(input), functions, identifiers)
+
+
+def _bounded(rule: Callable[[_Rule], None]) -> Callable[[_Rule], None]:
+    """The rule for two operands, in which nothing is left of what is shifted by 64 or more."""
+
+    def bounded(found: _Rule) -> None:
+        left, right = Value(found[1]), Value(found[3])
+        if str(found[2]) in {"<<", ">>"} and left.exception is None and right.exception is None:
+            count = int(right)
+            if count < 0:
+                found[0] = Value(0, exception=ValueError("negative shift count"))
+                return
+            if count >= _BITS and str(found[2]) == "<<":
+                found[0] = Value(0, left.unsigned)
+                return
+        rule(found)
+
+    return bounded
 
 
 def with_files_answered(

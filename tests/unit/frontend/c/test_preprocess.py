@@ -299,6 +299,30 @@ def test_has_include_of_what_names_no_file(inside: str) -> None:
     assert "~" in found or "^" in found
 
 
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("(1 << 10000000000) == 0", True),
+        ("(1 << (1 << 62)) == 0 && (1U << 0xffffffffffff) == 0", True),
+        ("1 << 64", False),
+        ("(1 << 63) < 0 && (1U << 63) > 0", True),
+        ("(1 >> 10000000000) == 0 && (-1 >> 10000000000) == -1", True),
+        ("(3 << 2 >> 1) == 6", True),
+    ],
+)
+def test_shifts_in_conditions_are_bounded(condition: str, wanted: bool) -> None:  # noqa: FBT001
+    begin = time.monotonic()
+    assert words(f"#if {condition}\nyes\n#else\nno\n#endif\n") == ("yes" if wanted else "no")
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("condition", ["1 << -1", "1U << -1", "1U >> -1", "2 >> -10000000000"])
+def test_a_negative_shift_in_a_condition(condition: str) -> None:
+    found = error(f"\n#if {condition}\n#endif")
+    assert "2:5: error: this condition is not a constant expression of integers" in found
+    assert "^" in found
+
+
 def test_an_include_cycle_ends() -> None:
     found = error(
         '#include "a.h"', "-I/i", files={"/i/a.h": b'#include "b.h"', "/i/b.h": b'#include "a.h"'}
