@@ -151,7 +151,7 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
             reading = context.get_text()
             source = (reading.encode() if isinstance(reading, str) else as_bytes(reading)) + source
         self.debug = debug
-        self._text = source
+        self._text, self._path = source, path
         if debug & DEBUG_PREPROCESSOR:
             say(os.fsdecode(source))
         flags = self._flags = [os.fsdecode(flag) for flag in cflags]
@@ -277,14 +277,14 @@ class BPF(Kprobes, Uprobes, Tracepoints, Tracing, PerfEvents, Polling, TracePipe
         from syscast.bcc import migrate  # noqa: PLC0415 - it needs the front end for C
         from syscast.bcc.surroundings import Host  # noqa: PLC0415
 
-        attached = {}
-        for event, programs in self.kprobe_fds.items():
-            kind = "kprobe" if event.startswith(b"p_") else "kretprobe"
-            for function in programs:
-                target = migrate.Target(kind, os.fsdecode(event[2:]))
-                attached[os.fsdecode(function)] = target
-        text = self._text.decode("utf-8", "replace")
-        return migrate.to_python(text, self.metas, attached, Host(), self._flags)
+        attached = {
+            os.fsdecode(function): [migrate.Target(*each) for each in places]
+            for function, places in self.attached_to.items()
+        }
+        text = migrate.Text(
+            self._text.decode("utf-8", "replace"), self._path, self._flags, self._open().names
+        )
+        return migrate.to_python(text, self.metas, attached, Host())
 
     def _show_programs(self) -> None:
         for name in self._open().names:

@@ -149,6 +149,7 @@ class Kprobes(Programs):
         except SyscastError as error:
             raise _refused(kind, fn_name, repr(event), error) from None
         self._keep(_event_name(kind, event), fn_name, link)
+        self.note(fn_name, kind.word, name, f"{offset} bytes behind its start" if offset else "")
         return self
 
     def _attach_matching(self, kind: _Event, event_re: bytes, fn_name: bytes) -> None:
@@ -181,6 +182,7 @@ class Kprobes(Programs):
         group = _Group(function, places, kind, multi=multi)
         for name in group.names:
             self._keep(_event_name(kind, name), fn_name, _Member(group, name))
+            self.note(fn_name, kind.word, os.fsdecode(name))
         return set(group.names)
 
     def _multi(self, fn_name: bytes) -> Function:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pycparser import c_ast
 
+from syscast.bcc.migratefacts import (
+    INCREMENTS,
+    Known,
+    Source,
+    changed,
+    log2_of,
+    pointee,
+    without_casts,
+)
 from syscast.frontend.c.memberaliases import ALIASES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from syscast.spec.tables import TableMeta
+    from collections.abc import Callable, Iterable, Sequence
 
 _OPERATORS = {"&&": "and", "||": "or", "/": "//"}
 _CALLS = {
@@ -39,12 +46,10 @@ _ORDERS = frozenset(
         "bpf_ntohl",
         "be16_to_cpu",
         "be32_to_cpu",
-        "bpf_log2l",
-        "bpf_log2",
     }
 )
 _CASTS = {"inet_sk": "struct inet_sock", "tcp_sk": "struct tcp_sock"}
-_READS = frozenset({"bpf_probe_read", "bpf_probe_read_kernel", "bpf_probe_read_user"})
+_READS = frozenset({"bpf_probe_read", "bpf_probe_read_kernel"})
 _TEXTS = {
     "bpf_probe_read_str": "kernel_str",
     "bpf_probe_read_kernel_str": "kernel_str",
@@ -53,6 +58,13 @@ _TEXTS = {
 _SUBMITS = frozenset({"perf_submit", "ringbuf_output", "ringbuf_submit"})
 _REGISTERS = ("di", "si", "dx", "cx", "r8", "r9")
 _RESULTS = frozenset({"ax"})
+_AT_ENTRY = frozenset({"", "kprobe", "uprobe"})
+_AT_RETURN = frozenset({"", "kretprobe", "uretprobe"})
+_ARRAYS = frozenset({"Array", "PerCpuArray"})
+_USER_STACK = 256
+"""BPF_F_USER_STACK."""
+_ODD = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What forms of C that nobody thought of run into: they have no counterpart."""
 _MEMBER_ALIASES = {
     name: path.split(".")
     for record in ("sock", "inet_sock", "inet_request_sock", "inet_timewait_sock", "request_sock")
@@ -68,63 +80,41 @@ class _Unknown(Exception):
     """There is no counterpart."""
 
 
-class Source(NamedTuple):
-    """The C text, for comments.
-
-    Attributes:
-        lines: Its lines.
-        line_of: Number of the line that a place of the syntax tree came from.
-    """
-
-    lines: Sequence[str]
-    line_of: Callable[[int, int], int]
-
-    def quoted(self, node: c_ast.Node) -> str:
-        """A comment with the line of a node."""
-        place = node.coord
-        number = self.line_of(place.line, place.column or 1) if place is not None else 0
-        text = self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
-        return f"# C, line {number}: {text}"
-
-
 class Body:
     """Writes one function.
 
     Args:
-        events: Class of the events of each table that sends some.
-        tables: All tables.
+        known: The tables.
         source: The C text.
-        kind: syscast's decorator.
+        kind: syscast's decorator; nothing where none is known.
+        names: The C function's parameters.
 
     Attributes:
         prints: Whether it writes a line with ``bpf_trace_printk``.
     """
 
-    def __init__(
-        self,
-        events: Mapping[str, str],
-        tables: Mapping[str, TableMeta],
-        source: Source,
-        kind: str,
-    ) -> None:
-        self._events = events
-        self._tables = tables
+    def __init__(self, known: Known, source: Source, kind: str, names: Sequence[str]) -> None:
+        self._known = known
         self._source = source
         self.prints: bool = False
         self._kind = kind
+        self._context = names[0] if names else ""
+        self._names = names[1:]
         self._used: dict[str, None] = {}
         self._records: dict[str, dict[str, str]] = {}
         self._entries: dict[str, str] = {}
+        self._lost: set[str] = set()
+        self._wide: set[str] = set()
+        self._texts: set[str] = set()
 
-    def parameters(self, names: Sequence[str]) -> list[str]:
+    def parameters(self) -> list[str]:
         """The probe's parameters: the C function's, or what the body turned out to read."""
         used = list(self._used)
         if self._kind == "tracepoint":
             return ["*", *used] if used else []
-        if names:
-            return list(names)
         numbers = [int(each.removeprefix("arg")) for each in used if each.startswith("arg")]
-        found = [f"arg{number}" for number in range(max(numbers, default=-1) + 1)]
+        last = max(numbers, default=-1) + 1
+        found = [*self._names, *(f"arg{number}" for number in range(len(self._names), last))]
         return [*found, *(["ret"] if "ret" in self._used else [])]
 
     def lines_of(self, block: c_ast.Compound) -> list[str]:
@@ -143,8 +133,12 @@ class Body:
     def _guarded(self, node: c_ast.Node) -> list[str]:
         try:
             return self._statement(node)
-        except _Unknown:
-            return [self._source.quoted(node)]
+        except (_Unknown, *_ODD):
+            # What it would have set is not known from here on.
+            for name in changed(node):
+                self._lost.add(name)
+                self._entries.pop(name, None)
+            return self._source.quoted(node)
 
     def _statement(self, node: c_ast.Node) -> list[str]:
         ways: tuple[tuple[type[c_ast.Node], Callable[[c_ast.Node], list[str]]], ...] = (
@@ -152,7 +146,7 @@ class Body:
             (c_ast.Assignment, self._assignment),
             (c_ast.If, self._if),
             (c_ast.For, self._for),
-            (c_ast.Return, lambda _: ["return None"]),
+            (c_ast.Return, self._return),
             (c_ast.FuncCall, self._call_statement),
             (c_ast.Compound, lambda block: self._block(block.block_items or ())),
             (c_ast.UnaryOp, self._step),
@@ -163,6 +157,18 @@ class Body:
             if isinstance(node, kind):
                 return write(node)
         raise _Unknown
+
+    def _return(self, node: c_ast.Return) -> list[str]:
+        """The end of a run; values matter to some kinds of programs, and calls do something."""
+        value = without_casts(node.expr) if node.expr is not None else None
+        plain = isinstance(value, c_ast.Constant) and value.value == "0"
+        if (
+            value is None
+            or plain
+            or (self._kind and isinstance(value, (c_ast.Constant, c_ast.ID)))
+        ):
+            return ["return None"]
+        return [*self._source.quoted(node), "return None"]
 
     def _step(self, node: c_ast.UnaryOp) -> list[str]:
         if node.op not in {"p++", "++", "p--", "--"}:
@@ -176,14 +182,46 @@ class Body:
             return self._record(node)
         if node.init is None:
             return []
-        table = self._lookup(node.init)
-        if table is not None:
-            self._entries[node.name] = table
-            return []
+        self._lost.discard(node.name)
+        found = self._found(node.name, node.init)
+        if found is not None:
+            return found
         half = _half_of(node.init)
         if half is not None and _is_32(node.type):
             return [f"{node.name} = {half}"]
-        return [f"{node.name} = {self._expression(node.init)}"]
+        value = self._expression(node.init)
+        if half is not None:
+            self._wide.add(node.name)
+        if isinstance(without_casts(node.init), c_ast.ID) and _is_32(node.type):
+            value = self._low(value)
+        return [f"{node.name} = {value}"]
+
+    def _low(self, value: str) -> str:
+        """The low half of a variable with two numbers in it."""
+        return f"{value} & 0xFFFFFFFF" if value in self._wide else value
+
+    def _found(self, name: str, call: c_ast.Node) -> list[str] | None:
+        """A variable that becomes the place of an entry; None where it does not."""
+        match call:
+            case c_ast.FuncCall(
+                name=c_ast.StructRef(
+                    name=c_ast.ID(name=table),
+                    field=c_ast.ID(name="lookup" | "lookup_or_init" | "lookup_or_try_init" as how),
+                ),
+                args=args,
+            ) if args is not None and table in self._known.metas:
+                state = self._known.states.get(table, "")
+                if not state.endswith(("Hash", "Array")):
+                    raise _Unknown
+                key = self._expression(pointee(args.exprs[0]))
+                lines = []
+                if how != "lookup" and state not in _ARRAYS:
+                    first = self._expression(pointee(args.exprs[1]))
+                    lines = [f"if {key} not in {table}:", f"    {table}[{key}] = {first}"]
+                self._entries[name] = f"{table}[{key}]"
+                return lines
+            case _:
+                return None
 
     def _record(self, node: c_ast.Decl) -> list[str]:
         fields = self._records[node.name] = {}
@@ -199,10 +237,12 @@ class Body:
 
     def _assignment(self, node: c_ast.Assignment) -> list[str]:
         if isinstance(node.lvalue, c_ast.ID) and node.op == "=":
-            table = self._lookup(node.rvalue)
-            if table is not None:
-                self._entries[node.lvalue.name] = table
-                return []
+            found = self._found(node.lvalue.name, node.rvalue)
+            if found is not None:
+                self._lost.discard(node.lvalue.name)
+                return found
+            if _half_of(node.rvalue) is not None:
+                raise _Unknown
         operator = "//=" if node.op == "/=" else node.op
         return self._store(node.lvalue, self._expression(node.rvalue), operator)
 
@@ -212,8 +252,10 @@ class Body:
                 field = f"{name}_{target.field.name}"
                 self._records[name][target.field.name] = field
                 return [f"{field} {operator} {value}"]
-            case c_ast.ID(name=name):
-                return [f"{name} {operator} {value}"]
+            case c_ast.ID(name=name) if name not in self._entries and name != self._context:
+                if operator == "=":
+                    self._lost.discard(name)
+                return [f"{self._name(target)} {operator} {value}"]
             case c_ast.UnaryOp(op="*"):
                 return [f"{self._entry_or(target.expr)} {operator} {value}"]
             case _:
@@ -224,8 +266,12 @@ class Body:
         if tested is not None and node.iffalse is None:
             entry, missing = tested
             table, _, key = entry.partition("[")
+            key = key.removesuffix("]")
             words = "not in" if missing else "in"
-            lines = [f"if {key.removesuffix(']')} {words} {table}:"]
+            lines = [f"if {key} {words} {table}:"]
+            if self._known.states[table] in _ARRAYS:
+                meta = self._known.metas[table]
+                lines = [f"if {'not ' if missing else ''}0 <= {key} < {meta.max_entries}:"]
         else:
             lines = [f"if {self._expression(node.cond)}:"]
         lines += self._indented(node.iftrue)
@@ -274,17 +320,24 @@ class Body:
             return self._method(node.name.name.name, node.name.field.name, arguments)
         name = node.name.name
         if name == "bpf_get_current_comm":
-            return self._store(_pointee(arguments[0]), "current.comm")
+            return self._store_text(arguments[0], "current.comm")
         if name in _READS and len(arguments) == 3:
-            return self._store(_pointee(arguments[0]), self._expression(_pointee(arguments[2])))
+            if not _is_address(arguments[2]):
+                raise _Unknown  # of a number in a variable nothing tells what is there
+            return self._store(pointee(arguments[0]), self._expression(pointee(arguments[2])))
         if name in _TEXTS and len(arguments) == 3:
             value = f"sc.{_TEXTS[name]}({self._expression(arguments[2])})"
-            return self._store(_pointee(arguments[0]), value)
+            return self._store_text(arguments[0], value)
         if name == "bpf_trace_printk":
             return self._line(arguments)
         if name in {"memset", "__builtin_memset"}:
             return []
         raise _Unknown
+
+    def _store_text(self, target: c_ast.Node, value: str) -> list[str]:
+        lines = self._store(pointee(target), value)
+        self._texts.add(lines[0].partition(" = ")[0])
+        return lines
 
     def _line(self, arguments: Sequence[c_ast.Node]) -> list[str]:
         """A line of the trace pipe as an event with text."""
@@ -295,6 +348,11 @@ class Body:
         parts = _FORMAT.split(text.replace("{", "{{").replace("}", "}}"))
         if len(parts) != 2 * len(values) + 1:
             raise _Unknown
+        if any(
+            form == "s" and value not in self._texts
+            for value, form in zip(values, parts[1::2], strict=True)
+        ):
+            raise _Unknown  # a pointer to text is a number in Python
         written = parts[0]
         for value, form, rest in zip(values, parts[1::2], parts[2::2], strict=True):
             written += "{" + value + (":x" if form in "xp" else "") + "}" + rest
@@ -302,20 +360,35 @@ class Body:
         return [f"sc.emit(Line(text=f{written}))"]
 
     def _method(self, table: str, method: str, arguments: Sequence[c_ast.Node]) -> list[str]:
-        if method in _SUBMITS and table in self._events:
+        if method in _SUBMITS and table in self._known.events:
             sent = arguments[0] if method != "perf_submit" else arguments[1]
-            return self._submit(self._events[table], _pointee(sent))
-        key = self._expression(_pointee(arguments[0])) if arguments else ""
-        if method in {"increment", "atomic_increment"}:
-            more = self._expression(arguments[1]) if len(arguments) > 1 else "1"
-            if self._tables[table].type == "histogram":
-                return [f"{table}.add({key})"]
-            return [f"{table}[{key}] += {more}"]
-        if method in {"update", "insert"}:
-            return [f"{table}[{key}] = {self._expression(_pointee(arguments[1]))}"]
-        if method == "delete":
+            return self._submit(self._known.events[table], pointee(sent))
+        state = self._known.states.get(table, "")
+        if method in INCREMENTS:
+            return self._increment(table, state, arguments)
+        hashed = state.endswith("Hash")
+        key = self._expression(pointee(arguments[0]))
+        if method == "update" and (hashed or state in _ARRAYS):
+            return [f"{table}[{key}] = {self._expression(pointee(arguments[1]))}"]
+        if method == "insert" and hashed:
+            value = self._expression(pointee(arguments[1]))
+            return [f"if {key} not in {table}:", f"    {table}[{key}] = {value}"]
+        if method == "delete" and hashed:
             return [f"{table}.pop({key}, 0)"]
         raise _Unknown
+
+    def _increment(self, table: str, state: str, arguments: Sequence[c_ast.Node]) -> list[str]:
+        """Only of BPF_HASH does it make an entry that is missing, as ``+=`` does in Python."""
+        if state in {"Log2Hist", "LinearHist"} and len(arguments) == 1:
+            value = log2_of(arguments[0]) if state == "Log2Hist" else arguments[0]
+            if value is None:
+                raise _Unknown
+            return [f"{table}.add({self._expression(value)})"]
+        if state != "Hash" and state not in _ARRAYS:
+            raise _Unknown
+        key = self._expression(pointee(arguments[0]))
+        more = self._expression(arguments[1]) if len(arguments) > 1 else "1"
+        return [f"{table}[{key}] += {more}"]
 
     def _submit(self, event: str, sent: c_ast.Node) -> list[str]:
         if not isinstance(sent, c_ast.ID):
@@ -325,20 +398,7 @@ class Body:
                 f"{name}={value}" for name, value in self._records[sent.name].items()
             )
             return [f"sc.emit({event}({fields}))"]
-        return [f"sc.emit({event}(value={sent.name}))"]
-
-    def _lookup(self, node: c_ast.Node) -> str | None:
-        """``table[key]`` for a call that looks up."""
-        match node:
-            case c_ast.FuncCall(
-                name=c_ast.StructRef(
-                    name=c_ast.ID(name=table),
-                    field=c_ast.ID(name="lookup" | "lookup_or_init" | "lookup_or_try_init"),
-                )
-            ) if node.args is not None and table in self._tables:
-                return f"{table}[{self._expression(_pointee(node.args.exprs[0]))}]"
-            case _:
-                return None
+        return [f"sc.emit({event}(value={self._name(sent)}))"]
 
     def _entry_or(self, node: c_ast.Node) -> str:
         """An entry that a variable points to, or else the expression."""
@@ -372,6 +432,8 @@ class Body:
         )
 
     def _name(self, node: c_ast.ID) -> str:
+        if node.name == self._context or node.name in self._lost or node.name in self._entries:
+            raise _Unknown
         return str(node.name)
 
     def _member(self, node: c_ast.StructRef) -> str:
@@ -379,11 +441,11 @@ class Body:
         if isinstance(node.name, c_ast.ID):
             if node.name.name in self._records:
                 return self._records[node.name.name].get(name, f"{node.name.name}_{name}")
-            if node.name.name == "ctx":
-                return self._register(name)
-            if node.name.name == "args" and self._kind == "tracepoint":
+            if node.name.name == self._context and self._kind == "tracepoint":
                 self._used[name] = None
                 return str(name)
+            if node.name.name == self._context:
+                return self._register(name)
         owner = self._expression(node.name)
         if name.startswith("__"):
             return owner
@@ -396,10 +458,13 @@ class Body:
 
     def _register(self, name: str) -> str:
         """An argument or the result, by the register that a macro of bcc reads."""
-        if name in _RESULTS:
+        if name in _RESULTS and self._kind in _AT_RETURN:
             found = "ret"
-        elif name in _REGISTERS:
-            found = f"arg{_REGISTERS.index(name)}"
+        elif name in _REGISTERS and self._kind in _AT_ENTRY:
+            number = _REGISTERS.index(name)
+            if number < len(self._names):
+                return self._names[number]
+            found = f"arg{number}"
         else:
             raise _Unknown
         self._used[found] = None
@@ -407,8 +472,9 @@ class Body:
 
     def _element(self, node: c_ast.ArrayRef) -> str:
         match node.name:
-            case c_ast.StructRef(name=c_ast.ID(name="ctx"), field=c_ast.ID(name="args")):
-                if not isinstance(node.subscript, c_ast.Constant):
+            case c_ast.StructRef(name=c_ast.ID(name=self._context), field=c_ast.ID(name="args")):
+                known = isinstance(node.subscript, c_ast.Constant)
+                if not known or self._kind not in {"", "raw_tracepoint"}:
                     raise _Unknown
                 found = f"arg{node.subscript.value}"
                 self._used[found] = None
@@ -452,10 +518,12 @@ class Body:
                 return f'sc.cast("struct {pointed.name}", {inner})'
         if _half_of(node.expr) is not None and _is_32(written):
             return _half_of(node.expr) or inner
-        return inner
+        return self._low(inner) if _is_32(written) else inner
 
     def _call(self, node: c_ast.FuncCall) -> str:
         arguments = node.args.exprs if node.args is not None else []
+        if isinstance(node.name, c_ast.StructRef):
+            return self._stack(node.name, arguments)
         if not isinstance(node.name, c_ast.ID):
             raise _Unknown
         name = node.name.name
@@ -467,14 +535,25 @@ class Body:
             return _CALLS[name]
         raise _Unknown
 
+    def _stack(self, called: c_ast.StructRef, arguments: Sequence[c_ast.Node]) -> str:
+        """``stacks.get_stackid(ctx, 0)``, of the process with BPF_F_USER_STACK."""
+        table = called.name.name
+        flags = without_casts(arguments[1]) if len(arguments) == 2 else None
+        if (
+            called.field.name != "get_stackid"
+            or self._known.states.get(table) != "Stacks"
+            or not isinstance(flags, c_ast.Constant)
+        ):
+            raise _Unknown
+        number = int(_constant(flags), 0)
+        if number not in {0, _USER_STACK}:
+            raise _Unknown
+        return f"{table}.{'user' if number else 'kernel'}()"
 
-def _pointee(node: c_ast.Node) -> c_ast.Node:
-    """What an address is of; the node itself for a pointer or an array."""
-    while isinstance(node, c_ast.Cast):
-        node = node.expr
-    if isinstance(node, c_ast.UnaryOp) and node.op == "&":
-        return node.expr
-    return node
+
+def _is_address(node: c_ast.Node) -> bool:
+    inner = without_casts(node)
+    return isinstance(inner, c_ast.UnaryOp) and inner.op == "&"
 
 
 def _constant(node: c_ast.Node) -> str:
@@ -512,8 +591,7 @@ def _half_of(node: c_ast.Node) -> str | None:
 def _half(node: c_ast.BinaryOp) -> str | None:
     """``bpf_get_current_pid_tgid() >> 32`` and the like."""
     inner = node.left
-    while isinstance(inner, c_ast.Cast):
-        inner = inner.expr
+    inner = without_casts(inner)
     if not isinstance(inner, c_ast.FuncCall) or not isinstance(node.right, c_ast.Constant):
         return None
     halves = _HALVES.get(getattr(inner.name, "name", ""))

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from syscast.bcc.arguments import Name, as_bytes
-from syscast.bcc.constants import BPFProgType
+from syscast.bcc.constants import BPFProgType, PerfSWConfig, PerfType
 from syscast.bcc.failures import failure
 from syscast.bcc.programs import Closable, Programs
 from syscast.errors import SyscastError
@@ -75,6 +75,17 @@ class PerfEvents(Programs):
             )
 
         self._attach_events((ev_type, ev_config), as_bytes(fn_name), attach)
+        how = f"{sample_freq}hz" if sample_freq else f"every {sample_period}"
+        note = f"perf event of type {ev_type}, number {ev_config}, {how}, pid {pid}, cpu {cpu}"
+        clock = (ev_type, ev_config) == (PerfType.SOFTWARE, PerfSWConfig.CPU_CLOCK) and sample_freq
+        if clock and pid == cpu == -1:
+            note = ""
+        self.note(
+            as_bytes(fn_name),
+            "profile" if clock else "",
+            f"{sample_freq}hz" if clock else "",
+            note,
+        )
 
     def attach_perf_event_raw(
         self,
@@ -107,6 +118,7 @@ class PerfEvents(Programs):
             return attach_raw(function.program, data, pid=pid, cpu=cpu, group=group_fd)
 
         self._attach_events((event_type, config), as_bytes(fn_name), attach)
+        self.note(as_bytes(fn_name), "", "", f"perf event of type {event_type}, number {config}")
 
     def _attach_events(
         self, key: tuple[int, int], fn_name: bytes, attach: Callable[[Function], Closable]

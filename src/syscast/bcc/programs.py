@@ -68,11 +68,18 @@ class Programs:
     Attributes:
         module: What was compiled; None once the object is closed.
         funcs: The loaded programs, by name.
+        attached_to: Where each program was attached, in order: syscast's decorator and target,
+            and a note for what these do not say.
     """
 
     def __init__(self, module: Module) -> None:
         self.module: Module | None = module
         self.funcs: dict[bytes, Function] = {}
+        self.attached_to: dict[bytes, dict[tuple[str, str, str], None]] = {}
+
+    def note(self, fn_name: bytes, kind: str, target: str, note: str = "") -> None:
+        """Remember where a program was attached, for `BPF.to_python`."""
+        self.attached_to.setdefault(fn_name, {})[kind, target, note] = None
 
     def load_func(
         self, func_name: Name, prog_type: int, device: Name | None = None, attach_type: int = -1

@@ -79,6 +79,7 @@ class Tracepoints(Programs):
             refused.add_note(str(error))
             raise refused from None
         self._replace(self.tracepoint_fds, name, link)
+        self.note(program, "tracepoint", os.fsdecode(name))
         return self
 
     def detach_tracepoint(self, tp: Name = b"") -> None:
@@ -106,6 +107,7 @@ class Tracepoints(Programs):
             refused.add_note(str(error))
             raise refused from None
         self._replace(self.raw_tracepoint_fds, name, link)
+        self.note(program, "raw_tracepoint", os.fsdecode(name))
         return self
 
     def detach_raw_tracepoint(self, tp: Name = b"") -> None:

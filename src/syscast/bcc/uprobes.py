@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Self
 
@@ -95,6 +96,14 @@ class Uprobes(Programs):
             raise failure("offset with addr is not supported")
         place = place_of(name, sym, addr, pid, offset)
         self.attach_place(form, place, as_bytes(fn_name), pid)
+        symbol = os.fsdecode(sym) + (f"+{offset}" if offset else "")
+        at = f"0x{addr:x}" if addr is not None else symbol
+        self.note(
+            as_bytes(fn_name),
+            "uprobe" if form == _ENTRY else "uretprobe",
+            f"{place.path}:{at}",
+            f"only in process {pid}" if pid >= 0 else "",
+        )
         return self
 
     def attach_place(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
             self, form: bytes, place: UserPlace, fn_name: bytes, pid: int = -1, reference: int = 0
         ) -> None: ...
 
+        def note(self, fn_name: bytes, kind: str, target: str, note: str = "") -> None: ...
+
 
 _ENTRY = b"p"
 
@@ -257,6 +259,9 @@ class USDT:
             for place in each.probe.locations:
                 where = UserPlace(each.probe.path, place.offset)
                 bpf.attach_place(_ENTRY, where, os.fsencode(each.fn_name), pid, place.semaphore)
+            target = f"{each.probe.path}:{each.probe.provider}:{each.probe.name}"
+            only = f"only in process {pid}" if pid >= 0 else ""
+            bpf.note(os.fsencode(each.fn_name), "usdt", target, only)
 
     def _find(self, wanted: str) -> Probe | None:
         provider, _, name = wanted.rpartition(":")

@@ -93,7 +93,9 @@ def test_types(probes):
 
 def test_attaching(probes):
     calls = []
-    bpf = SimpleNamespace(attach_place=lambda *arguments: calls.append(arguments))
+    bpf = SimpleNamespace(
+        attach_place=lambda *arguments: calls.append(arguments), note=lambda *_: None
+    )
 
     probes.pid = 7
     probes.enable_probe("query__start", "do_start")
