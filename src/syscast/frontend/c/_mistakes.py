@@ -5,6 +5,7 @@ A private module: its class stands on one of pycparser, which ships no types.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from pycparser.c_parser import Coord, CParser
@@ -91,6 +92,7 @@ _HINTS = {
         "a macro that no one defined looks like this, and so does a type that is missing before a name"
     ),
 }
+_TABLE = re.compile(r"(BPF_\w+)\s*\(")
 _ENDS = frozenset({"LBRACE", "RBRACE", "SEMI", "COLON"})
 """Kinds of tokens behind which a statement may begin."""
 
@@ -159,6 +161,8 @@ class Mistakes(CParser):
         previous, here = self._tokens.previous(), self._tokens.here()
         if previous is not None and self._looks_like_type(previous, here):
             raise self._unknown_type(previous)
+        if wanted_kind == "SEMI" and previous is not None and previous.type == "RBRACE":
+            self._check_table(previous)
         if (
             wanted_kind == "SEMI"
             and here is not None
@@ -174,6 +178,16 @@ class Mistakes(CParser):
         span = self._places.after(previous.lineno, previous.column)
         message = f"expected {wanted} after '{previous.value}', before {found}"
         raise CompileError([self._places.files.at(span, message)])
+
+    def _check_table(self, previous: Token) -> None:
+        """Refuse a table of bcc without a semicolon: it is a macro, whose name stands where its text comes from."""
+        span = self._places.span(previous.lineno, previous.column)
+        line = self._places.files.source_line(span)
+        table = _TABLE.match(line, span.column - 1)
+        if table is not None:
+            raise CompileError(
+                [self._places.files.at(span, f"expected ';' after {table[1]}(...)")]
+            )
 
     def _missing(self, words: str, previous: Token | None, here: Token | None) -> CompileError:
         """Something else should stand at ``here``."""

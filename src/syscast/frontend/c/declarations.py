@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pycparser import c_ast
 
 from syscast.frontend.c import initialisers
 from syscast.frontend.c.conversions import constant_of, in_memory, number
+from syscast.frontend.c.doubtful import warn_of_conversion
 from syscast.frontend.c.nodes import AutoType, StmtExpr
 from syscast.frontend.c.rejected import Rejected
 from syscast.frontend.c.types import (
@@ -85,6 +87,11 @@ def _variable(low: Lowering, node: c_ast.Node) -> None:
     initialisers.fill(low, place, plan.leaves)
 
 
+def _is_const(node: c_ast.Node) -> bool:
+    """Whether the variable itself is const, not what it points to."""
+    return "const" in (getattr(node.type, "quals", None) or ())
+
+
 def _is_auto(node: c_ast.Node) -> bool:
     return isinstance(getattr(node.type, "type", None), AutoType | c_ast.InferredType)
 
@@ -112,8 +119,13 @@ def _scalar(low: Lowering, node: c_ast.Node, ctype: CType) -> None:
         if len(items) > 1:
             low.error(items[1], f"too many values for a '{ctype.spelling}'")
         init = items[0] if items else None
-    value = low.convert(number(0) if init is None else low.expr(init), ctype)
+    value = number(0) if init is None else low.expr(init)
+    if init is not None:
+        warn_of_conversion(low, init, value, ctype)
+    value = low.convert(value, ctype)
     low.store(place, value)
+    if _is_const(node):
+        low.declare(node.name, replace(place, constant=True))
     frame = low.frames[-1]
     if init is not None and node.name not in frame.addressed | frame.assigned:
         _never_changed(low, node.name, place, value)

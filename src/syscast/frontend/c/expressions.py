@@ -17,6 +17,7 @@ from syscast.frontend.c.conversions import (
     is_scalar,
     number,
 )
+from syscast.frontend.c.doubtful import warn_of_conversion
 from syscast.frontend.c.emitter import ANY
 from syscast.frontend.c.literals import character, integer_literal, string_bytes
 from syscast.frontend.c.membernames import member_names
@@ -222,6 +223,7 @@ def inverted(low: Lowering, truth: Value) -> Value:
 def _step(low: Lowering, node: c_ast.Node) -> Operand:
     """``++x``, ``x++`` and their opposites."""
     place = low.lvalue(node.expr)
+    _refuse_constant(low, node.expr, place)
     before = low.rvalue(place)
     if not is_scalar(before.ctype):
         low.error(node, f"'{node.op.strip('p')}' of a '{before.ctype.spelling}'")
@@ -448,10 +450,19 @@ def _common_type(low: Lowering, a: CValue, b: CValue) -> CType:
 def assignment(low: Lowering, node: c_ast.Node) -> Operand:
     """``a = b`` and ``a op= b``; the place is evaluated once."""
     place = low.lvalue(node.lvalue)
+    _refuse_constant(low, node.lvalue, place)
     value = low.expr(node.rvalue)
-    if node.op != "=":
+    if node.op == "=":
+        warn_of_conversion(low, node.rvalue, value, place.ctype)
+    else:
         value = binary(low, node.op[:-1], low.rvalue(place), value)
     return low.store(place, value)
+
+
+def _refuse_constant(low: Lowering, node: c_ast.Node, place: Place) -> None:
+    """Refuse to change what is declared const: a variable itself, by its name."""
+    if place.constant and isinstance(node, c_ast.ID):
+        low.error(node, f"'{node.name}' is const")
 
 
 def comma(low: Lowering, node: c_ast.Node) -> Operand:

@@ -9,6 +9,7 @@ from pycparser import c_ast
 from syscast.frontend.c.arithmetic import compare
 from syscast.frontend.c.conversions import convert, ir_type, is_scalar, number
 from syscast.frontend.c.declarations import declaration, declaration_list, type_declaration
+from syscast.frontend.c.doubtful import warn_of_conversion
 from syscast.frontend.c.lowering import Jumps
 from syscast.frontend.c.nodes import Asm, Range
 from syscast.frontend.c.types import Bool, Enum, Int, Void, promoted
@@ -260,6 +261,7 @@ def return_(low: Lowering, node: c_ast.Node) -> None:
     value = low.expr(node.expr)
     if isinstance(frame.returns, Void) and not isinstance(value.ctype, Void):
         low.error(node, f"'{frame.function.name}' is void, and here it returns something")
+    warn_of_conversion(low, node.expr, value, frame.returns)
     low.return_(value)
 
 

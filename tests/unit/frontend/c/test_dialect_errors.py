@@ -57,3 +57,24 @@ def test_a_key_of_another_size_is_warned_of(empty_kernel):
     (warning,) = lower_text(text, "/virtual/main.c", empty_kernel).warnings
     assert "points to 4 bytes; the key of 'h' is 'u64' of 8" in warning
     assert "^" in warning
+
+
+def test_numbers_and_pointers_without_a_cast_are_warned_of(empty_kernel):
+    text = """static int text(void) { return "abc"; }
+int run(struct pt_regs *ctx) {
+  char *p = 5, *q = 0, *r = (char *)6;
+  int n = 7;
+  bool known = r;
+  n++;
+  q = n;
+  if (known) return p;
+  text();
+}
+"""
+    warnings = lower_text(text, "main.c", empty_kernel).warnings
+    assert [each.split("\n")[0] for each in warnings] == [
+        "main.c:3:13: warning: a number becomes a pointer without a cast: 'int' to 'char *'",
+        "main.c:7:7: warning: a number becomes a pointer without a cast: 'int' to 'char *'",
+        "main.c:8:21: warning: a pointer becomes a number without a cast: 'char *' to 'int'",
+        "main.c:1:32: warning: a pointer becomes a number without a cast: 'char *' to 'int'",
+    ]
