@@ -89,6 +89,15 @@ def test_a_file_that_appears_where_a_text_asked_for_it_compiles_again():
     assert compile_c(text, surroundings=machine).spec.maps[0].max_entries == 4
 
 
+def test_a_thousand_arms_of_one_if():
+    arms = "".join(f"if (x == {n}) y = {n * 3}; else " for n in range(1000))
+    text = f"BPF_HASH(h, u32, u64);\nint f(void *ctx) {{ u32 x = bpf_get_prandom_u32(); u64 y; {arms} y = 7; h.update(&x, &y); return 0; }}"
+    assert [each.name for each in compile_c(text, surroundings=Host()).spec.maps] == ["h"]
+    wrong = arms.replace("x == 500)", "x == nowhere)").replace("x == 900)", "x == ctx->a)")
+    with pytest.raises(CompileError, match="nowhere"):
+        compile_c(text.replace(arms, wrong), surroundings=Host())
+
+
 def test_an_option_that_changed_compiles_again():
     text = "#ifdef CONFIG_QUICK\nBPF_HASH(quick);\n#else\nBPF_HASH(slow);\n#endif\n"
     machine = Changing()

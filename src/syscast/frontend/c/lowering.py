@@ -413,14 +413,24 @@ class Lowering(Emitter):
         Raises:
             Rejected: Only while nothing is evaluated.
         """
-        before, self.node = self.node, node
-        try:
+        with self.reported(node):
             handler = self.handlers.statements.get(type(node))
             if handler is not None:
                 handler(self, node)
             else:
                 self.alone = node
                 self.expr(node)
+
+    @contextmanager
+    def reported(self, node: c_ast.Node) -> Iterator[None]:
+        """Lower a statement inside; what is wrong in it ends it, and is reported.
+
+        Raises:
+            Rejected: Only while nothing is evaluated.
+        """
+        before, self.node = self.node, node
+        try:
+            yield
         except TypeProblem as problem:
             self._report(self.diagnostic(node, problem.message, problem.hint))
         except Rejected as rejected:

@@ -331,6 +331,28 @@ class _Parser(Mistakes):
         self.depth -= 1
         return node
 
+    def _parse_selection_statement(self) -> c_ast.Node:
+        """``else if`` is one level deep, however many there are."""
+        if self._peek_type() != "IF":
+            return super()._parse_selection_statement()
+        first = last = self._parse_if()
+        while self._accept("ELSE"):
+            if self._peek_type() != "IF":
+                last.iffalse = self._parse_pragmacomp_or_statement()
+                break
+            last.iffalse = self._parse_if()
+            last = last.iffalse
+        return first
+
+    def _parse_if(self) -> c_ast.If:
+        """``if (c) a``, without what is else."""
+        token = self._advance()
+        self._expect("LPAREN")
+        cond = self._parse_expression()
+        self._expect("RPAREN")
+        then = self._parse_pragmacomp_or_statement()
+        return c_ast.If(cond, then, None, self._tok_coord(token))
+
     def _parse_labeled_statement(self) -> c_ast.Node:
         if self._peek_type() != "CASE":
             return super()._parse_labeled_statement()

@@ -36,7 +36,22 @@ def nothing(low: Lowering, node: c_ast.Node) -> None:
 
 
 def if_(low: Lowering, node: c_ast.Node) -> None:
-    """``if (c) a; else b;``."""
+    """``if (c) a; else b;``, with all of its ``else if``, which may be too many to call itself for each."""
+    ends: list[str] = []
+    arm: c_ast.Node | None = node
+    while isinstance(arm, c_ast.If):
+        following = None
+        with low.reported(arm):
+            following = _arm(low, arm, ends)
+        arm = following
+    if arm is not None:
+        low.statement(arm)
+    for end in reversed(ends):
+        low.start(end)
+
+
+def _arm(low: Lowering, node: c_ast.Node, ends: list[str]) -> c_ast.Node | None:
+    """``if (c) a;``, and the statement that is to be lowered next, behind ``else``."""
     then, end = low.label("if"), low.label("if_end")
     other = low.label("else") if node.iffalse is not None else end
     low.branch_on(node.cond, then, other)
@@ -44,10 +59,10 @@ def if_(low: Lowering, node: c_ast.Node) -> None:
     if node.iftrue is not None:
         low.statement(node.iftrue)
     low.jump(end)
+    ends.append(end)
     if node.iffalse is not None:
         low.start(other)
-        low.statement(node.iffalse)
-    low.start(end)
+    return node.iffalse
 
 
 # ---------------------------------------------------------------- loops

@@ -397,7 +397,8 @@ def test_errors(text: str, message: str) -> None:
         "int x = " + "(" * 5000 + "1" + ")" * 5000 + ";",
         "int x = " + "-" * 5000 + "1;",
         "int f(void) " + "{" * 5000 + "}" * 5000,
-        "int f(void) { " + "if (1) {} else " * 5000 + "; }",
+        "int f(void) { " + "if (1) {} else { " * 5000 + "}" * 5000 + " }",
+        "int f(void) { " + "if (1) " * 5000 + "; }",
         "int x = " + "1 ? 2 : " * 5000 + "3;",
         "int f(void) { " + "a = " * 5000 + "1; }",
         "int " + "(" * 5000 + "x" + ")" * 5000 + ";",
@@ -424,6 +425,16 @@ def test_what_is_not_nested_has_no_bound() -> None:
     assert len(body("a = f(1);" * 3000)) == 3000
     assert len(body("*p->x" + ".y[1]" * 200 + ";")) == 1
     assert len(body("if (a) { " * 100 + "}" * 100)) == 1
+    assert len(body("if (a) b = 1; else " * 3000 + "a = 2;")) == 1
+
+
+def test_an_else_belongs_to_the_last_if() -> None:
+    outer = statement("if (a) if (b) ; else if (p) a = 1; else a = 2;")
+    assert outer.iffalse is None
+    last = outer.iftrue.iffalse
+    assert (outer.iftrue.cond.name, last.cond.name) == ("b", "p")
+    assert last.iffalse.rvalue.value == "2"
+    assert statement("if (a) { if (b) ; } else if (p) ;").iffalse.cond.name == "p"
 
 
 def test_a_type_that_is_tried_twice_does_not_take_time_twice_a_level() -> None:
