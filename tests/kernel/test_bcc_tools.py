@@ -25,15 +25,11 @@ pytestmark = [
 ]
 
 TOOLS = (
-    "argdist",
     "bashreadline",
     "execsnoop",
-    "exitsnoop",
     "funccount",
     "opensnoop",
-    "profile",
     "solisten",
-    "stackcount",
     "vfsstat",
 )
 
