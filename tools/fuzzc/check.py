@@ -11,9 +11,10 @@ from syscast.diagnostics import CompileError
 from syscast.frontend.c.parse import parse
 from syscast.frontend.c.places import UNDECODED
 from syscast.frontend.c.pptokens import OTHER, SPACE, scan
-from syscast.frontend.c.preprocess import Preprocessed, preprocess
+from syscast.frontend.c.preprocess import preprocess
 
 if TYPE_CHECKING:
+    from syscast.frontend.c.preprocessed import Preprocessed
     from syscast.frontend.c.surroundings import Surroundings
 
 NAME = "/virtual/main.c"

@@ -14,7 +14,7 @@ from syscast.asm.instruction import Instruction, decode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ALU = {
+ALU = {
     op.BPF_ADD: "+=",
     op.BPF_SUB: "-=",
     op.BPF_MUL: "*=",
@@ -29,7 +29,7 @@ _ALU = {
     op.BPF_ARSH: "s>>=",
 }
 _SIGNED = {op.BPF_DIV: "s/=", op.BPF_MOD: "s%="}
-_JUMP = {
+JUMP = {
     op.BPF_JEQ: "==",
     op.BPF_JGT: ">",
     op.BPF_JGE: ">=",
@@ -99,7 +99,7 @@ def _arithmetic(one: Instruction) -> str | None:
     operand = f"{letter}{one.src}" if from_register else str(one.imm)
     if one.off and operation == op.BPF_MOV and from_register:
         return f"{dst} = (s{one.off}){operand}"
-    sign = {0: _ALU, 1: _SIGNED}.get(one.off, {}).get(operation)
+    sign = {0: ALU, 1: _SIGNED}.get(one.off, {}).get(operation)
     return f"{dst} {sign} {operand}" if sign else None
 
 
@@ -115,7 +115,7 @@ def _jump(one: Instruction, helpers: Mapping[int, str]) -> str | None:
         op.EXIT: "exit",
         op.CALLX: f"callx r{one.dst}",
     }.get(one.opcode)
-    sign = _JUMP.get(operation)
+    sign = JUMP.get(operation)
     if plain or not sign:
         return plain
     letter = "w" if narrow else "r"

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from syscast.asm import opcodes as op
+from syscast.asm.disassemble import ALU, JUMP
 from syscast.asm.instruction import Instruction, decode
 from syscast.bcc.maptypes import get_table_type_name
 from syscast.ir.helpers import HELPERS
@@ -30,35 +31,8 @@ if TYPE_CHECKING:
         Leaf: CType
 
 
-_ALU = {
-    op.BPF_ADD: "+=",
-    op.BPF_SUB: "-=",
-    op.BPF_MUL: "*=",
-    op.BPF_DIV: "/=",
-    op.BPF_OR: "|=",
-    op.BPF_AND: "&=",
-    op.BPF_LSH: "<<=",
-    op.BPF_RSH: ">>=",
-    op.BPF_MOD: "%=",
-    op.BPF_XOR: "^=",
-    op.BPF_MOV: "=",
-    op.BPF_ARSH: "s>>=",
-    op.BPF_END: "endian",
-}
+_ALU = ALU | {op.BPF_END: "endian"}
 _BITWISE = frozenset({op.BPF_OR, op.BPF_AND, op.BPF_XOR})
-_JUMPS = {
-    op.BPF_JEQ: "==",
-    op.BPF_JGT: ">",
-    op.BPF_JGE: ">=",
-    op.BPF_JSET: "&",
-    op.BPF_JNE: "!=",
-    op.BPF_JSGT: "s>",
-    op.BPF_JSGE: "s>=",
-    op.BPF_JLT: "<",
-    op.BPF_JLE: "<=",
-    op.BPF_JSLT: "s<",
-    op.BPF_JSLE: "s<=",
-}
 _SIZES = {op.BPF_W: "u32", op.BPF_H: "u16", op.BPF_B: "u8", op.BPF_DW: "u64"}
 _NAMES = {info.number: f"bpf_{info.name}" for info in HELPERS.values()}
 _PSEUDO_CALL = 1
@@ -147,7 +121,7 @@ def _jump(slot: int, one: Instruction) -> str:
     if operation == op.BPF_JA:
         distance = one.imm if narrow else one.off
         return f"goto {distance:+d} <{slot + distance + 1}>"
-    sign = _JUMPS.get(operation)
+    sign = JUMP.get(operation)
     if sign is None:
         return f"unknown <{one.opcode:02x}>"
     cast_to = "(u32)" if narrow else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pycparser.c_lexer import Token
 
-    from syscast.frontend.c.preprocess import Preprocessed
+    from syscast.frontend.c.preprocessed import Preprocessed
 
 
 class Stream:

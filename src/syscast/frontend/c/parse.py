@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pycparser.c_lexer import Token
     from pycparser.c_parser import Coord
 
-    from syscast.frontend.c.preprocess import Preprocessed
+    from syscast.frontend.c.preprocessed import Preprocessed
 
     _TypeInParentheses = tuple[c_ast.Typename, int, Token, list[str]]
     _Specifiers = dict[str, list[c_ast.Node]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import sys
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -18,9 +17,8 @@ from syscast.diagnostics import CompileError, render
 from syscast.frontend.c.conditions import Conditions, with_files_answered
 from syscast.frontend.c.definitions import definitions
 from syscast.frontend.c.flags import Flags
-from syscast.frontend.c.places import UNDECODED, Files, Places
+from syscast.frontend.c.places import UNDECODED, Files
 from syscast.frontend.c.pptokens import (
-    CONTINUED,
     ID,
     INTEGER,
     NOTHING,
@@ -31,6 +29,7 @@ from syscast.frontend.c.pptokens import (
     scan,
 )
 from syscast.frontend.c.predefined import predefined
+from syscast.frontend.c.preprocessed import BLANK, KEPT_PRAGMAS, Output, Preprocessed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,33 +43,10 @@ _DEEPEST_CALL = 64
 """Macro calls as arguments of macro calls."""
 _DEEPEST_INCLUDE = 40
 _MOST_INCLUDES = 2000
-_BLANK = (SPACE, CONTINUED)
-_KEPT_PRAGMAS = ("unroll", "pack", "GCC unroll", "clang loop")
 _COMMAND_LINE = "<command line>"
 _FLAGS = "<cflags>"
 _PRELUDE = "<prelude>"
 _FOOTER = "<footer>"
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessed:
-    """A text without directives and macros.
-
-    Attributes:
-        text: The text, for people; lines are not those of the user's file.
-        places: From coordinates in ``text`` to the user's files.
-        sources: Path to text of every file that was read.
-        warnings: What ``#warning`` and doubtful things say, drawn as compilers do.
-        tokens: The tokens of ``text``: type (pcpp's), spelling, line, column.
-        footer: The line of ``text`` on which what is not the user's begins again.
-    """
-
-    text: str
-    places: Places
-    sources: Mapping[str, str]
-    warnings: tuple[str, ...]
-    tokens: tuple[tuple[str, str, int, int], ...]
-    footer: int
 
 
 def preprocess(  # noqa: PLR0913  (who calls it, what the text and where its macros come from are three things each)
@@ -153,7 +129,7 @@ class _Run(Preprocessor):
             first.macros,
             predefined(self._surroundings.arch, self._surroundings.version_code),
         )
-        output = _Output(self.files)
+        output = Output(self.files)
         if first.code:
             output.take(self.parsegen(first.code, _PRELUDE, _PRELUDE))
         if self._flags.macros:
@@ -242,7 +218,7 @@ class _Run(Preprocessor):
                 self.warnings.append(render(found, severity="warning"))
                 return True
             case "pragma":
-                return None if words.startswith(_KEPT_PRAGMAS) else True
+                return None if words.startswith(KEPT_PRAGMAS) else True
             case "line" | "ident" | "sccs":
                 return True
             case _ if directive.type == INTEGER:
@@ -464,7 +440,7 @@ class _Run(Preprocessor):
             body = self.macro_expand_args(macro, [], token) if pasted else macro.value
         else:
             at = len(work) - 1
-            while at >= 0 and work[at].type in _BLANK:
+            while at >= 0 and work[at].type in BLANK:
                 at -= 1
             if at < 0 or work[at].value != "(":
                 return None
@@ -566,10 +542,10 @@ class _Run(Preprocessor):
 def _without_blanks_around_pastes(body: list[Token]) -> list[Token]:
     kept: list[Token] = []
     for each in body:
-        if each.type in _BLANK and kept and kept[-1].value == "##":
+        if each.type in BLANK and kept and kept[-1].value == "##":
             continue
         if each.value == "##":
-            while kept and kept[-1].type in _BLANK:
+            while kept and kept[-1].type in BLANK:
                 kept.pop()
         kept.append(each)
     return kept
@@ -585,7 +561,7 @@ def _optional(tokens: list[Token]) -> tuple[list[Token], list[Token]]:
         if each.value == "__VA_OPT__" and not depth:
             waiting = True
         elif waiting:
-            waiting = each.type in _BLANK
+            waiting = each.type in BLANK
             depth = int(each.value == "(")
         elif depth:
             depth += (each.value == "(") - (each.value == ")")
@@ -605,99 +581,3 @@ class _Macro:
     arglist: list[str] | None
     variadic: bool
     patch: list[tuple[str, int, int]]
-
-
-class _Output:
-    """Builds the preprocessed text."""
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._places = Places(files)
-        self._pieces: list[str] = []
-        self._tokens: list[tuple[str, str, int, int]] = []
-        self._line = 1
-        self._column = 1
-        self._blank = False
-        self._last = "\n"
-        self._footer = 1
-
-    def take(self, tokens: Iterator[Token]) -> None:
-        """Add tokens."""
-        waiting = iter(tokens)
-        for token in waiting:
-            if token.type in _BLANK:
-                if token.value == "\n":
-                    self._newline()
-                else:
-                    self._blank = True
-            elif token.value == "_Pragma":
-                self._pragma(waiting)
-            elif token.value:
-                self._put(token)
-
-    def _pragma(self, waiting: Iterator[Token]) -> None:
-        """``_Pragma("...")``: as the directive, which only matters for loops."""
-        parts: list[Token] = []
-        for token in waiting:
-            if token.type not in _BLANK:
-                parts.append(token)
-                if token.value == ")" or len(parts) == 3:
-                    break
-        if (
-            len(parts) == 3
-            and parts[1].type == STRING
-            and parts[1].value[1:-1].startswith(_KEPT_PRAGMAS)
-        ):
-            place = parts[1].lineno
-            self._newline()
-            for kind, value in (("CPP_POUND", "#"), (ID, "pragma"), (ID, parts[1].value[1:-1])):
-                self._put(Token(kind, value, place, 0))
-                self._blank = True
-            self._newline()
-
-    def _newline(self) -> None:
-        if self._last != "\n":
-            self._pieces.append("\n")
-            self._line += 1
-            self._column = 1
-            self._last = "\n"
-        self._blank = False
-
-    def _put(self, token: Token) -> None:
-        value = token.value
-        if self._last != "\n" and (self._blank or _glues(self._last[-1], value[0])):
-            self._pieces.append(" ")
-            self._column += 1
-        self._blank = False
-        self._pieces.append(value)
-        self._tokens.append((token.type or ID, value, self._line, self._column))
-        self._places.add(
-            self._line,
-            self._column,
-            token.lineno,
-            token.length if token.length == len(value) else 0,
-        )
-        self._column += len(value)
-        self._last = value
-
-    def done(self, warnings: tuple[str, ...]) -> Preprocessed:
-        """The result."""
-        text = UNDECODED.sub("\ufffd", "".join(self._pieces))
-        return Preprocessed(
-            text, self._places, self._files.texts, warnings, tuple(self._tokens), self._footer
-        )
-
-    def end(self) -> None:
-        """The user's text ends here."""
-        self._newline()
-        self._footer = self._line
-
-
-_OPERATORS = frozenset("+-<>=&|#.:/*%^!")
-
-
-def _glues(last: str, first: str) -> bool:
-    """Whether two characters side by side could become one token."""
-    if last in _OPERATORS:
-        return first in _OPERATORS or (last == "." and first.isdigit())
-    return (last.isalnum() or last in "_$\"'") and (first.isalnum() or first in "_$\"'.")

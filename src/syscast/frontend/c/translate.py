@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscast.frontend.c.lowering import UserFunction
-    from syscast.frontend.c.preprocess import Preprocessed
+    from syscast.frontend.c.preprocessed import Preprocessed
     from syscast.frontend.c.surroundings import Surroundings
     from syscast.frontend.c.types import CType, Parameter
     from syscast.ir.types import Value

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from syscast.frontend.c.lowering import Handler
-    from syscast.frontend.c.preprocess import Preprocessed
+    from syscast.frontend.c.preprocessed import Preprocessed
     from syscast.frontend.c.surroundings import Surroundings
     from syscast.frontend.c.types import CType
     from syscast.frontend.c.values import CValue, Operand

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from syscast.diagnostics import CompileError
-from syscast.frontend.c.preprocess import Preprocessed, preprocess
+from syscast.frontend.c.preprocess import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from syscast.frontend.c.preprocessed import Preprocessed
     from syscast.frontend.c.surroundings import Surroundings
 
 NAME = "/virtual/main.c"
