@@ -73,15 +73,16 @@ def _start(options: Options, ports: tuple[int, ...]) -> Session:
     from syscast.session.attach import open_session  # noqa: PLC0415
 
     filters = options.filters(netns=False)
+    delivery = options.delivery()
     *better, last = listening.sources(_wanted(options, ports))
     command = list(options.command) or None
     for jobs in better:
         try:
-            return open_session(jobs, filters, command=command)
+            return open_session(jobs, filters, command=command, delivery=delivery)
         except (NotSupportedError, TargetError) as error:
             if options.verbose:
                 say(f"{error}; falling back to {last[0].target}")
-    return open_session(last, filters, command=command)
+    return open_session(last, filters, command=command, delivery=delivery)
 
 
 def _wanted(options: Options, ports: tuple[int, ...]) -> Wanted:

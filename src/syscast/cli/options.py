@@ -8,6 +8,7 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -31,6 +32,13 @@ class Options(msgspec.Struct, frozen=True):
     verbose: bool = False
     explain: bool = False
     fail_on_loss: bool = False
+    latency: str = "10ms"
+    mode: str = "adaptive"
+    rings: str = "one"
+    ring_size: int | None = None
+    pressure: str = "drop"
+    limit: str | None = None
+    budget: str | None = None
     command: tuple[str, ...] = ()
 
     def filters(self, *, netns: bool = True) -> Filters:
@@ -45,6 +53,20 @@ class Options(msgspec.Struct, frozen=True):
             self.cgroup,
             self.netns if netns else None,
             self.follow,
+        )
+
+    def delivery(self) -> Delivery:
+        """How events come."""
+        from syscast.session.delivery import Delivery  # noqa: PLC0415  (once the options are right)
+
+        return Delivery(
+            self.ring_size,
+            self.latency,
+            self.mode,
+            self.rings,
+            self.pressure,
+            self.limit,
+            self.budget,
         )
 
 
@@ -74,6 +96,21 @@ def _user(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
         return pwd.getpwnam(value).pw_uid
     except KeyError:
         raise click.BadParameter(f"no user '{value}' on this machine", ctx, param) from None
+
+
+_SIZES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Turn ``64K``, ``16M`` or plain bytes into bytes."""
+    if value is None:
+        return None
+    text = value.lower().removesuffix("ib").removesuffix("b")
+    unit = _SIZES.get(text[-1:], 1)
+    number = text[:-1] if unit > 1 else text
+    if not number.isdigit():
+        raise click.BadParameter(f"'{value}' is no size, such as 65536, 64K or 16M", ctx, param)
+    return int(number) * unit
 
 
 _NUMBER = click.IntRange(0, _U32)
@@ -115,6 +152,42 @@ def common_options() -> list[click.Option]:
         option(["--json"], is_flag=True, help="One JSON object per line."),
         option(["-o", "--output"], metavar="FILE", help="Write events to FILE."),
         option(["--fail-on-loss"], is_flag=True, help="Exit with 3 if events were lost."),
+        option(
+            ["--latency"],
+            metavar="TIME",
+            default="10ms",
+            help="How long an event may wait to be read: 10ms; 0: not at all.",
+        ),
+        option(
+            ["--mode"],
+            metavar="MODE",
+            default="adaptive",
+            help="push (be told), poll (ask), adaptive (by how much there is).",
+        ),
+        option(
+            ["--rings"],
+            metavar="RINGS",
+            default="one",
+            help="one for all CPUs, per-cpu, or auto.",
+        ),
+        option(
+            ["--ring-size"],
+            callback=_size,
+            metavar="SIZE",
+            help="Bytes of the ring: 65536, 64K, 16M (default 4M).",
+        ),
+        option(
+            ["--pressure"],
+            metavar="WHAT",
+            default="drop",
+            help="Too many events: drop the newest, overwrite the oldest, sample, aggregate.",
+        ),
+        option(
+            ["--limit"],
+            metavar="RATE",
+            help="At most so many events per key: '100/s by comm'.",
+        ),
+        option(["--budget"], metavar="SHARE", help="CPU time that tracing may take: 1%."),
         option(
             ["--explain"],
             is_flag=True,

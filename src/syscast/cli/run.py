@@ -69,7 +69,11 @@ def _object(options: Options, file: str, event: str) -> tuple[Callable[[], Sessi
 
     def start() -> Session:
         return run_object(
-            file, options.filters(), command=list(options.command) or None, event=event
+            file,
+            options.filters(),
+            command=list(options.command) or None,
+            delivery=options.delivery(),
+            event=event,
         )
 
     return start, False
@@ -84,6 +88,11 @@ def _script(options: Options, file: str, event: str) -> tuple[Callable[[], Sessi
     jobs = jobs_of(file)
 
     def start() -> Session:
-        return open_session(jobs, options.filters(), command=list(options.command) or None)
+        return open_session(
+            jobs,
+            options.filters(),
+            command=list(options.command) or None,
+            delivery=options.delivery(),
+        )
 
     return start, len(jobs) > 1

@@ -98,7 +98,9 @@ def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
     from syscast.session.attach import open_session  # noqa: PLC0415
 
     try:
-        return open_session(jobs, filters, command=list(options.command) or None)
+        return open_session(
+            jobs, filters, command=list(options.command) or None, delivery=options.delivery()
+        )
     except CompileError as error:
         findings = [
             replace(each, hint=_hint(each.source, jobs[0].target, filters.whom) or each.hint)

@@ -3,8 +3,10 @@
 For each probe::
 
     fired     = ran + missed               (missed is unknown on kernels that do not count it)
-    ran      <= filtered + raised + tried  (equal where a run sends at most one event)
-    tried     = committed + dropped        (dropped: the ring was full)
+    ran      <= filtered + raised + limited + sampled + tried
+                                           (equal where a run sends at most one event)
+    tried     = committed + dropped + aggregated
+                                           (dropped: the ring was full; aggregated: counted by key)
     committed = read + discarded + left in the ring
     read      = decoded + decode errors
     decoded   = delivered + shed + sifted  (sifted: held back by a filter that Python runs)
@@ -45,6 +47,9 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
         unreturned: Calls whose exit was missed: the same task made the call again in the same
             frame. They are among ``missed``.
         ended: Calls whose task ended inside; 0 where /proc does not show all tasks.
+        limited: Runs that a rate limit kept from sending.
+        sampled: Runs that sampling kept from sending.
+        aggregated: Attempts that found the ring full and were counted by key instead of dropped.
         delivered: Events handed to the reader or the sinks.
         gaps: Sequence numbers that never came; the witness for dropped and discarded.
     """
@@ -63,6 +68,9 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     sifted: int = 0
     unreturned: int = 0
     ended: int = 0
+    limited: int = 0
+    sampled: int = 0
+    aggregated: int = 0
     delivered: int = 0
     gaps: int = 0
 
@@ -74,7 +82,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def committed(self) -> int:
         """Records that the ring took, before any was given up."""
-        return self.tried - self.dropped
+        return self.tried - self.dropped - self.aggregated
 
     @property
     def left(self) -> int:
@@ -105,20 +113,23 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
         Returns:
             A line per equation that does not hold.
         """
-        unseen = self.dropped + self.discarded + self.decode_errors
+        absent = self.dropped + self.aggregated + self.discarded
+        held = self.filtered + self.raised + self.limited + self.sampled
+        unseen = absent + self.decode_errors
         checks = {
-            f"ran {self.ran} > filtered {self.filtered} + raised {self.raised} + tried "
-            f"{self.tried}": self.role not in HELPERS
-            and self.ran > self.filtered + self.raised + self.tried,
+            f"ran {self.ran} > filtered {self.filtered} + raised {self.raised} + limited "
+            f"{self.limited} + sampled {self.sampled} + tried {self.tried}": self.role
+            not in HELPERS
+            and self.ran > held + self.tried,
             f"dropped {self.dropped} > tried {self.tried}": self.committed < 0,
             f"read {self.read} + discarded {self.discarded} > committed "
             f"{self.committed}": self.left < 0,
             f"{self.left} records left in a drained ring": drained and self.left > 0,
             f"delivered {self.delivered} > decoded {self.decoded}": self.shed < 0,
-            f"sequence gaps {self.gaps} > dropped {self.dropped} + discarded {self.discarded} + "
-            f"decode errors {self.decode_errors}": self.gaps > unseen,
-            f"sequence gaps {self.gaps} < dropped {self.dropped} + discarded "
-            f"{self.discarded}": drained and self.gaps < self.dropped + self.discarded,
+            f"sequence gaps {self.gaps} > dropped {self.dropped} + aggregated {self.aggregated} + "
+            f"discarded {self.discarded} + decode errors {self.decode_errors}": self.gaps > unseen,
+            f"sequence gaps {self.gaps} < dropped {self.dropped} + aggregated {self.aggregated} + "
+            f"discarded {self.discarded}": drained and self.gaps < absent,
         }
         return [f"probe {self.probe!r}: {text}" for text, wrong in checks.items() if wrong]
 
@@ -224,6 +235,9 @@ def _sum(probe: str, rows: Iterable[LedgerRow]) -> LedgerRow:
         sifted=add("sifted"),
         unreturned=add("unreturned"),
         ended=add("ended"),
+        limited=add("limited"),
+        sampled=add("sampled"),
+        aggregated=add("aggregated"),
         delivered=add("delivered"),
         gaps=add("gaps"),
     )

@@ -18,10 +18,11 @@ from syscast.errors import InternalError
 from syscast.ir import ops
 from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
+from syscast.passes import sending
 from syscast.passes.editor import RECORD, each_function
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import EMITTED, boot_time, comm, count, pid_tgid
-from syscast.spec.meta import EVENTS_MAP, RECORD_HEADER_SIZE, SCRATCH_MAP
+from syscast.spec.meta import RECORD_HEADER_SIZE
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from syscast.spec.meta import FieldMeta, SchemaMeta
 
 _BUFFERS = frozenset({"str", "bytes", "ipv4", "ipv6", "ip"})
-_CURRENT_CPU = Const(0xFFFFFFFF, U64)  # BPF_F_CURRENT_CPU
 _COMM_AT = 40
 
 
@@ -55,28 +55,14 @@ def run(program: Program, btf: Btf) -> Program:
 def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
     size = RECORD_HEADER_SIZE + schema.size
     slot = editor.slot("@record", RECORD)
-    ring, staged, have, full, sent = (
-        editor.label(hint) for hint in ("ring", "staged", "record", "full", "sent")
-    )
-    editor.branch(editor.exists("ringbuf_reserve"), ring, staged)
-
-    editor.start(ring)
-    arguments = (editor.map(EVENTS_MAP), Const(size, U64), Const(0, U64))
-    editor.write_slot(slot, editor.helper("ringbuf_reserve", *arguments, type_=RECORD))
-    editor.jump(have)
-
-    editor.start(staged)
-    row = editor.lookup(SCRATCH_MAP, Const(editor.function.id, U32))
-    editor.write_slot(slot, editor.convert(row, RECORD))
-    editor.jump(have)
-
-    editor.start(have)
+    full, sent = editor.label("full"), editor.label("sent")
+    sending.reserve(editor, slot, size)
     record = editor.read_slot(slot)
     editor.when(editor.is_null(record), full, "fill")
     _payload(editor, record, op, schema)
     number = count(editor, "tried") or Const(0, U64)
     _header(editor, record, schema, number)
-    _send(editor, record, size, sent)
+    sending.send(editor, record, size, sent)
 
     editor.start(full)
     count(editor, "tried")
@@ -85,21 +71,6 @@ def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
 
     editor.start(sent)
     editor.write_slot(editor.slot(EMITTED, U64), Const(1, U64))
-
-
-def _send(editor: Editor, record: Reg, size: int, sent: str) -> None:
-    submit, output, lost = (editor.label(hint) for hint in ("submit", "output", "lost"))
-    editor.branch(editor.exists("ringbuf_reserve"), submit, output)
-    editor.start(submit)
-    editor.helper_void("ringbuf_submit", record, Const(0, U64))
-    editor.jump(sent)
-    editor.start(output)
-    events = editor.map(EVENTS_MAP)
-    arguments = (editor.context(), events, _CURRENT_CPU, record, Const(size, U64))
-    editor.branch(editor.failed("perf_event_output", *arguments), lost, sent)
-    editor.start(lost)
-    count(editor, "dropped")
-    editor.jump(sent)
 
 
 def _header(editor: Editor, record: Reg, schema: SchemaMeta, number: Reg | Const) -> None:

@@ -13,6 +13,8 @@ import msgspec
 from syscast.ir import ops
 from syscast.spec.meta import (
     CGROUPS_MAP,
+    CONTROL_MAP,
+    CONTROL_SIZE,
     EVENTS_MAP,
     FOLLOWED_MAP,
     LEDGER,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 _RING_BYTES = 4 << 20
+_MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (in v5.5; the loader leaves it out where it is unknown)
 TASKS = 16384
 """Entries of the maps that are keyed by task."""
 
@@ -64,6 +67,7 @@ def _standard(program: Program) -> tuple[MapSpec, ...]:
     sites = max(1, len(program.sites))
     return (
         MapSpec(EVENTS_MAP, "ringbuf", max_entries=_RING_BYTES),
+        MapSpec(CONTROL_MAP, "array", 4, CONTROL_SIZE, 1, flags=_MMAPABLE),
         MapSpec(LEDGER_MAP, "percpu_array", 4, 8 * len(LEDGER), count),
         MapSpec(RAISED_MAP, "percpu_array", 4, 8, sites),
         MapSpec(SCRATCH_MAP, "percpu_array", 4, staging_size(program), count),

@@ -15,6 +15,7 @@ from syscast.errors import (
     UsageError,
     VerifierError,
 )
+from syscast.session.delivery import DEFAULT, Delivery
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Attachable, Plan, plan
@@ -42,6 +43,13 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
     where: Callable[[Event], object] | None = None,
     command: Sequence[str] | None = None,
     ring_size: int | None = None,
+    latency: str | float = "10ms",
+    mode: str = "adaptive",
+    rings: str = "one",
+    pressure: str = "drop",
+    limit: str | None = None,
+    budget: str | float | None = None,
+    cost: bool = False,
 ) -> Session:
     """Compile probes, load them, attach them, and give the session that reads their events.
 
@@ -63,6 +71,14 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
         command: Start this command, stopped, and let it run once everything is attached; only it
             and its descendants are reported. The session ends when they have.
         ring_size: Bytes of the ring, rounded up to a power of two of pages.
+        latency: How long an event may wait before it is read: ``10ms``, or seconds; 0: no wait.
+        mode: ``push`` (told), ``poll`` (ask), or ``adaptive``: by how much there is.
+        rings: ``one`` for all CPUs, ``per-cpu``, or ``auto``.
+        pressure: When there are more events than can be read: ``drop`` the newest, ``overwrite``
+            the oldest, ``sample``, or ``aggregate``.
+        limit: At most so many events per key: ``100/s by comm``.
+        budget: CPU time that tracing may take: ``1%``.
+        cost: Measure what programs cost.
 
     Raises:
         CompileError: A probe is outside the language; the message shows the place.
@@ -74,8 +90,9 @@ def attach(  # noqa: PLR0913  (one argument for each filter)
     """
     try:
         filters = Filters(pid, tid, comm, uid, cgroup, netns, follow)
+        delivery = Delivery(ring_size, latency, mode, rings, pressure, limit, budget, cost)
         jobs = [_job_of(probe, where) for probe in _flat(probes)]
-        return open_session(jobs, filters, command=command, ring_size=ring_size)
+        return open_session(jobs, filters, command=command, delivery=delivery)
     except SyscastError as error:
         # The mistake is the caller's: a traceback that ends in the compiler would only hide its line.
         raise error.with_traceback(None) from error.__cause__
@@ -115,7 +132,7 @@ def open_session(
     filters: Filters | None = None,
     *,
     command: Sequence[str] | None = None,
-    ring_size: int | None = None,
+    delivery: Delivery = DEFAULT,
 ) -> Session:
     """`attach` for probes that need not be decorated functions."""
     filters = filters or Filters()
@@ -123,7 +140,7 @@ def open_session(
     follow = filters.follow or command is not None
     try:
         plans = plan(jobs, follow=follow, whom=filters.whom)
-        session = _open(plans, filters, command, ring_size)
+        session = _open(plans, filters, command, delivery)
     except VerifierError as error:
         if not error.bug:
             raise
@@ -153,7 +170,7 @@ def run_object(
     filters: Filters | None = None,
     *,
     command: Sequence[str] | None = None,
-    ring_size: int | None = None,
+    delivery: Delivery = DEFAULT,
     event: str = "",
 ) -> Session:
     """Load a BPF object, attach its programs to what their sections name, and read its events.
@@ -162,7 +179,7 @@ def run_object(
         file: A path, or the object itself: syscast's own, or one that clang made.
         filters: As for `attach`; only syscast's own objects can filter.
         command: As for `attach`; only with syscast's own objects.
-        ring_size: Bytes of the ring.
+        delivery: How events come.
         event: Name of the struct that a foreign object's ring carries; found by itself where the
             object names only one.
 
@@ -204,7 +221,7 @@ def run_object(
 
         states = {each.name: from_meta(each) for each in spec.meta.states}
     made = Plan(spec, (), {}, cached=False, kinds={}, states=states)
-    return _open([made], filters or Filters(), command, ring_size)
+    return _open([made], filters or Filters(), command, delivery)
 
 
 def _check_pid_namespace() -> None:
@@ -252,7 +269,7 @@ def _open(
     plans: Sequence[Plan],
     filters: Filters,
     command: Sequence[str] | None,
-    ring_size: int | None,
+    delivery: Delivery,
 ) -> Session:
     """Load and attach; whatever fails, nothing stays behind."""
     if command is not None or filters.pid is not None or filters.tid is not None:
@@ -265,13 +282,13 @@ def _open(
             filters = _following(filters, started.pid)
         parts = []
         for each in plans:
-            part = Part.load(each, filters, ring_size)
+            part = Part.load(each, filters, delivery)
             part.sift_by(each.sifted)
             parts.append(part)
             undo.callback(part.close)
         for part in parts:
             part.attach()
-        session = Session(parts, started)
+        session = Session(parts, started, delivery)
         undo.pop_all()
     if started is not None:
         try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
     from syscast.probes.kind import Kind
+    from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
     from syscast.session.keptcalls import KeptCalls
     from syscast.session.plan import Plan
@@ -92,7 +93,7 @@ class Part:
             shared.count_losses(loaded)
 
     @classmethod
-    def load(cls, plan: Plan, filters: Filters, ring_size: int | None) -> Part:
+    def load(cls, plan: Plan, filters: Filters, delivery: Delivery) -> Part:
         """Load an object with its filters set; raises as `syscast.loader.load`."""
         from syscast.features import probing  # noqa: PLC0415  (one question)
 
@@ -114,8 +115,8 @@ class Part:
                 undo.callback(shared.close)
             loaded = load(
                 spec,
-                config=filters.config() if ours else None,
-                ring_size=ring_size or 0,
+                config={**filters.config(), **delivery.config()} if ours else None,
+                ring_size=delivery.ring_size or 0,
                 force_perf=not probing.supported("ringbuf"),
                 overrides=overrides,
                 shared=shared.maps if shared is not None else None,

@@ -39,6 +39,13 @@ class AttachOptions(TypedDict, Generic[E], total=False):
     where: Callable[[E], object] | None
     command: list[str] | None
     ring_size: int | None
+    latency: str | float
+    mode: str
+    rings: str
+    pressure: str
+    limit: str | None
+    budget: str | float | None
+    cost: bool
 
 
 class Probe(Generic[P, R_co]):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 from syscast.errors import UsageError
 from syscast.events.event import boot_time
 from syscast.kernel.polling import Poller
+from syscast.session.delivery import DEFAULT
 from syscast.session.part import PIECE, Part
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from syscast.events.ledger import Ledger
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
+    from syscast.session.delivery import Delivery
     from syscast.state.state import State
 
 _COMMAND = "command"
@@ -62,8 +64,14 @@ class Session(Generic[E_co]):
     reading come in time order. Closing detaches; what is still in the rings is then gone.
     """
 
-    def __init__(self, parts: Sequence[Part], command: StoppedCommand | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        command: StoppedCommand | None = None,
+        delivery: Delivery = DEFAULT,
+    ) -> None:
         self._parts = list(parts)
+        self._delivery = delivery
         self._command = command
         self._owner = os.getpid()
         self._poller = Poller()

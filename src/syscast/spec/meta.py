@@ -20,15 +20,39 @@ u32 tid, u16 schema id, u16 program id, u32 cpu, char comm[16].
 """
 RECORD_HEADER_SIZE = 56
 
-LEDGER = ("ran", "filtered", "raised", "tried", "dropped", "discarded", "unreturned")
+LEDGER = (
+    *("ran", "filtered", "raised", "tried", "dropped", "discarded", "unreturned"),
+    *("limited", "sampled", "aggregated"),
+)
 """u64 counters of one row of the per-CPU map ``ledger``; the row's index is the program id.
 
 tried counts every attempt to reserve a record and gives the sequence number; dropped are the
 attempts that found the ring full; discarded are records given up after the reservation;
-unreturned are calls whose exit was missed, found when the same task went on.
+unreturned are calls whose exit was missed, found when the same task went on; limited and sampled
+are runs that a rate limit or sampling ended before an attempt; aggregated are attempts that found
+the ring full and were counted by key instead of dropped.
 """
 
+CONTROL = (("awake_until", 0, 8), ("keep_one_in", 8, 4), ("sharded", 12, 4))
+"""Name, offset and size of what the reader tells running programs, in the one value of ``control``.
+
+awake_until: boot clock in ns; the reader looks at the ring before then by itself, so that a record
+of an earlier time needs no wake-up; 0 while it sleeps. keep_one_in: send one of so many events; 0
+and 1 mean all. sharded: 1 where programs are to use the ring of their CPU.
+"""
+CONTROL_SIZE = 64
+
+DELIVER_ALWAYS = 1
+DELIVER_NEVER = 2
+DELIVER_ADAPTIVE = 4
+RINGS_PER_CPU = 8
+RINGS_AUTO = 16
+PRESSURE_SAMPLE = 32
+PRESSURE_AGGREGATE = 64
+"""Bits of the config field ``delivery``; none of the first three: the kernel wakes a reader that has read all."""
+
 EVENTS_MAP = "events"
+CONTROL_MAP = "control"
 LEDGER_MAP = "ledger"
 RAISED_MAP = "raised"
 SCRATCH_MAP = "scratch"
@@ -41,6 +65,7 @@ CONFIG_SECTION = ".rodata"
 STANDARD_MAPS = frozenset(
     {
         EVENTS_MAP,
+        CONTROL_MAP,
         LEDGER_MAP,
         RAISED_MAP,
         SCRATCH_MAP,

@@ -59,7 +59,7 @@ def test_an_object_says_everything_of_itself(kernel, child):
     assert spec.meta.sites == (SITE,)
     assert spec.meta.programs[0].target == "inet_listen"
     assert {field.name for field in spec.meta.config} == {
-        *("flags", "pid", "tid", "uid", "netns", "comm"),
+        *("flags", "pid", "tid", "uid", "netns", "comm", "delivery", "limit_ns", "limit_burst"),
     }
 
 

@@ -71,13 +71,16 @@ def test_a_whole_ledger_is_consistent():
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"ran": 51}, "ran 51 > filtered 3 + raised 2 + tried 45"),
+        ({"ran": 51}, "ran 51 > filtered 3 + raised 2 + limited 0 + sampled 0 + tried 45"),
         ({"dropped": 46, "gaps": 46, "read": 0, "delivered": 0}, "dropped 46 > tried 45"),
         ({"read": 42, "delivered": 42}, "read 42 + discarded 0 > committed 41"),
         ({"read": 40, "delivered": 40}, "1 records left in a drained ring"),
         ({"delivered": 42}, "delivered 42 > decoded 41"),
-        ({"gaps": 5}, "sequence gaps 5 > dropped 4 + discarded 0 + decode errors 0"),
-        ({"gaps": 3}, "sequence gaps 3 < dropped 4 + discarded 0"),
+        (
+            {"gaps": 5},
+            "sequence gaps 5 > dropped 4 + aggregated 0 + discarded 0 + decode errors 0",
+        ),
+        ({"gaps": 3}, "sequence gaps 3 < dropped 4 + aggregated 0 + discarded 0"),
     ],
     ids=str,
 )

@@ -1,0 +1,103 @@
+"""How events come: how soon, by which rings, and what happens when there are too many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from syscast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_MAX_LATENCY_NS = 60_000_000_000
+_MAX_RING = 1 << 30
+
+MODES = ("adaptive", "push", "poll")
+RINGS = ("one", "per-cpu", "auto")
+PRESSURES = ("drop", "overwrite", "sample", "aggregate")
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """The options of `syscast.attach` that say how events come.
+
+    Attributes:
+        ring_size: Bytes of the ring; None takes the default.
+        latency: How long an event may wait in the ring: ``10ms``, seconds as a number, 0 for a
+            wake-up per event.
+        mode: ``adaptive``, ``push`` or ``poll``.
+        rings: ``one``, ``per-cpu`` or ``auto``.
+        pressure: ``drop``, ``overwrite``, ``sample`` or ``aggregate``.
+        limit: ``100/s by comm``: at most so many events per key.
+        budget: ``1%``: CPU time that tracing may take.
+        cost: Measure what programs cost.
+    """
+
+    ring_size: int | None = None
+    latency: str | float = "10ms"
+    mode: str = "adaptive"
+    rings: str = "one"
+    pressure: str = "drop"
+    limit: str | None = None
+    budget: str | float | None = None
+    cost: bool = False
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("mode", self.mode, MODES),
+            ("rings", self.rings, RINGS),
+            ("pressure", self.pressure, PRESSURES),
+        ):
+            if value not in known:
+                raise UsageError(
+                    f"{what} '{value}': set: there is none of this name (there are {', '.join(known)})"
+                )
+        if duration_ns(self.latency, "latency") > _MAX_LATENCY_NS:
+            raise UsageError(
+                f"latency '{self.latency}': set: it is over a minute (ask by mode='poll', or read less often)"
+            )
+        size = self.ring_size
+        if size is not None and not 0 < size <= _MAX_RING:
+            raise UsageError(
+                f"ring size '{size}': set: it is out of range (1 to {_MAX_RING} bytes)"
+            )
+
+    @property
+    def latency_ns(self) -> int:
+        """``latency`` in ns."""
+        return duration_ns(self.latency, "latency")
+
+    def config(self) -> Mapping[str, int | bytes]:
+        """The values of the config fields that belong to it (see `syscast.spec.meta`)."""
+        return {}
+
+
+def duration_ns(value: str | float, what: str) -> int:
+    """A duration in ns, from ``10ms``, ``1.5s``, ``0`` or a number of seconds.
+
+    Raises:
+        UsageError: It is none.
+    """
+    text = str(value).strip()
+    unit = next(
+        (each for each in _UNITS if text.endswith(each) and text[: -len(each)].strip()), ""
+    )
+    try:
+        number = float(text.removesuffix(unit)) * _UNITS[unit or "s"]
+    except ValueError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < 1 << 62:
+        raise UsageError(f"{what} '{value}': set: it is no duration (such as 10ms, 1s, or 0)")
+    return round(number)
+
+
+DEFAULT: Delivery = Delivery()
