@@ -6,17 +6,15 @@ import contextlib
 import os
 import time
 import weakref
-from _thread import RLock  # threading costs a start 2 ms
 from collections import Counter
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from syscast.errors import UsageError
 from syscast.events.event import boot_time
-from syscast.kernel.polling import Poller
 from syscast.session.delivery import DEFAULT
 from syscast.session.part import PIECE, Part
+from syscast.session.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -31,17 +29,10 @@ if TYPE_CHECKING:
     from syscast.session.delivery import Delivery
     from syscast.state.state import State
 
-_COMMAND = "command"
 _CLOCK_CHECK_S = 1.0
+"""How often the offset of wall clock to boot clock is looked at again."""
 _SWEEP_S = 10.0
 """How often the state of calls is searched for tasks that are gone."""
-"""How often the offset of wall clock to boot clock is looked at again."""
-_LEAVE_S = 2.0
-"""How long `close` waits for other threads to leave the poller after they were woken."""
-_DESCENDANTS_S = 0.05
-"""How often descendants that outlive the command are looked for."""
-_WAIT_S = 0.02
-"""How often `wait` looks whether the session has ended."""
 _GATHER_S = 0.001
 """Pause of a reader of batches that is faster than its probes: rounds of a few records each would
 take all of a CPU, and every one makes the kernel interrupt the probe to say that there is more."""
@@ -73,23 +64,13 @@ class Session(Generic[E_co]):
         self._parts = list(parts)
         self._delivery = delivery
         self._command = command
-        self._owner = os.getpid()
-        self._poller = Poller()
-        self._closed = False
-        self._ending = False
+        self._waiting = Waiting(self._parts, command)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
-        self._waiting = RLock()
-        self._told: Callable[[], object] | None = None
         self._next_clock_check = 0.0
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
-        for part in self._parts:
-            if part.reader is not None:
-                self._poller.add(part.reader.fd, part)
-        if command is not None:
-            self._poller.add(command.pidfd, _COMMAND)
         _sessions.add(self)
 
     # ------------------------------------------------------------ reading
@@ -113,11 +94,11 @@ class Session(Generic[E_co]):
             return waiting
         while True:
             # Before looking: what comes in between has to be seen by another look.
-            ending = self._ending
+            ending = self._waiting.ending
             events = self._take(most)
             if events or ending:
                 return events
-            if not self._wait(deadline):
+            if not self._waiting.until(deadline):
                 return self._take(most)
 
     def _take(self, most: int) -> list[E_co]:
@@ -128,33 +109,6 @@ class Session(Generic[E_co]):
             events = [event for part in self._parts for event in part.events(most)]
             events.sort(key=boot_time)
         return cast("list[E_co]", events)  # what the probes return is what they send
-
-    def _wait(self, deadline: float | None) -> bool:
-        """Sleep until a ring has something; False when there is no more reason to."""
-        while not self._ending:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                left = 0.0
-            if self._command is not None and self._command.poll() is not None:
-                # The command has ended, yet its children may still run.
-                if not any(part.follows_somebody() for part in self._parts):
-                    self._ending = True
-                    return False
-                left = _DESCENDANTS_S if left is None else min(left, _DESCENDANTS_S)
-            with self._waiting:
-                if self.ended:  # since the loop's own look
-                    break
-                ready = self._poller.wait(left)
-            if _COMMAND in ready and self._command is not None:
-                self._command.poll()
-                self._poller.remove(self._command.pidfd)
-            if any(token is not _COMMAND for token in ready):
-                return True
-            if not ready and deadline is None and self._command is None:
-                return False  # woken by stop()
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-        return False
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events.
@@ -169,7 +123,7 @@ class Session(Generic[E_co]):
         deadline = _deadline(timeout)
         # Several rings are read as far as they go, because their events are sorted by time.
         most = PIECE if len(self._parts) == 1 else _MOST
-        while not self._closed:
+        while not self._waiting.closed:
             batch = self._read(deadline, most)
             rest = iter(batch)
             try:
@@ -188,10 +142,10 @@ class Session(Generic[E_co]):
     def _is_over(self, deadline: float | None, *, idle: bool) -> bool:
         """Whether an iteration ends here: also where the probes never pause."""
         if idle:
-            return self._ending or deadline is not None
-        if self._closed or (deadline is not None and time.monotonic() >= deadline):
+            return self._waiting.ending or deadline is not None
+        if self._waiting.closed or (deadline is not None and time.monotonic() >= deadline):
             return True
-        if not self._ending or self._pending:
+        if not self._waiting.ending or self._pending:
             return False
         taken = sum(part.taken for part in self._parts)
         if self._end is None:
@@ -204,12 +158,9 @@ class Session(Generic[E_co]):
         return self.events()
 
     async def __aiter__(self) -> AsyncIterator[E_co]:
-        import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
-
         self._check_events(None)
-        loop = asyncio.get_running_loop()
         last = False
-        while not self._closed:
+        while not self._waiting.closed:
             batch = self._read(0.0, _MOST)
             rest = iter(batch)
             try:
@@ -217,21 +168,12 @@ class Session(Generic[E_co]):
                     yield event
             finally:
                 self._pending = list(rest) + self._pending
-            if last or self._closed:
+            if last or self._waiting.closed:
                 return
-            if self._ending:
+            if self._waiting.ending:
                 last = True  # what came before the end is read once more
                 continue
-            ready = loop.create_future()
-            number = self._poller.fileno()
-            loop.add_reader(number, _resolve, ready)
-            # Closing the poller takes it out of the loop's own, unseen: so `stop` also says it here.
-            self._told = partial(loop.call_soon_threadsafe, _resolve, ready)
-            try:
-                await asyncio.wait([ready], timeout=_DESCENDANTS_S if self._command else None)
-            finally:
-                self._told = None
-                loop.remove_reader(number)
+            await self._waiting.turn()
 
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches: numpy structured arrays, no Python object for each event.
@@ -260,7 +202,7 @@ class Session(Generic[E_co]):
         self._check_events(timeout)
         deadline = _deadline(timeout)
         last = False
-        while not self._closed:
+        while not self._waiting.closed:
             self._refresh_clock()
             idle = True
             before = sum(part.taken for part in self._parts)
@@ -272,7 +214,7 @@ class Session(Generic[E_co]):
             if last if idle else self._is_over(deadline, idle=False):
                 return
             if idle:
-                last = not self._wait(deadline)
+                last = not self._waiting.until(deadline)
             elif sum(part.taken for part in self._parts) - before < PIECE // 2:
                 time.sleep(_GATHER_S)
 
@@ -287,20 +229,7 @@ class Session(Generic[E_co]):
             Whether the session has ended; False when the time is over.
         """
         self._check_open()
-        deadline = _deadline(timeout)
-        while not self.ended:
-            left = _WAIT_S if deadline is None else min(_WAIT_S, deadline - time.monotonic())
-            if left <= 0:
-                break
-            command = self._command
-            if (
-                command is not None
-                and command.poll() is not None
-                and not any(part.follows_somebody() for part in self._parts)
-            ):
-                self._ending = True
-                break
-            time.sleep(left)
+        self._waiting.idle(_deadline(timeout))
         return self.ended
 
     def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
@@ -312,17 +241,12 @@ class Session(Generic[E_co]):
 
     def stop(self) -> None:
         """End all iterations after what is in the rings now; callable from a signal handler or thread."""
-        self._ending = True
-        if os.getpid() == self._owner:  # a forked child would wake its parent
-            self._poller.wake()
-            told = self._told
-            if told is not None:
-                told()
+        self._waiting.stop()
 
     @property
     def ended(self) -> bool:
         """Whether `stop` was called, or the command and its descendants are gone."""
-        return self._ending or self._closed
+        return self._waiting.over
 
     @property
     def command(self) -> StoppedCommand | None:
@@ -368,7 +292,7 @@ class Session(Generic[E_co]):
 
         In a forked child, it gives up the child's copies and leaves the parent's session alone.
         """
-        if self._closed:
+        if self._waiting.closed:
             return
         self.stop()
         with contextlib.ExitStack() as last:
@@ -376,23 +300,11 @@ class Session(Generic[E_co]):
                 last.callback(self._command.close)
             for part in self._parts:
                 last.callback(part.close)
-            last.callback(self._close_poller)
-            if self._command is not None and os.getpid() == self._owner:
+            last.callback(self._waiting.close)
+            if self._command is not None and self._waiting.own:
                 self._end_command(self._command)
             self.detach()
             self._final = self.stats()
-
-    def _close_poller(self) -> None:
-        """Close what others may be waiting on, once they have left it."""
-        self._closed = True
-        self.stop()
-        # This thread's own wait, where a signal handler closes the session, does not count.
-        left = self._waiting.acquire(timeout=_LEAVE_S)
-        try:
-            self._poller.close()
-        finally:
-            if left:
-                self._waiting.release()
 
     def _end_command(self, command: StoppedCommand) -> None:
         """End the command and what it started: nobody else knows of its descendants."""
@@ -418,7 +330,7 @@ class Session(Generic[E_co]):
         self.close()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._waiting.closed:
             raise UsageError("session: read: it is closed")
 
     def _check_events(self, timeout: float | None) -> None:
@@ -458,13 +370,6 @@ def _deadline(timeout: float | None) -> float | None:
 def _probe_of(event: Event) -> str:
     envelope = event.envelope
     return envelope.probe if envelope is not None else ""
-
-
-def _resolve(future: object) -> None:
-    done = getattr(future, "done", None)
-    finish = getattr(future, "set_result", None)
-    if callable(done) and callable(finish) and not done():
-        finish(None)
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

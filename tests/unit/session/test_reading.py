@@ -62,8 +62,7 @@ def opened(monkeypatch):
     monkeypatch.setattr(Part, "tuples", Source.tuples)
     yield make
     for source, session in made:
-        session._closed = True  # its probes have no ledger to close with
-        session._poller.close()
+        session._waiting.close()  # its probes have no ledger to close with
         source.close()
 
 
