@@ -8,7 +8,7 @@ import msgspec
 
 from syscast.btf import types
 from syscast.ir import ops
-from syscast.ir.config import CONFIG
+from syscast.ir.config import CONFIG, CONFIG_SIZE
 from syscast.spec.meta import ObjectMeta, ProgramMeta
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def object_meta(program: Program, btf: Btf) -> bytes:
 
 def _uses_config(program: Program) -> bool:
     return any(
-        isinstance(op, ops.DataAddr) and op.offset == CONFIG[0].offset
+        isinstance(op, ops.DataAddr) and op.offset < CONFIG_SIZE
         for function in program.functions
         for block in function.blocks
         for op in block.ops

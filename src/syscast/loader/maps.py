@@ -11,7 +11,7 @@ from syscast.errors import KernelError, NotSupportedError, PermissionDeniedError
 from syscast.kernel import bpfmaps
 from syscast.kernel.bpfmaps import MapAttr
 from syscast.loader.loaded import LoadedMap, slot
-from syscast.spec.meta import EVENTS_MAP
+from syscast.spec.meta import CONTROL_MAP, EVENTS_MAP
 from syscast.spec.numbers import MAP_TYPES
 
 if TYPE_CHECKING:
@@ -144,6 +144,9 @@ class MapMaker:
             if not self._ring.perf:
                 return _resized(spec, self._ring.size)
             spec = msgspec.structs.replace(spec, type="perf_event_array", max_entries=0)
+        if spec.name == CONTROL_MAP and self._ring.perf:
+            # Kernels without the ring buffer (before v5.8) may not know mapped arrays (v5.5) either.
+            return msgspec.structs.replace(spec, flags=spec.flags & ~bpfmaps.F_MMAPABLE)
         if spec.type in {"perf_event_array", "cgroup_array"}:
             count = spec.max_entries
             if not count:

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from syscast.errors import InternalError
 from syscast.ir import ops
+from syscast.ir.config import CONFIG_SIZE
 from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
 from syscast.passes import sending
@@ -49,7 +52,11 @@ def run(program: Program, btf: Btf) -> Program:
 
         editor.walk(visit)
 
-    return each_function(program, btf, Sites(program.sites), edit)
+    made = each_function(program, btf, Sites(program.sites), edit)
+    if not program.schemas:
+        return made
+    size = max(len(made.data), CONFIG_SIZE)  # how records are sent stands in there
+    return msgspec.structs.replace(made, data=made.data.ljust(size, b"\0"))
 
 
 def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:

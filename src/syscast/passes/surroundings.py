@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscast.ir import ops
-from syscast.ir.types import U64, Const
+from syscast.ir.config import DELIVERY
+from syscast.ir.types import U32, U64, Const
 from syscast.passes.editor import MAP
 from syscast.spec.meta import LEDGER
 
@@ -39,6 +40,13 @@ def count(editor: Editor, counter: str) -> Reg | None:
         return None
     row = editor.read_slot(editor.slot(LEDGER_ROW, MAP))
     return editor.count(row, 8 * LEDGER.index(counter))
+
+
+def delivery(editor: Editor) -> Reg:
+    """u32: bits of the config field ``delivery``, which the verifier takes for a constant."""
+    made = editor.register(MAP)
+    editor.add(ops.DataAddr(result=made, offset=DELIVERY.offset))
+    return editor.load(made, U32)
 
 
 def comm(editor: Editor, target: Value) -> None:

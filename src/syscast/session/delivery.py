@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import UsageError
+from syscast.spec.meta import DELIVER_ADAPTIVE, DELIVER_ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,10 @@ class Delivery(msgspec.Struct, frozen=True):
             raise UsageError(
                 f"latency '{self.latency}': set: it is over a minute (ask by mode='poll', or read less often)"
             )
+        if self.mode == "poll" and not self.latency_ns:
+            raise UsageError(
+                "latency '0': set: mode 'poll' sleeps between looks (give how long, or take mode 'push')"
+            )
         size = self.ring_size
         if size is not None and not 0 < size <= _MAX_RING:
             raise UsageError(
@@ -78,7 +83,14 @@ class Delivery(msgspec.Struct, frozen=True):
 
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields that belong to it (see `syscast.spec.meta`)."""
-        return {}
+        return {"delivery": self._wake_bits()}
+
+    def _wake_bits(self) -> int:
+        if self.mode == "poll":
+            return 0
+        if not self.latency_ns:
+            return DELIVER_ALWAYS
+        return DELIVER_ADAPTIVE if self.mode == "adaptive" else 0
 
 
 def duration_ns(value: str | float, what: str) -> int:

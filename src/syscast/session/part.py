@@ -115,7 +115,7 @@ class Part:
                 undo.callback(shared.close)
             loaded = load(
                 spec,
-                config={**filters.config(), **delivery.config()} if ours else None,
+                config=_config(spec.meta, filters, delivery) if ours else None,
                 ring_size=delivery.ring_size or 0,
                 force_perf=not probing.supported("ringbuf"),
                 overrides=overrides,
@@ -248,6 +248,13 @@ def _decoder(meta: ObjectMeta, classes: dict[int, type[Event]]) -> Decoder:
 
         return ForeignDecoder(meta.schemas[0])
     return Decoder(meta.schemas, meta.programs, classes, clock_offset_ns=wall_offset_ns())
+
+
+def _config(meta: ObjectMeta, filters: Filters, delivery: Delivery) -> Mapping[str, int | bytes]:
+    """The object's configuration; an object of an older syscast has no delivery but the default."""
+    known = {each.name for each in meta.config}
+    wishes = {name: value for name, value in delivery.config().items() if name in known}
+    return {**filters.config(), **wishes}
 
 
 def _set_filters(loaded: LoadedObject, filters: Filters) -> None:

@@ -53,7 +53,9 @@ def test_an_object_says_everything_of_itself(kernel, child):
         "trace_fentry",
     )
     maps = {each.name: each for each in spec.maps}
-    assert {"events", "ledger", "raised", "scratch", "followed", "cgroups", ".rodata"} == set(maps)
+    assert {
+        *("events", "control", "ledger", "raised", "scratch", "followed", "cgroups", ".rodata")
+    } == set(maps)
     assert maps["ledger"].value_size == 8 * len(LEDGER)
     assert maps["events"].type == "ringbuf"
     assert spec.meta.sites == (SITE,)
