@@ -7,7 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from syscast.link.many import Refused
+
+NAMES_SHOWN = 4
+"""Names that a message shows of many."""
 
 
 def safe(text: str) -> str:
@@ -44,3 +49,21 @@ def show_json(objects: Iterable[object]) -> None:
 
     lines = [msgspec.json.encode(each).decode() for each in objects]
     Output(sys.stdout, "stdout").write_text("".join(f"{line}\n" for line in lines))
+
+
+def left_out(skipped: Sequence[Refused], *, most: int | None) -> list[str]:
+    """Lines that name what could not be attached to, by reason.
+
+    Args:
+        skipped: Names and reasons.
+        most: Names to show for each reason; None for all.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in dict.fromkeys(skipped):  # two functions may have one name
+        by_reason.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in sorted(by_reason.items(), key=lambda each: -len(each[1])):
+        shown = ", ".join(names[:most])
+        more = len(names) - len(names[:most])
+        lines.append(f"left out: {shown}{f' and {more} more' if more else ''}: {reason}")
+    return lines

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from syscast.cli.failures import Interrupted
-from syscast.cli.messages import say
+from syscast.cli.messages import NAMES_SHOWN, left_out, say
 from syscast.sinks.sink import SinkClosed
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def stream(
         if options.explain:
             for line in session.explain():
                 say(line)
+        for line in left_out(session.refused(), most=None if options.verbose else NAMES_SHOWN):
+            say(line)
         output = sink()
         limits = _Limits(options, accept)
         try:

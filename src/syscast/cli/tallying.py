@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from syscast.cli import completing
-from syscast.cli.messages import say
+from syscast.cli.messages import NAMES_SHOWN, left_out, say
 from syscast.cli.options import TracingCommand, read_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from syscast.cli.options import Options
     from syscast.events.ledger import Ledger
-    from syscast.link.many import Refused
     from syscast.session.tally import Query, Tallying
 
 OK = 0
 LOST = 3
 _LIVE_S = 0.5
-_NAMES_SHOWN = 4
 _RAISED_SHOWN = 5
 _CLASS = re.compile(r" \(\d+\)(?=')")
 
@@ -247,26 +245,8 @@ def _introduce(running: Tallying, options: Options) -> None:
     if options.verbose:
         for line in running.session.describe():
             say(line)
-    for line in left_out(running.skipped, most=None if options.verbose else _NAMES_SHOWN):
+    for line in left_out(running.skipped, most=None if options.verbose else NAMES_SHOWN):
         say(line)
-
-
-def left_out(skipped: Sequence[Refused], *, most: int | None) -> list[str]:
-    """Lines that name what could not be attached to, by reason.
-
-    Args:
-        skipped: Names and reasons.
-        most: Names to show for each reason; None for all.
-    """
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in dict.fromkeys(skipped):  # two functions may have one name
-        by_reason.setdefault(reason, []).append(name)
-    lines = []
-    for reason, names in sorted(by_reason.items(), key=lambda each: -len(each[1])):
-        shown = ", ".join(names[:most])
-        more = len(names) - len(names[:most])
-        lines.append(f"left out: {shown}{f' and {more} more' if more else ''}: {reason}")
-    return lines
 
 
 def _account(

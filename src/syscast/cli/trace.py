@@ -41,7 +41,7 @@ syscast trace vfs_read,vfs_write 'file.f_inode.i_ino as inode' count ret
 syscast trace sched:sched_process_exec syscall:execve
 """
 
-_COLONS = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)+")
+_COLONS = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_*?\[][\w.*?\[\]!-]*)+")
 _AT_EXIT = {"ret", "duration"}
 
 
@@ -71,11 +71,22 @@ def command(
     names, texts = split(words, targets)
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
     from syscast.cli.streaming import stream  # noqa: PLC0415
+    from syscast.probes.names import is_pattern  # noqa: PLC0415
 
     filters = options.filters()
     jobs = jobs_of(names, texts, condition, filters.whom)
 
+    sessions: list[Session] = []
+
+    def start() -> Session:
+        sessions.append(_open(jobs, filters, options))
+        return sessions[0]
+
     def table() -> Table | None:
+        if any(is_pattern(name) for name in names):
+            from syscast.cli import manytable  # noqa: PLC0415  (with patterns)
+
+            return manytable.table(sessions[0], words=not texts)
         if len(jobs) == 1:
             return None  # the columns of the only event class
         from syscast.sinks.console import mixed_table  # noqa: PLC0415  (with several targets)
@@ -84,7 +95,7 @@ def command(
 
     with outputs.opened(options) as target:
         return stream(
-            lambda: _open(jobs, filters, options),
+            start,
             lambda: outputs.make(target, options, table()),
             options,
         )
@@ -164,11 +175,7 @@ def _in_file(word: str) -> bool:
 
 def _check_first(word: str, names: Sequence[str]) -> None:
     for name in names:
-        if set(name) & set("*?["):
-            raise click.UsageError(
-                f"'{name}' is a pattern, not a target (syscast list '{name}' shows what it means)"
-            )
-        if not name or not (re.fullmatch(r"[\w.:-]+", name) or _in_file(name)):
+        if not name or not (re.fullmatch(r"[\w.:*?\[\]!-]+", name) or _in_file(name)):
             raise click.UsageError(
                 f"'{word}' can be no target; the first argument is one, such as inet_listen"
             )
@@ -191,11 +198,14 @@ def jobs_of(
         UsageError: A target that has no exit is asked for what only the exit knows.
     """
     from syscast.cli import expressions  # noqa: PLC0415  (once the words are told apart)
+    from syscast.probes.names import is_pattern  # noqa: PLC0415
     from syscast.session.plan import Job  # noqa: PLC0415
 
     body = expressions.parse(texts, condition)
     used = expressions.names(body)
-    return [Job(name, _role(name, used, whom), body) for name in names]
+    return [
+        Job(name, "probe" if is_pattern(name) else _role(name, used, whom), body) for name in names
+    ]
 
 
 def _role(name: str, used: frozenset[str], whom: Whom | None) -> Role:

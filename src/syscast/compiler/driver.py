@@ -154,14 +154,22 @@ def key_types(
     return lower_tally(Unit(), btf, contexts, "tally", tally, _scope({STACKS: tally.stacks}))
 
 
+_LANGUAGE = (
+    *("current", "now", "user_str", "kernel_str", "path_of"),
+    *("cast", "container_of", "wrap32", "wrap64"),
+)
+_INTEGERS = (u8, u16, u32, u64, i8, i16, i32, i64, enum)
+
+
+def words() -> frozenset[str]:
+    """The names that expressions may use beside arguments."""
+    return frozenset((*_LANGUAGE, *(each.__name__ for each in _INTEGERS)))
+
+
 def _scope(more: Mapping[str, object] = MappingProxyType({})) -> FunctionSource:
     """The names that expressions may use beside arguments: those of the probe language."""
-    names = (
-        *("current", "now", "user_str", "kernel_str", "path_of"),
-        *("cast", "container_of", "wrap32", "wrap64"),
-    )
-    found: dict[str, object] = {name: getattr(language, name) for name in names}
-    found.update({each.__name__: each for each in (u8, u16, u32, u64, i8, i16, i32, i64, enum)})
+    found: dict[str, object] = {name: getattr(language, name) for name in _LANGUAGE}
+    found.update({each.__name__: each for each in _INTEGERS})
     found.update(more)
     parameters = ast.arguments([], [], None, [], [], None, [])
     node = ast.FunctionDef("expression", parameters, [], [], lineno=1, col_offset=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -28,17 +28,28 @@ class Origin(msgspec.Struct, frozen=True):
     Attributes:
         offset_ns: Wall clock minus boot clock, in ns.
         probes: Program id to probe.
+        functions: Of programs on many functions: schema id to where an unpacked record has the
+            function's number, and the names of these numbers.
     """
 
     offset_ns: int
     probes: dict[int, str]
+    functions: dict[int, tuple[int, dict[int, str]]] = {}
 
     def time(self, raw: RawRecord) -> int:
         """Wall-clock time in ns since 1970."""
         return (raw[0] + self.offset_ns) & _U64
 
     def probe(self, raw: RawRecord) -> str:
-        """The probe's name."""
+        """The probe's name; of a probe on many functions, that of the function."""
+        if self.functions and (found := self.functions.get(raw[5])) is not None:
+            at, names = found
+            number = cast("int", raw[at])
+            return names.get(number) or hex(number)
+        return self.sender(raw)
+
+    def sender(self, raw: RawRecord) -> str:
+        """The probe's name as the ledger has it."""
         return self.probes.get(raw[6]) or f"program {raw[6]}"
 
     def envelope(self, raw: RawRecord) -> Envelope:

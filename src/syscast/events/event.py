@@ -293,6 +293,12 @@ def boot_time(event: Event) -> int:
     return event._raw[0]  # noqa: SLF001 - part of Event
 
 
+def sender(event: Event) -> str:
+    """The probe as the ledger names it; "" for an event made by hand."""
+    origin = event._origin  # noqa: SLF001 - part of Event
+    return "" if origin is None else origin.sender(event._raw)  # noqa: SLF001 - part of Event
+
+
 def field_texts(event: Event) -> list[str]:
     """Write each field's value for people: on one line, safe for terminals."""
     return [text(value) for value in event._plains()]  # noqa: SLF001 - part of Event

@@ -117,6 +117,8 @@ def from_schema(schema: SchemaMeta, reserved: Collection[str]) -> Iterator[Event
 
 def type_of(field: FieldMeta) -> FieldType:
     """The type of a field of a schema; an enum gets a class of its own."""
+    if field.kind == "function":
+        return FieldType(field.kind, field.size, names=field.labels)
     if field.kind != "enum":
         return FieldType(field.kind, field.size, field.signed)
     members: dict[str, int] = {}

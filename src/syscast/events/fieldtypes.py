@@ -57,12 +57,14 @@ class FieldType(msgspec.Struct, frozen=True):
         size: In bytes.
         signed: For ``int`` and ``enum``.
         enum: For ``enum``: the class of the values.
+        names: For ``function``: value to name.
     """
 
     kind: str
     size: int
     signed: bool = False
     enum: type[IntEnum] | None = None
+    names: dict[int, str] | None = None
 
     @property
     def align(self) -> int:
@@ -76,8 +78,10 @@ class FieldType(msgspec.Struct, frozen=True):
 
     @property
     def labels(self) -> dict[int, str]:
-        """For ``enum``: value to name."""
-        return {} if self.enum is None else {int(each): each.name for each in self.enum}
+        """For ``enum`` and ``function``: value to name."""
+        if self.enum is None:
+            return self.names or {}
+        return {int(each): each.name for each in self.enum}
 
     def __str__(self) -> str:
         if self.kind == "int":

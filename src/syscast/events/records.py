@@ -13,7 +13,7 @@ from syscast.errors import UsageError
 from syscast.events.block import is_uniform, walk
 from syscast.events.envelope import Origin
 from syscast.events.event import fields_of, make_event_class, make_events
-from syscast.events.schema import RING_HEADER_SIZE, ordered, pad, record_struct
+from syscast.events.schema import FIRST_FIELD, RING_HEADER_SIZE, ordered, pad, record_struct
 from syscast.events.sequence import SequenceTracker
 from syscast.spec.meta import RECORD_HEADER_SIZE
 
@@ -87,7 +87,9 @@ class Decoder:
         self.decoded: int = 0
         self.decode_errors: int = 0
         self._origin: Origin | None = Origin(
-            clock_offset_ns, {each.id: each.probe for each in programs}
+            clock_offset_ns,
+            {each.id: each.probe for each in programs},
+            {each.id: found for each in self.schemas.values() if (found := _function_of(each))},
         )
         self._layouts: dict[int, _Layout] = {}
         self._arrays: ArrayLayouts | None = None
@@ -238,10 +240,20 @@ def _layout(schema: SchemaMeta) -> _Layout:
     )
 
 
+def _function_of(schema: SchemaMeta) -> tuple[int, dict[int, str]] | None:
+    """Where an unpacked record has the number of the function it comes from, and the names."""
+    for at, each in enumerate(ordered(schema), FIRST_FIELD):
+        if each.kind == "function":
+            return at, each.labels
+    return None
+
+
 def _check_class(cls: type[Event], schema: SchemaMeta) -> None:
     """Refuse a class whose raw values stand elsewhere than the object's."""
     declared = [(each.name, each.type.kind, each.type.size) for each in fields_of(cls)]
     stored = [(each.name, each.kind, each.size) for each in ordered(schema)]
+    if len(stored) > len(declared) and stored[-1][1] == "function":
+        del stored[-1]  # behind the class's own: what only the envelope shows
     if declared != stored:
         raise UsageError(
             f"event {cls.__name__!r}: decode: its fields differ from those of the object "

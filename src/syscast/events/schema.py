@@ -86,7 +86,7 @@ def ordered(schema: SchemaMeta) -> tuple[FieldMeta, ...]:
 
 def _code(field: FieldMeta, where: str) -> str:
     """Give one field's `struct` format."""
-    if field.kind in {"int", "enum"}:
+    if field.kind in {"int", "enum", "function"}:
         code = _INTS.get((field.size, field.signed))
     elif field.kind in {"str", "bytes"}:
         code = f"{field.size}s"
@@ -168,7 +168,7 @@ def record_dtype(
 
 
 def _numpy_code(field: FieldMeta) -> _DtypeField:
-    if field.kind in {"int", "enum", "port", "pointer"}:
+    if field.kind in {"int", "enum", "port", "pointer", "function"}:
         return f"<{'i' if field.signed else 'u'}{field.size}"
     if field.kind == "str":
         return f"S{field.size}"

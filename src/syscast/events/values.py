@@ -104,6 +104,13 @@ def _encode_ip(_field: FieldType, value: object) -> bytes:
     raise TypeError(f"{value!r} is not an IP address")
 
 
+def _encode_function(field: FieldType, value: object) -> int:
+    for number, name in field.labels.items():
+        if name == value:
+            return number
+    return _encode_int(field, value)
+
+
 def _decode_ip(raw: bytes) -> IPv4Address | IPv6Address:
     if raw[0] == AF_INET and raw[1] == 0:
         return IPv4Address(raw[4:8])
@@ -133,6 +140,7 @@ KINDS = {
     "port": Kind(None, _encode_int, None),
     "pointer": Kind(None, _encode_int, hex),
     "enum": Kind(None, _encode_int, None),
+    "function": Kind(None, _encode_function, None),
 }
 
 
@@ -141,7 +149,15 @@ def reader(field: FieldType) -> Callable[[Raw], object] | None:
     if field.enum is not None:
         members = {int(each): each for each in field.enum}
         return lambda raw: members.get(cast("int", raw), raw)
+    if field.kind == "function":
+        return _namer(field.labels)
     return cast("Callable[[Raw], object] | None", KINDS[field.kind].decode)
+
+
+def _namer(names: dict[int, str]) -> Callable[[Raw], str]:
+    """A function's number to its name; one that is not known is shown in hex."""
+    known = cast("dict[Raw, str]", names)
+    return lambda raw: known.get(raw) or hex(cast("int", raw))
 
 
 def writer(field: FieldType) -> Callable[[Raw], Json] | None:
@@ -149,6 +165,8 @@ def writer(field: FieldType) -> Callable[[Raw], Json] | None:
     if field.enum is not None:
         names: dict[Raw, Json] = {int(each): each.name for each in field.enum}
         return lambda raw: names.get(raw, cast("int", raw))
+    if field.kind == "function":
+        return _namer(field.labels)
     return cast("Callable[[Raw], Json] | None", KINDS[field.kind].plain)
 
 

@@ -173,7 +173,7 @@ def _user_functions(pattern: str, types: Btf | None) -> Iterator[Entry]:
         yield from _marks(pattern.strip().partition(":")[2], types or source.kernel())
         return
     name = names.parse(pattern if pattern.count(":") > 1 else f"{pattern}:*")
-    wild = name.name if matching.is_pattern(name.name) else f"*{name.name}*"
+    wild = name.name if names.is_pattern(name.name) else f"*{name.name}*"
     kernel = types if types is not None else source.kernel()
     for found in matching.match(f"{name.kind}:{name.scope}:{wild}").found:
         yield Entry("uprobe", found.name, found.module, kernel)

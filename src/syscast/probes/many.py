@@ -69,6 +69,21 @@ class Names:
         self._starts = sorted(pairs)
         self._places = [pairs[start] for start in self._starts]
 
+    def labels(self) -> dict[int, str]:
+        """What numbers mean: those given to functions and tracepoints, else those of system calls.
+
+        Where programs get no number of ours, a function's address stands for it, and the one that a
+        breakpoint of one byte leaves behind.
+        """
+        if not self._by_number:
+            self.name(0)
+            return dict(self._syscalls or {})
+        found = dict(self._by_number)
+        if refusal("bpf_cookie") is not None:
+            for start, name in zip(self._starts, self._places, strict=True):
+                found[start] = found[start + 1] = name
+        return found
+
     def name(self, number: int) -> str:
         """The name behind a number that a program saw."""
         if number >= _NUMBERS:
@@ -214,7 +229,7 @@ class ManySyscalls(ManyKind):
 
 
 def choices(
-    match: Match, used: frozenset[str], role: Role, known: Names
+    match: Match, used: frozenset[str], role: Role, known: Names, *, words: bool = False
 ) -> tuple[list[Choice], list[Refused]]:
     """How to attach to everything that a pattern means, with as few programs as possible.
 
@@ -223,6 +238,8 @@ def choices(
         used: Names of arguments that the program reads, and perhaps `RETURN`.
         role: ``probe`` or ``call``.
         known: Gets the targets' numbers.
+        words: The program reads the registers of all arguments, as ``arg0``, ``arg1`` and so on,
+            whatever each target makes of them.
 
     Returns:
         The choices, and what has to be left out.
@@ -233,19 +250,28 @@ def choices(
         TargetError: None has the arguments asked for.
     """
     if match.sort == "syscall":
-        return _of_syscalls(match, used, role)
-    return _of_functions(match, used, role, known)
+        return _of_syscalls(match, used, role, words=words)
+    return _of_functions(match, used, role, known, words=words)
+
+
+def _words(sources: Iterable[ArgumentSource]) -> tuple[ArgumentSource, ...]:
+    """Registers as they are: shown in hex, since nobody knows more."""
+    return tuple(replace(each, name=f"arg{at}", ctype="void *") for at, each in enumerate(sources))
 
 
 def _of_functions(
-    match: Match, used: frozenset[str], role: Role, known: Names
+    match: Match, used: frozenset[str], role: Role, known: Names, *, words: bool
 ) -> tuple[list[Choice], list[Refused]]:
     from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
 
     known.know(match.found)
-    ip = registers.here().place
+    machine = registers.here()
+    ip = machine.place
     number = ArgumentSource(FUNCTION, where=ArgFrom.COOKIE, member=ip[0], offset=ip[1])
     classes, skipped = _classes(match, used, role)
+    if words:
+        plain = _words(ArgumentSource("", offset=at) for _, at in machine.arguments)
+        classes = [(plain, None, list(match.found))]
     made = []
     for arguments, returns, found in classes:
         places = [Place(each.name, each.address, known.number(each.name)) for each in found]
@@ -256,7 +282,7 @@ def _of_functions(
 
 
 def _of_syscalls(
-    match: Match, used: frozenset[str], role: Role
+    match: Match, used: frozenset[str], role: Role, *, words: bool
 ) -> tuple[list[Choice], list[Refused]]:
     from syscast.btf import source  # noqa: PLC0415  # reads the kernel's types
 
@@ -281,6 +307,12 @@ def _of_syscalls(
     else:
         classes, more = _classes(replace_found(match, found), used, role)
         skipped += more
+    if words:
+        plain = _words(
+            ArgumentSource("", where=ArgFrom.REGS, member=each, user=True)
+            for each in registers.here().syscall_arguments
+        )
+        classes = [(plain, returns, members) for _, _, members in classes]
     made = []
     for arguments, _, members in classes:
         if everything:

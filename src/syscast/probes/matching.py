@@ -30,7 +30,6 @@ _MOST_TRACEPOINTS = 200
 _SAID = frozenset({"fentry", "fexit", "kprobe", "kretprobe", "uretprobe"})
 _FUNCTION_KINDS = frozenset({"kprobe", "kretprobe", "fentry", "fexit", names.FUNCTION})
 _SCOPED = frozenset({"function", "uprobe"})
-_WILD = frozenset("*?[")
 _COLD = re.compile(r"\.cold\b")
 _NEAR = 2
 _NARROW = 0x100
@@ -73,11 +72,6 @@ class Match(Record):
         """As a target string for one of them."""
         scope = f"{found.module}:" if found.module and self.sort in _SCOPED else ""
         return f"{self.kind or self.sort}:{scope}{found.name}"
-
-
-def is_pattern(text: str) -> bool:
-    """Whether a target has wildcards."""
-    return bool(set(text) & _WILD)
 
 
 def match(text: str, whom: Whom = NOBODY) -> Match:

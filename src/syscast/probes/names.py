@@ -100,6 +100,15 @@ def without_exit(kind: str) -> str:
     return "mark" if kind == "usdt" else "sample" if kind in SAMPLES else ""
 
 
+WILD = frozenset("*?[")
+"""Characters that make a target a pattern, outside user space, where names may hold them."""
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a target has wildcards."""
+    return bool(set(text) & WILD)
+
+
 _MOST_PARTS = 3
 
 

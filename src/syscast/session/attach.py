@@ -15,6 +15,7 @@ from syscast.errors import (
     UsageError,
     VerifierError,
 )
+from syscast.probes.names import is_pattern
 from syscast.session.delivery import DEFAULT, Delivery
 from syscast.session.filters import Filters
 from syscast.session.part import Part
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from syscast.events.event import Event
     from syscast.kernel.spawn import StoppedCommand
+    from syscast.link.many import Refused
     from syscast.session.plan import Job
     from syscast.spec.objectspec import ObjectSpec
     from syscast.state.state import State
@@ -138,6 +140,11 @@ def open_session(
     filters = filters or Filters()
     _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
     follow = filters.follow or command is not None
+    left_out: list[Refused] = []
+    if any(is_pattern(each.target) for each in jobs):
+        from syscast.session.patterns import expand  # noqa: PLC0415  (with patterns only)
+
+        jobs, left_out = expand(jobs, filters.whom)
     try:
         plans = plan(jobs, follow=follow, whom=filters.whom)
         session = _open(plans, filters, command, delivery)
@@ -149,6 +156,7 @@ def open_session(
 
         raise in_program(error, programs_of(jobs, follow=follow, whom=filters.whom)) from error
     session.explained = _explained(jobs, filters)
+    session.left_out = left_out
     return session
 
 

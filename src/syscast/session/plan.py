@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from syscast.events.where import Where
     from syscast.ir.program import Function, Program
     from syscast.probes.kind import Kind, Role, Whom
+    from syscast.probes.many import Names
     from syscast.probes.registry import Choice
     from syscast.spec.objectspec import ObjectSpec
     from syscast.state.state import State
@@ -34,6 +35,7 @@ class Job(Record):
         name: What events say they come from; the target by default.
         choice: How to attach, where it was chosen already.
         where: Filters that its events must pass.
+        known: Of a program on many targets: their names, by the numbers that its events carry.
     """
 
     target: str
@@ -42,6 +44,7 @@ class Job(Record):
     name: str = ""
     choice: Choice | None = None
     where: Where | None = None
+    known: Names | None = None
 
 
 @runtime_checkable
@@ -179,6 +182,11 @@ def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool)
     programs = spec.meta.programs if spec.meta is not None else ()
     sifted = {each.id: refused[each.probe] for each in programs if each.probe in refused}
     choices = tuple(choice for _, choice in group)
+    known = next((job.known for job, _ in group if job.known is not None), None)
+    if known is not None and spec.meta is not None:
+        from syscast.session.patterns import named  # noqa: PLC0415  (with patterns only)
+
+        spec = named(spec, known)
     return Plan(spec, choices, classes, cached, own, states, sifted)
 
 

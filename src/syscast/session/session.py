@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from syscast.errors import UsageError
-from syscast.events.event import boot_time
+from syscast.events.event import boot_time, sender
 from syscast.session.delivery import DEFAULT
 from syscast.session.part import PIECE, Part
 from syscast.session.waiting import Waiting
@@ -71,6 +71,7 @@ class Session(Generic[E_co]):
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
+        self.left_out: list[Refused] = []
         _sessions.add(self)
 
     # ------------------------------------------------------------ reading
@@ -258,8 +259,8 @@ class Session(Generic[E_co]):
         return [line for part in self._parts for line in part.describe()]
 
     def refused(self) -> list[Refused]:
-        """Functions that a program for many could not be attached to, and why."""
-        found: list[Refused] = []
+        """Targets of patterns that are left out, and why: the rest runs."""
+        found = list(self.left_out)
         for part in self._parts:
             for link in part.links.values():
                 found += getattr(link, "refused", ())
@@ -268,6 +269,10 @@ class Session(Generic[E_co]):
     def explain(self) -> list[str]:
         """Where each filter runs, in the kernel or in Python, and why; a line for each."""
         return list(self.explained)
+
+    def event_classes(self) -> list[type[Event]]:
+        """The classes of the events that the probes send."""
+        return [each for part in self._parts for each in part.decoder.classes.values()]
 
     @property
     def states(self) -> dict[str, State]:
@@ -280,7 +285,7 @@ class Session(Generic[E_co]):
             return self._final
         from syscast.session.accounts import ledger_of  # noqa: PLC0415  (not needed to start)
 
-        return ledger_of(self._parts, Counter(_probe_of(each) for each in self._pending))
+        return ledger_of(self._parts, Counter(map(sender, self._pending)))
 
     def detach(self) -> None:
         """Detach the programs; what is in the rings can still be read, and the ledger is final."""
@@ -365,11 +370,6 @@ class Session(Generic[E_co]):
 
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
-
-
-def _probe_of(event: Event) -> str:
-    envelope = event.envelope
-    return envelope.probe if envelope is not None else ""
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

@@ -244,7 +244,7 @@ class _Plans:
 
     def add(self, target: str) -> None:
         """Choose how to attach to a target, or to all that a pattern means."""
-        if not matching.is_pattern(target):
+        if not names.is_pattern(target):
             self._single(target)
             return
         match = matching.match(target, self._whom)

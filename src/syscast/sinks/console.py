@@ -99,6 +99,8 @@ def _column(field: EventField) -> Column:
         width = min(size - 1, _MAX_STR)
     elif kind == "bytes":
         width = min(size * 2, _MAX_BYTES)
+    elif kind == "function":
+        width = min(max(map(len, field.type.labels.values()), default=8), _MAX_STR)
     elif kind == "enum":
         width = max(map(len, field.type.labels.values()), default=4)
     else:

@@ -94,10 +94,11 @@ class FieldMeta(msgspec.Struct, frozen=True):
             ``ipv4`` (4 bytes, network order), ``ipv6`` (16 bytes, network order; an IPv4 address
             stands v4-mapped), ``ip`` (u16 address family in host order, 2 bytes of zero, 16 bytes
             address), ``port`` (u16, host order), ``pointer`` (u64, shown in hex), ``enum``
-            (an int with names).
+            (an int with names), ``function`` (a number whose name is text: which of its many targets
+            the program ran at; the names are those of the running kernel, set when it is loaded).
         offset: From the payload's start.
         size: In bytes.
-        labels: For ``enum``: value to name.
+        labels: For ``enum`` and ``function``: value to name.
     """
 
     name: str

@@ -84,6 +84,9 @@ class Session:
     def describe(self):
         return ["fexit on inet_listen"]
 
+    def refused(self):
+        return []
+
 
 class Sink:
     name = "list"

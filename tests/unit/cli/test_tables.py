@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscast.cli import tables
-from syscast.cli.tallying import left_out
+from syscast.cli.messages import left_out
 from syscast.link.many import Refused
 from syscast.state.histogram import LinearHist, Log2Hist
 

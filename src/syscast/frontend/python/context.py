@@ -328,6 +328,7 @@ class Lowering:
         self.joins = 0
         self.stored: frozenset[str] = frozenset()
         self.inferred: SchemaMeta | None = None
+        self.number: Slot | None = None
         self.diagnostics: list[Diagnostic] = []
         self.ranges: dict[str, Interval] = {}
         self.constants: dict[str, PyValue] = {}

@@ -29,6 +29,7 @@ from syscast.ir.ops import (
     Fill,
     ReadBytes,
     ReadStr,
+    SlotLoad,
     Store,
 )
 from syscast.ir.types import I64, U8, U16, U32, U64, Const, IntType, Value
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from syscast.events.event import Event
     from syscast.frontend.python.context import Lowering
+    from syscast.ir.types import Slot
 
 AF_INET, AF_INET6 = 2, 10
 IPV6_SIZE = 16
@@ -131,11 +133,24 @@ def _which_field(name: str, wanted: Iterable[str]) -> str:
 def send(low: Lowering, node: ast.AST, event: EventValue) -> None:
     """Emit a lowered event."""
     fields = tuple(FieldInit(name, value) for name, value in event.fields)
+    schema = event.schema
+    if low.number is not None and low.inferred is None:
+        schema, name = low.unit.with_function(schema)
+        fields = (*fields, FieldInit(name, function_number(low, low.number, node)))
     refused = low.gate.admit(low, node, event) if low.gate is not None else ""
-    low.add(Emit(event.schema, fields, span=low.span(node)))
+    low.add(Emit(schema, fields, span=low.span(node)))
     if refused:
         low.jump(refused)
         low.builder.start(refused)
+
+
+def function_number(low: Lowering, slot: Slot, node: ast.AST) -> Value:
+    """Which of its many targets the program runs at."""
+    assert slot.type is not None
+    held, number = low.reg(slot.type), low.reg(U64)
+    low.add(SlotLoad(held, slot, span=low.span(node)))
+    low.add(Convert(number, held, span=low.span(node)))
+    return number
 
 
 def store(low: Lowering, node: ast.expr, field: FieldMeta, value: Lowered) -> Value:

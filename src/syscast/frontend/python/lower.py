@@ -29,6 +29,7 @@ from syscast.frontend.python.assignment import assign, walrus
 from syscast.frontend.python.calls import CALLS, METHODS, call
 from syscast.frontend.python.context import Lowering, Rejected
 from syscast.frontend.python.eventing import (
+    function_number,
     infer,
     layout,
     send,
@@ -64,8 +65,9 @@ from syscast.ir.ops import (
     SlotLoad,
     Suspend,
 )
-from syscast.ir.program import ArgFrom, Block, Function, ProgramContext
-from syscast.ir.types import U64, Slot
+from syscast.ir.program import FUNCTION, ArgFrom, Block, Function, ProgramContext
+from syscast.ir.types import U64, Slot, Value
+from syscast.spec.meta import FieldMeta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +76,6 @@ if TYPE_CHECKING:
     from syscast.frontend.python.context import Handler, StateHandlers
     from syscast.frontend.python.unit import Unit
     from syscast.frontend.python.values import Lowered
-    from syscast.spec.meta import FieldMeta
 
 _HANDLERS: dict[type[ast.expr], Handler] = {
     ast.Constant: literal,
@@ -97,6 +98,8 @@ _START = "(start)"
 """Name of the hidden local that holds a call's start; no Python name can be it."""
 
 _NAME_MAX = 80
+_CLASS = re.compile(r" \(\d+\)$")
+"""What tells the programs of one pattern apart; their events have one name."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -238,7 +241,11 @@ def lower_expressions(  # noqa: PLR0913  (each is a part of the command line)
             found.append(Parameter("ret", RETURN, anchor))
         if len(contexts) > 1:
             found.append(Parameter("duration", DURATION, anchor))
-        return [each for each in found if wanted is None or each.name in wanted]
+        return [
+            each
+            for each in found
+            if wanted is None or each.name in wanted or each.name == FUNCTION
+        ]
 
     expressions = [each for _, each, _ in fields] + ([condition[0]] if condition else [])
     wanted = _loaded(expressions) if fields else None
@@ -340,6 +347,14 @@ def _send_values(
     strict: bool,
 ) -> None:
     metas, chosen = [], []
+    stored: list[tuple[str, Value]] = []
+    anchor = ast.Name("", lineno=1, col_offset=0)
+    if low.number is not None:
+        name = "function"
+        while any(label == name for label, *_ in values):
+            name += "_"
+        metas.append(FieldMeta(name, "function", 0, 8))
+        stored.append((name, function_number(low, low.number, anchor)))
     for label, node, text, value in values:
         meta = infer(low, label, value)
         if meta is not None:
@@ -353,14 +368,14 @@ def _send_values(
                 ).diagnostic
                 or Diagnostic("", low.span(node))
             )
-    schema = layout(low.unit.next_schema, probe, metas)
-    stored = []
+    schema = low.unit.shared(layout(low.unit.next_schema, _CLASS.sub("", probe), metas))
     low.lenient = True
-    for field, (node, text, value) in zip(schema.fields, chosen, strict=True):
+    rest = schema.fields[len(stored) :]
+    for field, (node, text, value) in zip(rest, chosen, strict=True):
         low.text = text
         stored.append((field.name, store(low, node, field, value)))
     low.inferred = schema
-    send(low, ast.Name("", lineno=1, col_offset=0), EventValue(schema.id, tuple(stored)))
+    send(low, anchor, EventValue(schema.id, tuple(stored)))
     low.add(Finish())
 
 
@@ -400,7 +415,7 @@ def _lower(unit: Unit, btf: Btf, job: Job) -> None:
             raise CompileError([unique[key] for key in sorted(unique)])
         break
     for low in lows:
-        if low.inferred is not None:
+        if low.inferred is not None and low.inferred.id == unit.next_schema:
             unit.add_schema(low.inferred)
     for function in functions:
         unit.add(function)
@@ -465,8 +480,15 @@ def _simple(low: Lowering, job: Job) -> None:
         with low.apart(low.poisoned, parameter.name):
             value = begin(low, parameter, source_of(low.context, parameter.index))
             _assign_parameter(low, parameter, value)
+    _remember_number(low)
     if job.body(low):
         low.add(Finish(span=low.span(job.node)))
+
+
+def _remember_number(low: Lowering) -> None:
+    """Of a program on many targets: where it keeps which one it runs at."""
+    if FUNCTION in low.locals:
+        low.number = low.locals[FUNCTION].slot
 
 
 def _matched(low: Lowering, job: Job) -> Sequence[Parameter]:
@@ -492,6 +514,7 @@ def _entry(low: Lowering, job: Job) -> None:
     needed = job.uses if job.uses is not None else frozenset(each.name for each in parameters)
     if job.before is not None:
         needed -= {job.resumes}
+    needed |= {each.name for each in parameters if each.name == FUNCTION}
     low.kept = needed | {_START}
     for parameter in parameters:
         if parameter.index == DURATION:
@@ -510,6 +533,7 @@ def _entry(low: Lowering, job: Job) -> None:
                     keep_text(low, parameter, value)
                 else:
                     _assign_parameter(low, parameter, value)
+    _remember_number(low)
     if job.before is None or job.before(low):
         low.add(Suspend(span=low.span(job.node)))
 
@@ -521,6 +545,7 @@ def _exit(low: Lowering, job: Job, entry: Lowering) -> None:
             low.locals[label] = local
             if label in entry.assigned:
                 low.assigned.add(label)
+    _remember_number(low)
     low.poisoned = set(entry.poisoned)
     for parameter in _matched(low, job):
         if parameter.index == RETURN:

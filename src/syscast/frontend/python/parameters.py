@@ -10,7 +10,7 @@ from syscast.frontend.python.members import from_natural
 from syscast.frontend.python.parameter import Parameter
 from syscast.frontend.python.values import IntValue, Lowered, PtrValue, PyValue
 from syscast.ir.ops import Argument
-from syscast.ir.program import ArgFrom
+from syscast.ir.program import FUNCTION, ArgFrom
 from syscast.ir.types import IntType, PtrType, Space
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def match_parameters(
     """Match a function's parameters to a target.
 
     A function's and a tracepoint's arguments go by position, those behind a star by name; a system
-    call's and a sample's go by name, and so do ``ret`` and ``duration``.
+    call's and a sample's go by name, and so do ``ret`` and ``duration``, and all those of a probe on
+    many targets.
     """
     spec = function.args
     for extra, what in ((spec.vararg, "*"), (spec.kwarg, "**")):
@@ -51,7 +52,11 @@ def match_parameters(
     known = {argument.name: index for index, argument in enumerate(arguments)}
     matched: list[Parameter] = []
     position = 0
-    by_name = contexts[0].syscall >= 0 or contexts[0].program_type == "perf_event"
+    by_name = (
+        contexts[0].syscall >= 0
+        or contexts[0].program_type == "perf_event"
+        or FUNCTION in known  # many targets: the argument may stand elsewhere in each
+    )
     for arg in [*spec.posonlyargs, *([] if by_name else spec.args)]:
         special = _special(low, arg, known, contexts)
         if special is not None:
@@ -82,6 +87,9 @@ def match_parameters(
                 f"its arguments: {', '.join(known) or 'none'}",
             )
         matched.append(Parameter(arg.arg, special, arg, arg.annotation))
+    if FUNCTION in known:
+        anchor = ast.copy_location(ast.Name(FUNCTION, ast.Load()), function)
+        matched.append(Parameter(FUNCTION, known[FUNCTION], anchor))
     return matched
 
 

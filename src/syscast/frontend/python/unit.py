@@ -10,7 +10,7 @@ from syscast.diagnostics import Diagnostic
 from syscast.ir.ops import AtomicAdd, Emit, Helper, Store
 from syscast.ir.program import Function, Program
 from syscast.ir.types import PtrType, Space
-from syscast.spec.meta import STANDARD_MAPS, SchemaMeta, SiteMeta, StateMeta, state_data
+from syscast.spec.meta import STANDARD_MAPS, FieldMeta, SchemaMeta, SiteMeta, StateMeta, state_data
 from syscast.spec.objectspec import MapSpec
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Unit:
         self._functions: list[Function] = []
         self._schemas: list[SchemaMeta] = []
         self._classes: dict[type[Event], int] = {}
+        self._with_function: dict[int, tuple[int, str]] = {}
         self._sites: dict[tuple[str, str, int, int], SiteMeta] = {}
         self._sources: dict[str, str] = {}
         self._programs = 0
@@ -48,7 +49,10 @@ class Unit:
     @property
     def classes(self) -> dict[int, type[Event]]:
         """Event classes by schema id, for decoding."""
-        return {number: cls for cls, number in self._classes.items()}
+        found = {number: cls for cls, number in self._classes.items()}
+        for plain, (number, _) in self._with_function.items():
+            found[number] = found[plain]
+        return found
 
     def source(self, text: SourceText) -> None:
         """Remember a file's text, so that line info can show its lines."""
@@ -66,6 +70,25 @@ class Unit:
     def schema(self, number: int) -> SchemaMeta:
         """The schema of an id."""
         return self._schemas[number]
+
+    def with_function(self, number: int) -> tuple[int, str]:
+        """The id of a declared class's schema with a field behind its own for the function's number.
+
+        Returns:
+            The id, and the name of that field, which the class does not have.
+        """
+        found = self._with_function.get(number)
+        if found is None:
+            schema = self._schemas[number]
+            name = "function"
+            while any(each.name == name for each in schema.fields):
+                name += "_"
+            field = FieldMeta(name, "function", schema.size, 8)
+            fields = (*schema.fields, field)
+            made = SchemaMeta(len(self._schemas), schema.name, schema.size + 8, fields)
+            self._schemas.append(made)
+            self._with_function[number] = found = (made.id, name)
+        return found
 
     def class_of(self, schema: int) -> type[Event] | None:
         """The declared class of a schema."""
@@ -101,6 +124,13 @@ class Unit:
     def next_schema(self) -> int:
         """The id that the next schema will have."""
         return len(self._schemas)
+
+    def shared(self, schema: SchemaMeta) -> SchemaMeta:
+        """An inferred schema, or the equal one that another program's events have already."""
+        for each in self._schemas:
+            if (each.name, each.fields) == (schema.name, schema.fields):
+                return each
+        return schema
 
     def site(self, exception: str, span: Span, text: str) -> int:
         """The id of a place that can raise; one place and exception have one id."""
