@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from syscast.probes.many import Names
     from syscast.probes.matching import Match
     from syscast.probes.registry import Choice
-    from syscast.spec.objectspec import ObjectSpec
 
 _AT_EXIT = frozenset({"ret", "duration"})
 _EACH = frozenset({"fentry", "fexit"})
@@ -84,23 +83,6 @@ def expand(jobs: Sequence[Job], whom: Whom) -> tuple[list[Job], list[Refused]]:
             )
         made += found
     return made, skipped
-
-
-def named(spec: ObjectSpec, known: Names) -> ObjectSpec:
-    """The object with the names of the numbers that its events carry."""
-    assert spec.meta is not None
-    labels = known.labels()
-    schemas = tuple(
-        replace(
-            schema,
-            fields=tuple(
-                replace(each, labels=labels) if each.kind == "function" else each
-                for each in schema.fields
-            ),
-        )
-        for schema in spec.meta.schemas
-    )
-    return replace(spec, meta=replace(spec.meta, schemas=schemas))
 
 
 def _of_match(job: Job, match: Match, known: Names, whom: Whom) -> tuple[list[Job], list[Refused]]:

@@ -184,7 +184,7 @@ def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool)
     choices = tuple(choice for _, choice in group)
     known = next((job.known for job, _ in group if job.known is not None), None)
     if known is not None and spec.meta is not None:
-        from syscast.session.patterns import named  # noqa: PLC0415  (with patterns only)
+        from syscast.session.naming import named  # noqa: PLC0415  (with patterns only)
 
         spec = named(spec, known)
     return Plan(spec, choices, classes, cached, own, states, sifted)
