@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         usdt,
     )
     from syscast.session.session import Session
+    from syscast.session.snapshot import iterator
     from syscast.session.stacks import Stacks
     from syscast.state.counter import Counter, TopK
     from syscast.state.histogram import LinearHist, Log2Hist
@@ -116,6 +117,7 @@ _FROM = {
         "uprobe uretprobe usdt profile interval software hardware"
     ),
     "syscast.session.session": "Session",
+    "syscast.session.snapshot": "iterator",
     "syscast.state.counter": "Counter TopK",
     "syscast.state.histogram": "LinearHist Log2Hist",
     "syscast.state.maps": "Array Hash LruHash LruPerCpuHash PerCpuArray PerCpuHash Var",
@@ -187,6 +189,7 @@ __all__ = [
     "i32",
     "i64",
     "interval",
+    "iterator",
     "kernel_str",
     "kprobe",
     "kretprobe",

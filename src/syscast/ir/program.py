@@ -119,6 +119,11 @@ C = "c"
 """Kind of the programs of C text: they have C's meaning, and loops are unrolled as C compilers do."""
 
 
+ITERATOR = "iter"
+"""Kind of the programs that the kernel runs for each element of a table while somebody reads a file:
+their records go into that file."""
+
+
 class Holds(Enum):
     """What a word of a context is for the verifier, where it is no plain number."""
 

@@ -12,6 +12,7 @@ Nothing outside imports ctypes, mmap, fcntl, select or resource. The modules:
 ``bpfinfo``             what the kernel tells about programs, maps, links and BTF
 ``perf``                perf events as attach points and as rings
 ``memory``              shared memory of rings and arrays
+``namespaces``          calls made in another network namespace
 ``polling``             waiting on many descriptors, woken from anywhere
 ``signals``             calls that no signal may interrupt
 ``rights``              which capability a refused call wanted
@@ -43,6 +44,7 @@ _MODULES = frozenset(
         "functions",
         "host",
         "memory",
+        "namespaces",
         "perf",
         "polling",
         "rights",

@@ -28,6 +28,7 @@ _NEEDED = {
     "BPF_PROG_DETACH": ("CAP_NET_ADMIN",),
     "perf_event_open": ("CAP_PERFMON",),
     "PERF_EVENT_IOC_SET_BPF": _TRACING,
+    "setns": ("CAP_SYS_ADMIN",),
 }
 
 # What older kernels count as locked memory.

@@ -13,8 +13,20 @@ from syscast.errors import NotSupportedError
 
 # From arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 _NUMBERS = {
-    "x86_64": {"bpf": 321, "perf_event_open": 298, "capget": 125, "membarrier": 324},
-    "aarch64": {"bpf": 280, "perf_event_open": 241, "capget": 90, "membarrier": 283},
+    "x86_64": {
+        "bpf": 321,
+        "perf_event_open": 298,
+        "capget": 125,
+        "membarrier": 324,
+        "setns": 308,
+    },
+    "aarch64": {
+        "bpf": 280,
+        "perf_event_open": 241,
+        "capget": 90,
+        "membarrier": 283,
+        "setns": 268,
+    },
 }
 _NO_ARGUMENTS = (0, 0, 0, 0, 0, 0)
 

@@ -21,7 +21,7 @@ from syscast.ir import ops
 from syscast.ir.config import CONFIG_SIZE
 from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
-from syscast.passes import sending
+from syscast.passes import sending, seqwrite
 from syscast.passes.editor import RECORD, each_function
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import EMITTED, boot_time, comm, count, pid_tgid
@@ -51,6 +51,7 @@ def run(program: Program, btf: Btf) -> Program:
             return False
 
         editor.walk(visit)
+        seqwrite.prologue(editor)
 
     made = each_function(program, btf, Sites(program.sites), edit)
     if not program.schemas:
@@ -60,6 +61,14 @@ def run(program: Program, btf: Btf) -> Program:
 
 
 def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
+    if seqwrite.applies(editor):
+        seqwrite.send(
+            editor,
+            schema,
+            lambda record: _payload(editor, record, op, schema),
+            lambda record, number: _header(editor, record, schema, number),
+        )
+        return
     size = RECORD_HEADER_SIZE + schema.size
     slot = editor.slot("@record", RECORD)
     full, sent = editor.label("full"), editor.label("sent")
@@ -153,6 +162,10 @@ def _read(editor: Editor, record: Reg, init: FieldInit, field: FieldMeta) -> Non
     editor.branch(bad, lost, read)
     site = editor.sites.at(editor.span, "MemoryError")
     editor.start(lost)
+    if seqwrite.applies(editor):  # nothing was reserved
+        editor.jump(editor.raising(site))
+        editor.start(read)
+        return
     editor.branch(editor.exists("ringbuf_reserve"), give_back, editor.raising(site))
     editor.start(give_back)
     editor.helper_void("ringbuf_discard", record, Const(0, U64))

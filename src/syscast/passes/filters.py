@@ -18,6 +18,7 @@ import msgspec
 from syscast.ir import config, ops
 from syscast.ir.ops import BinaryOp, CurrentItem, Predicate
 from syscast.ir.types import I64, U32, U64, Const
+from syscast.passes import rowfilters
 from syscast.passes.editor import MAP, each_function
 from syscast.passes.sites import Sites
 from syscast.spec.meta import (
@@ -55,6 +56,8 @@ def run(program: Program, btf: Btf) -> Program:
 
 
 def _filtered(function: Function) -> bool:
+    if rowfilters.is_iterator(function):
+        return rowfilters.has_task(function)
     return function.filtered and function.context is not None and function.role != "exit"
 
 
@@ -70,7 +73,7 @@ def _prologue(editor: Editor) -> None:
     flags = editor.load(_data(editor, config.FLAGS.offset), U32)
     # Where no filter is on, this leaves none of the masks below either.
     editor.when(editor.compare(Predicate.EQ, flags, 0), editor.entry, "filtering")
-    for flag, test in _TESTS:
+    for flag, test in _ROW_TESTS if rowfilters.is_iterator(editor.function) else _TESTS:
         apply, following = editor.label("filter"), editor.label("passed")
         wanted = editor.binary(BinaryOp.AND, flags, flag)
         editor.branch(editor.compare(Predicate.NE, wanted, 0), apply, following)
@@ -134,3 +137,9 @@ _TESTS: tuple[tuple[int, Callable[[Editor], Value]], ...] = (
     (FILTER_NETNS, _differs(CurrentItem.NETNS, config.NETNS.offset)),
 )
 """Flag, and what is true of a task that is to be left out; cheap ones first."""
+
+_ROW_TESTS: tuple[tuple[int, Callable[[Editor], Value]], ...] = (
+    (FILTER_PID, rowfilters.differs("tgid", lambda e: e.load(_data(e, config.PID.offset), U32))),
+    (FILTER_TID, rowfilters.differs("pid", lambda e: e.load(_data(e, config.TID.offset), U32))),
+)
+"""The same for programs that the kernel runs for each row of a table of tasks."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.ir import ops
+from syscast.passes import seqwrite
 from syscast.spec.meta import (
     CGROUPS_MAP,
     CONTROL_MAP,
@@ -54,7 +55,8 @@ def run(program: Program, btf: Btf) -> Program:  # noqa: ARG001 - a pass has one
 
 def staging_size(program: Program) -> int:
     """Bytes of the largest record, at the start of each row of the map ``scratch``."""
-    return RECORD_HEADER_SIZE + max((each.size for each in program.schemas), default=0)
+    lead = seqwrite.LEAD if any(map(seqwrite.is_iterator, program.functions)) else 0
+    return lead + RECORD_HEADER_SIZE + max((each.size for each in program.schemas), default=0)
 
 
 def rows(program: Program) -> int:

@@ -33,6 +33,7 @@ ALIASES = {
     "sw": "software",
     "hardware": "hardware",
     "hw": "hardware",
+    "iter": "iter",
     "function": FUNCTION,
     "call": FUNCTION,
 }

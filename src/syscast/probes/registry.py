@@ -21,17 +21,17 @@ from syscast.errors import (
 )
 from syscast.probes import names
 from syscast.probes.kind import NOBODY, refusal
+from syscast.probes.names import Name
 
 if TYPE_CHECKING:
     from syscast.btf.lookup import Btf
     from syscast.link.protocol import Link
     from syscast.probes.kind import Kind, LoadedProgram, Role, Target, Whom
-    from syscast.probes.names import Name
     from syscast.spec.objectspec import ProgramSpec
 
 KINDS = (
     *("fentry", "fexit", "kprobe", "kretprobe", "raw_tracepoint", "tracepoint", "syscall"),
-    *("uprobe", "uretprobe", "usdt", "profile", "interval", "software", "hardware"),
+    *("uprobe", "uretprobe", "usdt", "profile", "interval", "software", "hardware", "iter"),
 )
 """The names of all kinds."""
 
@@ -51,6 +51,7 @@ _WHY = {
     "interval": "a clock of one CPU",
     "software": "a counter of the kernel",
     "hardware": "a counter of the machine",
+    "iter": "run for each element of a table of the kernel, by who reads it",
     "syscall": "raw tracepoints that every system call passes, filtered by its number",
 }
 
@@ -88,6 +89,15 @@ def get(name: str, whom: Whom = NOBODY) -> Kind:
     # Imported one by one: a session needs one or two of them.
     if name in names.OF_PROCESSES:
         return _of_process(name, whom)
+    if name == "iter":
+        from syscast.probes.iterator import ITER  # noqa: PLC0415
+
+        return ITER
+    return _of_kernel(name)
+
+
+def _of_kernel(name: str) -> Kind:
+    """A kind of events of the kernel."""
     match name:
         case "fentry" | "fexit":
             from syscast.probes import fentry  # noqa: PLC0415
@@ -204,6 +214,8 @@ def _explicit(kind: Kind, name: Name, role: Role, kernel: Btf, *, here: bool) ->
         types = _types_of_function(name, kernel)
     elif kind_name == "raw_tracepoint":
         types = _types_of_tracepoint(name, kernel)
+    elif kind_name == "iter":
+        types = _types_of_function(Name("iter", name.scope, f"bpf_iter_{name.name}"), kernel)
     wanted = name.scoped if kind_name in _SCOPED else name.name
     if kind_name == "syscall" and name.scope:
         raise TargetError(f"syscall '{name.scoped}': look up: a system call has no module")
@@ -368,8 +380,8 @@ def explain(program: ProgramSpec) -> TargetError | None:
 def _kind_of(program: ProgramSpec) -> Kind:
     form = program.section.partition("/")[0].partition(".")[0]
     match program.type, program.attach_type:
-        case "tracing", "trace_fentry" | "trace_fexit":
-            return get("fentry")
+        case "tracing", "trace_fentry" | "trace_fexit" | "trace_iter":
+            return get("iter" if program.attach_type == "trace_iter" else "fentry")
         case ("tracing", "trace_raw_tp") | ("raw_tracepoint", _):
             return get("raw_tracepoint")
         case "tracepoint", _:
@@ -382,5 +394,5 @@ def _kind_of(program: ProgramSpec) -> Kind:
             return get(program.target.partition(":")[0])
     raise NotSupportedError(
         f"program '{program.name}': attach: no kind for programs in section '{program.section}' "
-        "(kprobe, kretprobe, uprobe, uretprobe, usdt, perf_event, fentry, fexit, tp_btf, raw_tp and tracepoint are known)"
+        "(kprobe, kretprobe, uprobe, uretprobe, usdt, perf_event, fentry, fexit, tp_btf, raw_tp, iter and tracepoint are known)"
     )

@@ -138,7 +138,13 @@ def open_session(
 ) -> Session:
     """`attach` for probes that need not be decorated functions."""
     filters = filters or Filters()
-    _check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
+    check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
+    for each in jobs:
+        if each.target.startswith("iter:"):
+            raise UsageError(
+                f"iterator '{each.target.removeprefix('iter:')}': attach: it has rows to read, not events to "
+                "wait for (call its snapshot(), or use syscast snapshot)"
+            )
     follow = filters.follow or command is not None
     left_out: list[Refused] = []
     if any(is_pattern(each.target) for each in jobs):
@@ -208,7 +214,7 @@ def run_object(
             raise UsageError(
                 f"object '{os.fspath(file)}': read: {os.strerror(error.errno or 0).lower()}"
             ) from None
-    _check_rights(f"object '{name}'")
+    check_rights(f"object '{name}'")
     spec = read_object(data, name)
     _check_machine(spec)
     if spec.meta is None:
@@ -263,7 +269,7 @@ def _check_machine(spec: ObjectSpec) -> None:
         )
 
 
-def _check_rights(what: str) -> None:
+def check_rights(what: str) -> None:
     """Refuse at once what the kernel would refuse after a compilation."""
     from syscast.kernel.rights import cure_for, missing_for  # noqa: PLC0415  (needs the capabilities only)
 
