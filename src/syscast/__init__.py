@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         u32,
         u64,
     )
+    from syscast.events.lost import Lost
     from syscast.frontend.python.kernelenums import enum
     from syscast.frontend.python.language import (
         bounded,
@@ -106,6 +107,7 @@ _FROM = {
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
     "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
+    "syscast.events.lost": "Lost",
     "syscast.frontend.python.kernelenums": "enum",
     "syscast.frontend.python.language": (
         "bounded cast container_of current emit hlist_entries kernel_str list_entries now path_of user_str "
@@ -146,6 +148,7 @@ __all__ = [
     "LimitError",
     "LinearHist",
     "Log2Hist",
+    "Lost",
     "LostEventsWarning",
     "LruHash",
     "LruPerCpuHash",

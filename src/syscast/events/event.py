@@ -12,7 +12,7 @@ import typing
 from collections import deque
 from itertools import repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -249,6 +249,7 @@ def _field_reader(index: int, field: EventField) -> Callable[[Event], object]:
     return lambda event: read(event._raw[index])  # noqa: SLF001 - part of Event
 
 
+_Made = TypeVar("_Made", bound=Event)
 _SCHEMA_ID = itemgetter(5)
 _TO_QUOTE = frozenset(' ="')
 _RESERVED = frozenset(dir(Event)) - set(KEYS)
@@ -342,6 +343,14 @@ def make_events(
     deque(map(_set_raw, made, records), maxlen=0)
     deque(map(_set_origin, made, repeat(origin)), maxlen=0)
     return made
+
+
+def from_raw(cls: type[_Made], raw: RawRecord) -> _Made:
+    """Make an event without an envelope of an unpacked record."""
+    event = object.__new__(cls)
+    _set_raw(event, raw)
+    _set_origin(event, None)
+    return event
 
 
 _anonymous: dict[bytes, type[Event]] = {}

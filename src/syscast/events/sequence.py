@@ -135,6 +135,14 @@ class SequenceTracker:
         """Count the numbers of a program that were skipped so far and have not come since."""
         return sum(count for key, count in self._gaps.items() if key & _PROGRAM_MASK == program)
 
+    def cpus(self, program: int) -> dict[int, tuple[int, int]]:
+        """Count by CPU the records of a program that were decoded, and the numbers skipped."""
+        return {
+            key >> _PROGRAM_BITS: (number - self._gaps.get(key, 0), self._gaps.get(key, 0))
+            for key, number in self._next.items()
+            if key & _PROGRAM_MASK == program
+        }
+
     def missing(self, program: int, tried: Mapping[int, int]) -> int:
         """Count the numbers of a program that never came, the last ones too.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import unpack
 from typing import TYPE_CHECKING
 
-from syscast.events.ledger import Ledger, LedgerRow, RaisedSite
+from syscast.events.ledger import CpuRow, Ledger, LedgerRow, RaisedSite
 from syscast.spec.meta import LEDGER, LEDGER_MAP, RAISED_MAP
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
         rows += [_row(part, program, left) for program in part.meta.programs]
         sites += _sites(part)
     return Ledger(
-        tuple(rows), tuple(sites), damaged=sum(part.decoder.decode_errors for part in parts)
+        tuple(rows),
+        tuple(sites),
+        damaged=sum(part.decoder.decode_errors for part in parts),
+        drained=all(part.drained for part in parts),
     )
 
 
 def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
-    by_cpu = _counters(part, program)
+    by_cpu = counters(part, program)
     totals = [sum(column) for column in zip(*by_cpu, strict=True)] or [0] * len(LEDGER)
     counted = dict(zip(LEDGER, totals, strict=True))
-    tried = {cpu: row[LEDGER.index("tried")] for cpu, row in enumerate(by_cpu)}
+    tried = {cpu: row[_TRIED] for cpu, row in enumerate(by_cpu)}
     sequence = part.decoder.sequence
     received = sequence.received(program.id)
     sifted, raised = _sifted(part, program)
@@ -48,18 +51,40 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     counted["raised"] += raised
     waiting = min(pending[program.probe], received)
     pending[program.probe] -= waiting
-    missing = sequence.missing(program.id, tried) if part.detached else sequence.gaps(program.id)
+    missing = sequence.missing(program.id, tried) if part.drained else sequence.gaps(program.id)
     return LedgerRow(
         probe=program.probe,
         role=program.role,
+        sends=program.name in part.sending,
         missed=_missed_calls(part, program, counted["unreturned"]),
         ended=part.calls.ended[program.id] if part.calls is not None else 0,
         read=received - waiting,  # what nobody has taken yet may still be taken
         sifted=sifted,
         delivered=received - waiting - sifted,
         gaps=missing,
+        cpus=_cpus(part, program, by_cpu),
         **counted,
     )
+
+
+_TRIED = LEDGER.index("tried")
+
+
+def _cpus(
+    part: Part, program: ProgramMeta, by_cpu: Sequence[tuple[int, ...]]
+) -> tuple[CpuRow, ...]:
+    """What each CPU counted, and what was read of it."""
+    numbers = part.decoder.sequence.cpus(program.id)
+    found = []
+    for cpu in range(max(len(by_cpu), *(each + 1 for each in numbers), 0)):
+        values = by_cpu[cpu] if cpu < len(by_cpu) else (0,) * len(LEDGER)
+        received, gaps = numbers.get(cpu, (0, 0))
+        if part.drained:
+            gaps = max(0, values[_TRIED] - received)
+        if any(values) or received:
+            counted = dict(zip(LEDGER, values, strict=True))
+            found.append(CpuRow(cpu=cpu, read=received, gaps=gaps, **counted))
+    return tuple(found)
 
 
 def _sifted(part: Part, program: ProgramMeta) -> tuple[int, int]:
@@ -70,7 +95,8 @@ def _sifted(part: Part, program: ProgramMeta) -> tuple[int, int]:
     return part.sieve.held[program.id], raised
 
 
-def _counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
+def counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
+    """The values of `LEDGER` for each CPU; nothing where the object counts none."""
     ledger = part.loaded.maps.get(LEDGER_MAP)
     values = ledger.lookup_cpus(program.id) if ledger is not None else None
     # An object of an older syscast has fewer counters: what it does not count stays 0.

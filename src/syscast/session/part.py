@@ -62,6 +62,7 @@ class Part:
         states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
         calls: What calls keep between entry and exit; None where no probe is one.
+        sending: Names of the programs that send events.
     """
 
     def __init__(
@@ -78,6 +79,11 @@ class Part:
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
         self.detached: bool = False
+        self.sending: frozenset[str] = frozenset(
+            each.name
+            for each in loaded.spec.programs
+            if any(ref.map == EVENTS_MAP for ref in each.map_refs)
+        )
         self.taken: int = 0
         self.decoder: Decoder = _decoder(meta, classes)
         self.sieve: Sieve | None = None
@@ -210,6 +216,17 @@ class Part:
                     os.kill(pid, signal.SIGTERM)
 
     # ------------------------------------------------------------ ending
+
+    @property
+    def drained(self) -> bool:
+        """Whether all programs are detached and the ring was read to its end."""
+        if not self.detached:
+            return False
+        reader = self.reader
+        try:
+            return reader is None or reader.closed or not reader.available()
+        except UsageError:  # a forked child cannot look
+            return False
 
     def detach(self) -> None:
         """Detach all programs; remembers what the links counted."""

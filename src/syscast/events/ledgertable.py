@@ -1,0 +1,110 @@
+"""The ledger as a table for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from syscast.events.ledger import MISSED, RING_FULL, counted
+from syscast.events.text import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from syscast.events.ledger import CpuRow, Ledger, LedgerRow
+
+UNKNOWN = "unknown"
+_GAP = "  "
+
+
+class _Column(NamedTuple):
+    """One column: shown if some row has something there, or always."""
+
+    title: str
+    value: Callable[[LedgerRow], int | None]
+    always: bool = True
+
+
+_COLUMNS = (
+    _Column("RAN", lambda row: row.ran),
+    _Column("FILTERED", lambda row: row.filtered if row.sends else 0, always=False),
+    _Column("RAISED", lambda row: row.raised, always=False),
+    _Column("LIMITED", lambda row: row.limited, always=False),
+    _Column("SAMPLED", lambda row: row.sampled, always=False),
+    _Column("AGGREGATED", lambda row: row.aggregated, always=False),
+    _Column("OVERWRITTEN", lambda row: row.overwritten, always=False),
+    _Column("DISCARDED", lambda row: row.discarded, always=False),
+    _Column("WAITING", lambda row: row.left, always=False),
+    _Column("DELIVERED", lambda row: row.delivered),
+    _Column("LOST", lambda row: row.lost),
+    _Column("RING FULL", lambda row: row.dropped),
+    _Column("MISSED", lambda row: row.missed),
+    _Column("DAMAGED", lambda row: row.decode_errors, always=False),
+    _Column("SHED", lambda row: row.shed, always=False),
+)
+
+
+def lines(ledger: Ledger) -> list[str]:
+    """Draw it: a row per probe, a row per CPU, then what is wrong and what raised."""
+    rows = [*ledger.probes.values()]
+    if len(rows) > 1:
+        rows.append(ledger.total)
+    columns = [each for each in _COLUMNS if each.always or any(each.value(row) for row in rows)]
+    titles = ["PROBE", *(each.title for each in columns)]
+    cells = [[escape(row.probe), *(_number(each.value(row)) for each in columns)] for row in rows]
+    found = grid([titles, *cells])
+    cpus = list(ledger.by_cpu.values())
+    if len(cpus) > 1:
+        found += ["", *_by_cpu(cpus)]
+    found += ["", *_words(ledger)]
+    for section in (ledger.delivery, ledger.cost):
+        if section is not None:
+            found += section.lines()
+    return found
+
+
+def _by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
+    columns: Mapping[str, Callable[[CpuRow], int]] = {
+        "RAN": lambda row: row.ran,
+        "TRIED": lambda row: row.tried,
+        "READ": lambda row: row.read,
+        "RING FULL": lambda row: row.dropped,
+        "GAPS": lambda row: row.gaps,
+    }
+    cells = [[str(row.cpu), *(_number(value(row)) for value in columns.values())] for row in cpus]
+    return grid([["CPU", *columns], *cells])
+
+
+def _words(ledger: Ledger) -> Iterator[str]:
+    """What the numbers come to."""
+    losses = ledger.losses
+    known = {cause: count for cause, count in losses.items() if count}
+    text = ", ".join(f"{cause} {count:,}" for cause, count in known.items())
+    yield f"{counted(ledger.lost, 'event')} lost" + (f": {text}" if text else "")
+    if losses[MISSED] is None:
+        yield "this kernel does not count the hits that it missed: there may be more"
+    elif ledger.uncounted:
+        yield "some probes' missed hits are not counted by this kernel: there may be more"
+    full = {row.cpu: row.dropped for row in ledger.by_cpu.values() if row.dropped}
+    if full and losses[RING_FULL]:
+        yield "ring full: " + ", ".join(f"{n:,} on cpu {cpu}" for cpu, n in full.items())
+    if ledger.damaged:
+        yield f"{counted(ledger.damaged, 'record')} could not be decoded"
+    yield from ledger.disagreements()
+    for line in ledger.details():
+        yield f"raised: {line}"
+
+
+def grid(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align cells: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        _GAP.join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _number(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
