@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from syscast.events.ledger import MISSED, RING_FULL, counted
 from syscast.events.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from syscast.events.ledger import CpuRow, Ledger, LedgerRow
+    from syscast.events.ledgerrow import CpuRow, LedgerRow
 
 UNKNOWN = "unknown"
 _GAP = "  "
@@ -43,26 +42,17 @@ _COLUMNS = (
 )
 
 
-def lines(ledger: Ledger) -> list[str]:
-    """Draw it: a row per probe, a row per CPU, then what is wrong and what raised."""
-    rows = [*ledger.probes.values()]
-    if len(rows) > 1:
-        rows.append(ledger.total)
+def by_probe(probes: Sequence[LedgerRow], total: LedgerRow) -> list[str]:
+    """Draw a row per probe, and their sum if there are several."""
+    rows = [*probes, total] if len(probes) > 1 else list(probes)
     columns = [each for each in _COLUMNS if each.always or any(each.value(row) for row in rows)]
     titles = ["PROBE", *(each.title for each in columns)]
     cells = [[escape(row.probe), *(_number(each.value(row)) for each in columns)] for row in rows]
-    found = grid([titles, *cells])
-    cpus = list(ledger.by_cpu.values())
-    if len(cpus) > 1:
-        found += ["", *_by_cpu(cpus)]
-    found += ["", *_words(ledger)]
-    for section in (ledger.delivery, ledger.cost):
-        if section is not None:
-            found += section.lines()
-    return found
+    return grid([titles, *cells])
 
 
-def _by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
+def by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
+    """Draw a row per CPU."""
     columns: Mapping[str, Callable[[CpuRow], int]] = {
         "RAN": lambda row: row.ran,
         "TRIED": lambda row: row.tried,
@@ -72,26 +62,6 @@ def _by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
     }
     cells = [[str(row.cpu), *(_number(value(row)) for value in columns.values())] for row in cpus]
     return grid([["CPU", *columns], *cells])
-
-
-def _words(ledger: Ledger) -> Iterator[str]:
-    """What the numbers come to."""
-    losses = ledger.losses
-    known = {cause: count for cause, count in losses.items() if count}
-    text = ", ".join(f"{cause} {count:,}" for cause, count in known.items())
-    yield f"{counted(ledger.lost, 'event')} lost" + (f": {text}" if text else "")
-    if losses[MISSED] is None:
-        yield "this kernel does not count the hits that it missed: there may be more"
-    elif ledger.uncounted:
-        yield "some probes' missed hits are not counted by this kernel: there may be more"
-    full = {row.cpu: row.dropped for row in ledger.by_cpu.values() if row.dropped}
-    if full and losses[RING_FULL]:
-        yield "ring full: " + ", ".join(f"{n:,} on cpu {cpu}" for cpu, n in full.items())
-    if ledger.damaged:
-        yield f"{counted(ledger.damaged, 'record')} could not be decoded"
-    yield from ledger.disagreements()
-    for line in ledger.details():
-        yield f"raised: {line}"
 
 
 def grid(rows: Sequence[Sequence[str]]) -> list[str]:
