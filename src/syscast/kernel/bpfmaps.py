@@ -46,6 +46,9 @@ F_WRONLY = 1 << 4
 F_RDONLY_PROG = 1 << 7
 F_WRONLY_PROG = 1 << 8
 F_MMAPABLE = 1 << 10
+F_RB_OVERWRITE = (
+    1 << 19
+)  # commit feeaf1346f80 ("bpf: Add overwrite mode for BPF ring buffer") (in v6.19)
 
 
 class MapAttr(NamedTuple):

@@ -25,9 +25,9 @@ from syscast.kernel.bpfprogs import ProgAttr
 from syscast.loader import cache
 from syscast.loader.config import configured
 from syscast.loader.loaded import LoadedMap, LoadedObject, LoadedProgram, slot
-from syscast.loader.maps import MapMaker, choose_ring, with_memlock
+from syscast.loader.maps import ONE, MapMaker, choose_ring, with_memlock
 from syscast.loader.resolve import Resolved, Resolver
-from syscast.spec.meta import EVENTS_MAP
+from syscast.spec.meta import EVENTS_MAP, SHARDS_MAP
 from syscast.spec.numbers import ATTACH_TYPES, PROGRAM_TYPES
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def load(  # noqa: PLR0913  (each is a wish of its own, given by name)
     btf: Btf | None = None,
     ring_size: int = 0,
     force_perf: bool = False,
+    rings: str = ONE,
+    overwrite: bool = False,
     overrides: Mapping[str, ProgramSpec] | None = None,
     shared: Mapping[str, LoadedMap] | None = None,
 ) -> LoadedObject:
@@ -74,6 +76,10 @@ def load(  # noqa: PLR0913  (each is a wish of its own, given by name)
         ring_size: Bytes of the ring ``events``, rounded up to a power of two of pages; 0 takes
             what the object says, or 4 MiB. Perf rings share it.
         force_perf: Use perf rings even where the kernel has the ring buffer.
+        rings: ``one``, ``per-cpu`` or ``auto``: room for a ring of each CPU, which
+            `syscast.loader.shards` makes.
+        overwrite: A full ring loses its oldest records instead of the newest; perf rings are told so by who
+            opens them.
         overrides: Programs, by name, to load in place of the object's: the same code as another
             type, attach type or target. Programs whose section starts with ``?`` are loaded only
             if they are named here.
@@ -90,6 +96,7 @@ def load(  # noqa: PLR0913  (each is a wish of its own, given by name)
         KernelError: Any other refusal.
     """
     job = _Load(spec, overrides or {}, force_perf=force_perf)
+    job.rings, job.overwrite = rings, overwrite
     return job.run(config or {}, btf, ring_size, shared or {})
 
 
@@ -129,6 +136,8 @@ class _Load:
         self._with_functions = True
         self.level = 0
         self.log = ""
+        self.rings = ONE
+        self.overwrite = False
 
     def run(
         self,
@@ -138,7 +147,15 @@ class _Load:
         shared: Mapping[str, LoadedMap],
     ) -> LoadedObject:
         specs = configured(self._spec, values)
-        ring = choose_ring(specs, ring_size, force_perf=self._force_perf)
+        ring = choose_ring(
+            specs,
+            ring_size,
+            force_perf=self._force_perf,
+            rings=self.rings if self._ours else ONE,
+            overwrite=self.overwrite,
+        )
+        if self._ours and not ring.cpus:
+            specs = tuple(each for each in specs if each.name != SHARDS_MAP)
         resolved = self._resolve(kernel, ring)
         try:
             self._load_btf()
@@ -161,6 +178,11 @@ class _Load:
             ring_size=ring.size,
             uses_perf=ring.perf,
         )
+
+    @property
+    def _ours(self) -> bool:
+        """Whether the object is syscast's own and asks the config how to send."""
+        return self._spec.meta is not None and bool(self._spec.meta.config)
 
     def _close_all(self) -> None:
         for program in self._loaded.values():
@@ -262,6 +284,9 @@ class _Load:
     def _put_maps(self, insns: bytearray, program: ProgramSpec) -> None:
         for ref in program.map_refs:
             found = self._maps.get(ref.map)
+            if found is None and ref.map == SHARDS_MAP and self._ours:
+                # Code that the config turns off; it has to name a map all the same.
+                found = self._maps.get(EVENTS_MAP)
             at = ref.insn * _SLOT
             if found is None or insns[at] != LD_IMM64 or at + 2 * _SLOT > len(insns):
                 raise FormatError(

@@ -11,7 +11,7 @@ from syscast.errors import KernelError, NotSupportedError, PermissionDeniedError
 from syscast.kernel import bpfmaps
 from syscast.kernel.bpfmaps import MapAttr
 from syscast.loader.loaded import LoadedMap, slot
-from syscast.spec.meta import CONTROL_MAP, EVENTS_MAP
+from syscast.spec.meta import CONTROL_MAP, EVENTS_MAP, SHARDS_MAP
 from syscast.spec.numbers import MAP_TYPES
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 _Made = TypeVar("_Made")
 
+ONE = "one"
+AUTO = "auto"
 DEFAULT_RING_SIZE = 4 << 20
+_SPARE = 3
+"""Where each CPU has a ring, a further one is there for those that come online later: until the reader
+has made theirs. It has an eighth of the others' size."""
 _MAX_RING_SIZE = 1 << 30
 _NAME_MAX = 15
 
@@ -40,25 +45,56 @@ class RingChoice(NamedTuple):
     """How events leave the kernel.
 
     Attributes:
-        size: Bytes of the ring, all CPUs together.
+        size: Bytes of the rings, all CPUs together.
         perf: Whether it is perf rings instead of the ring buffer.
+        common: Bytes of the ring ``events``, which all CPUs can use; 0 where that is ``size``.
+        share: Bytes of each ring that belongs to a CPU.
+        cpus: How many CPUs can have one; 0 where there is no map of them.
+        overwrite: Whether a full ring loses its oldest records instead of the newest.
     """
 
     size: int
     perf: bool
+    common: int = 0
+    share: int = 0
+    cpus: int = 0
+    overwrite: bool = False
 
 
-def choose_ring(specs: Iterable[MapSpec], size: int, *, force_perf: bool) -> RingChoice:
-    """Decide about the ring ``events``.
+def choose_ring(
+    specs: Iterable[MapSpec],
+    size: int,
+    *,
+    force_perf: bool,
+    rings: str = ONE,
+    overwrite: bool = False,
+) -> RingChoice:
+    """Decide about the rings of events.
 
     Args:
         specs: The object's maps.
         size: Bytes that the caller wants; 0 takes the object's, or else DEFAULT_RING_SIZE.
         force_perf: Use perf rings even where the kernel has the ring buffer.
+        rings: ``one`` for all CPUs, ``per-cpu``, or ``auto``: one that can become many.
+        overwrite: Whether a full ring loses its oldest records.
 
     Raises:
         UsageError: The size is out of range.
     """
+    specs = tuple(specs)
+    plain = _choose_plain(specs, size, force_perf=force_perf)._replace(overwrite=overwrite)
+    sharded = rings != ONE and any(each.name == SHARDS_MAP for each in specs)
+    if plain.perf or not sharded:
+        return plain  # a perf ring is one CPU's anyway
+    from syscast.kernel.host import PAGE_SIZE, online_cpus, possible_cpus  # noqa: PLC0415 - reads /sys
+
+    share = max(1 << (plain.size // len(online_cpus())).bit_length() - 1, PAGE_SIZE)
+    common = plain.size if rings == AUTO else max(share >> _SPARE, PAGE_SIZE)
+    return plain._replace(common=common, share=share, cpus=possible_cpus())
+
+
+def _choose_plain(specs: Iterable[MapSpec], size: int, *, force_perf: bool) -> RingChoice:
+    """The one ring for all CPUs, or perf rings."""
     ring = next((each for each in specs if each.name == EVENTS_MAP), None)
     if ring is None or ring.type != "ringbuf":
         return RingChoice(size or DEFAULT_RING_SIZE, perf=False)
@@ -110,6 +146,7 @@ class MapMaker:
         self._object = object_name
         self._btf = btf
         self._ring = ring
+        self._flags = bpfmaps.F_RB_OVERWRITE if ring.overwrite and not ring.perf else 0
 
     def make(self, specs: Iterable[MapSpec], into: dict[str, LoadedMap]) -> None:
         """Create, fill and freeze.
@@ -142,11 +179,14 @@ class MapMaker:
             if spec.name != EVENTS_MAP:
                 return _resized(spec, ring_bytes(spec.max_entries))
             if not self._ring.perf:
-                return _resized(spec, self._ring.size)
+                return _resized(spec, self._ring.common or self._ring.size, self._flags)
             spec = msgspec.structs.replace(spec, type="perf_event_array", max_entries=0)
         if spec.name == CONTROL_MAP and self._ring.perf:
             # Kernels without the ring buffer (before v5.8) may not know mapped arrays (v5.5) either.
             return msgspec.structs.replace(spec, flags=spec.flags & ~bpfmaps.F_MMAPABLE)
+        if spec.name == SHARDS_MAP and self._ring.cpus and spec.inner is not None:
+            inner = _resized(spec.inner, self._ring.share, self._flags)
+            return msgspec.structs.replace(spec, max_entries=self._ring.cpus, inner=inner)
         if spec.type in {"perf_event_array", "cgroup_array"}:
             count = spec.max_entries
             if not count:
@@ -163,7 +203,7 @@ class MapMaker:
         try:
             return with_memlock(lambda: self._create_plain(spec, inner))
         except KernelError as error:
-            raise _explained(error, spec) from None
+            raise explained(error, spec) from None
         finally:
             if inner is not None:
                 inner.close()
@@ -196,8 +236,8 @@ class MapMaker:
             return bpfmaps.map_create(attr)
 
 
-def _resized(spec: MapSpec, size: int) -> MapSpec:
-    return msgspec.structs.replace(spec, max_entries=size)
+def _resized(spec: MapSpec, size: int, flags: int = 0) -> MapSpec:
+    return msgspec.structs.replace(spec, max_entries=size, flags=spec.flags | flags)
 
 
 def kernel_name(object_name: str, name: str) -> str:
@@ -207,7 +247,7 @@ def kernel_name(object_name: str, name: str) -> str:
     return object_name[: max(0, _NAME_MAX - len(name))] + name
 
 
-def _explained(error: KernelError, spec: MapSpec) -> KernelError:
+def explained(error: KernelError, spec: MapSpec) -> KernelError:
     """Say what is known of an EINVAL or E2BIG, which the kernel gives for many things."""
     import errno  # noqa: PLC0415 - only when refused
 

@@ -23,6 +23,7 @@ from syscast.spec.meta import (
     RAISED_MAP,
     RECORD_HEADER_SIZE,
     SCRATCH_MAP,
+    SHARDS_MAP,
 )
 from syscast.spec.objectspec import MapSpec
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from syscast.ir.program import Program
 
 _RING_BYTES = 4 << 20
+_SHARD = MapSpec("shard", "ringbuf", max_entries=4096)
+"""The model of a CPU's ring; the loader makes them, where they are wanted, of the size that is wanted."""
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (in v5.5; the loader leaves it out where it is unknown)
 TASKS = 16384
 """Entries of the maps that are keyed by task."""
@@ -69,6 +72,7 @@ def _standard(program: Program) -> tuple[MapSpec, ...]:
     sites = max(1, len(program.sites))
     return (
         MapSpec(EVENTS_MAP, "ringbuf", max_entries=_RING_BYTES),
+        MapSpec(SHARDS_MAP, "array_of_maps", 4, 4, 1, inner=_SHARD),
         MapSpec(CONTROL_MAP, "array", 4, CONTROL_SIZE, 1, flags=_MMAPABLE),
         MapSpec(LEDGER_MAP, "percpu_array", 4, 8 * len(LEDGER), count),
         MapSpec(RAISED_MAP, "percpu_array", 4, 8, sites),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import U32, U64, Const
+from syscast.passes import rings
 from syscast.passes.editor import RECORD
 from syscast.passes.surroundings import count, delivery
 from syscast.spec.meta import (
@@ -44,9 +45,7 @@ def reserve(editor: Editor, slot: Slot, size: int) -> None:
     editor.branch(editor.exists("ringbuf_reserve"), ring, staged)
 
     editor.start(ring)
-    arguments = (editor.map(EVENTS_MAP), Const(size, U64), Const(0, U64))
-    editor.write_slot(slot, editor.helper("ringbuf_reserve", *arguments, type_=RECORD))
-    editor.jump(have)
+    rings.reserve(editor, slot, size, have)
 
     editor.start(staged)
     row = editor.lookup(SCRATCH_MAP, Const(editor.function.id, U32))

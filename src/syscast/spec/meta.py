@@ -52,6 +52,7 @@ PRESSURE_AGGREGATE = 64
 """Bits of the config field ``delivery``; none of the first three: the kernel wakes a reader that has read all."""
 
 EVENTS_MAP = "events"
+SHARDS_MAP = "shards"
 CONTROL_MAP = "control"
 LEDGER_MAP = "ledger"
 RAISED_MAP = "raised"
@@ -65,6 +66,7 @@ CONFIG_SECTION = ".rodata"
 STANDARD_MAPS = frozenset(
     {
         EVENTS_MAP,
+        SHARDS_MAP,
         CONTROL_MAP,
         LEDGER_MAP,
         RAISED_MAP,

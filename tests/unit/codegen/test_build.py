@@ -54,7 +54,8 @@ def test_an_object_says_everything_of_itself(kernel, child):
     )
     maps = {each.name: each for each in spec.maps}
     assert {
-        *("events", "control", "ledger", "raised", "scratch", "followed", "cgroups", ".rodata")
+        *("events", "control", "ledger", "raised", "scratch", "followed", "cgroups", ".rodata"),
+        "shards",
     } == set(maps)
     assert maps["ledger"].value_size == 8 * len(LEDGER)
     assert maps["events"].type == "ringbuf"
