@@ -288,7 +288,7 @@ class _Builder:
         else:
             matrix = _matrix(values)
             wanted = ~_exact_ip(matrix, self._table.form.addresses)
-            strings = matrix.view(f"S{matrix.shape[1]}")[:, 0]
+            strings = matrix.view(f"S{matrix.shape[1]}").reshape(-1)
         if wanted is None:
             wanted = np.zeros(self._count, np.bool_)
         if valid is not None:
@@ -375,7 +375,7 @@ def _matrix(values: Values) -> cells.Bytes:
 
 def _mapped(addresses: cells.Bytes) -> cells.Bytes:
     """Write addresses of either family as IPv6 ones, IPv4 v4-mapped."""
-    made = np.ascontiguousarray(addresses[:, 4:20])
+    made = addresses[:, 4:20].copy()
     short = cells.is_ipv4(addresses)
     made[short, :10] = 0
     made[short, 10:12] = 0xFF

@@ -1,9 +1,6 @@
 """Batches as Arrow columns: what pyarrow reads in them is what the events say."""
 
 import json
-import struct
-from enum import IntEnum
-from typing import Annotated
 
 import pyarrow as pa
 import pytest
@@ -14,82 +11,7 @@ from syscast.errors import UsageError
 from syscast.events.arrow.build import TABLE_KEY
 from syscast.events.arrow.columns import table_from_json
 from syscast.events.event import Event, plain
-from syscast.events.fieldtypes import IP, IPv4, IPv6, Pointer, Port, i8, u16, u32, u64
 from syscast.events.records import Decoder
-from syscast.events.schema import record_struct
-from syscast.spec.meta import ProgramMeta
-
-OFFSET = 1_782_907_200_000_000_000
-PROGRAMS = [
-    ProgramMeta("a", 0, "opened", "kprobe", "do_open", "entry"),
-    ProgramMeta("b", 1, "opened", "kprobe", "do_open", "exit"),
-    ProgramMeta("c", 2, "other", "kprobe", "f"),
-]
-
-
-class Family(IntEnum):
-    INET = 2
-    INET6 = 10
-
-
-class Every(Event):
-    tiny: i8
-    flag: bool
-    path: Annotated[str, 32]
-    mac: Annotated[bytes, 6]
-    v4: IPv4
-    v6: IPv6
-    either: IP
-    port: Port
-    where: Pointer
-    family: Annotated[Family, u16]
-    big: u64
-    plain: int
-
-
-class Opened(Event):
-    path: Annotated[str, 64]
-    big: u32
-    pid: u32
-
-
-CLASSES = {1: Every, 2: Opened}
-
-
-def made(records, *, classes=None):
-    """Decode records, each a class and its raw values, with the header's values first."""
-    used = {cls for cls, _, _ in records}
-    chosen = classes or {number: cls for number, cls in CLASSES.items() if cls in used}
-    schemas = {cls: cls.schema(number) for number, cls in chosen.items()}
-    block = b""
-    for number, (cls, header, values) in enumerate(records):
-        schema = schemas[cls]
-        layout = record_struct(schema)
-        comm, program = header
-        head = (number * 1000, number, 77, 1234, 1235, schema.id, program, 3, comm)
-        packed = layout.pack(*head, *values)
-        block += struct.pack("<II", layout.size, 0) + packed
-    return Decoder(list(schemas.values()), PROGRAMS, chosen, OFFSET).batch(block)
-
-
-def every(**values):
-    """Raw values of an Every, in its order."""
-    known = {
-        "tiny": -3,
-        "flag": True,
-        "path": b"/etc/passwd",
-        "mac": b"\1\2\3\4\5\0",
-        "v4": b"\x7f\0\0\1",
-        "v6": bytes(15) + b"\1",
-        "either": b"\2\0\0\0" + b"\xc0\0\2\1" + bytes(12),
-        "port": 443,
-        "where": 0xFFFF_8880_0000_0000,
-        "family": 2,
-        "big": (1 << 64) - 1,
-        "plain": -1,
-    }
-    return tuple((known | values).values())
-
 
 HEAD = (b"python3", 0)
 PLAIN = {"big_Every": "big", "big_Opened": "big"}
@@ -119,13 +41,18 @@ def rows(table):
     return found
 
 
-def test_columns_say_what_the_events_say():
-    batch = made([(Every, HEAD, every()), (Every, (b"a\xffb", 2), every(family=99, tiny=1))])
+def test_columns_say_what_the_events_say(world):
+    batch = world.made(
+        [
+            (world.Every, HEAD, world.every()),
+            (world.Every, (b"a\xffb", 2), world.every(family=99, tiny=1)),
+        ]
+    )
     found = rows(batch)
     assert found == [told(event) for event in batch.events()]
     assert found[0] == {
         "event": "Every",
-        "time": OFFSET,
+        "time": world.offset,
         "probe": "opened",
         "cpu": 3,
         "pid": 1234,
@@ -149,8 +76,8 @@ def test_columns_say_what_the_events_say():
     assert (found[1]["probe"], found[1]["comm"], found[1]["family"]) == ("other", "a\\xffb", "99")
 
 
-def test_types_and_what_the_kernel_calls_them():
-    schema = pa.schema(made([(Every, HEAD, every())]))
+def test_types_and_what_the_kernel_calls_them(world):
+    schema = pa.schema(world.made([(world.Every, HEAD, world.every())]))
     names = pa.dictionary(pa.int32(), pa.string())
     assert {field.name: field.type for field in schema} == {
         "event": names,
@@ -189,13 +116,13 @@ def test_types_and_what_the_kernel_calls_them():
     assert [column.name for column in table.columns] == schema.names
 
 
-def test_several_classes_are_one_table_with_nulls():
+def test_several_classes_are_one_table_with_nulls(world):
     opened = (b"/tmp/x", 7, 9)
-    batch = made(
+    batch = world.made(
         [
-            (Opened, HEAD, opened),
-            (Every, HEAD, every()),
-            (Opened, (b"sh", 1), (b"\xff", 8, 1)),
+            (world.Opened, HEAD, opened),
+            (world.Every, HEAD, world.every()),
+            (world.Opened, (b"sh", 1), (b"\xff", 8, 1)),
         ]
     )
     batch_of_arrow = pa.record_batch(batch)
@@ -210,23 +137,29 @@ def test_several_classes_are_one_table_with_nulls():
     assert batch_of_arrow.column("envelope_pid").to_pylist() == [1234] * 3
     events = json.loads(batch_of_arrow.schema.field("v4").metadata[b"syscast.events"])
     assert events == ["Every"]
-    only = pa.record_batch(batch.arrow(Opened))
+    only = pa.record_batch(batch.arrow(world.Opened))
     assert only.column("big").to_pylist() == [7, 8]
     assert "v4" not in only.schema.names
-    assert rows(batch.arrow(Opened)) == [told(event) for event in batch if type(event) is Opened]
+    assert rows(batch.arrow(world.Opened)) == [
+        told(event) for event in batch if type(event) is world.Opened
+    ]
     with pytest.raises(UsageError, match="its event classes are Every, Opened"):
         batch.arrow(Event)
 
 
-def test_programs_of_one_probe_have_one_name():
-    batch = made([(Opened, (b"sh", number), (b"", 0, 0)) for number in (0, 1, 2, 9, 0)])
+def test_programs_of_one_probe_have_one_name(world):
+    batch = world.made(
+        [(world.Opened, (b"sh", number), (b"", 0, 0)) for number in (0, 1, 2, 9, 0)]
+    )
     column = pa.record_batch(batch).column("probe")
     assert column.to_pylist() == ["opened", "opened", "other", "program 9", "opened"]
     assert column.dictionary.to_pylist() == ["opened", "other", "program 9"]
 
 
-def test_without_dictionaries():
-    batch = made([(Opened, HEAD, (b"", 0, 0)), (Every, HEAD, every(family=3))])
+def test_without_dictionaries(world):
+    batch = world.made(
+        [(world.Opened, HEAD, (b"", 0, 0)), (world.Every, HEAD, world.every(family=3))]
+    )
     table = pa.record_batch(batch.arrow(dictionaries=False))
     table.validate(full=True)
     assert table.column("family").type == pa.string()
@@ -235,10 +168,15 @@ def test_without_dictionaries():
     assert table.column("probe").to_pylist() == ["opened", "opened"]
 
 
-def test_addresses_as_bytes():
+def test_addresses_as_bytes(world):
     mapped = bytes(10) + b"\xff\xff\1\2\3\4"
     either = [b"\2\0\0\0" + b"\1\2\3\4" + bytes(12), b"\x0a\0\0\0" + b"\x20\1" + bytes(14)]
-    batch = made([(Every, HEAD, every(v4=b"\1\2\3\4", v6=mapped, either=each)) for each in either])
+    batch = world.made(
+        [
+            (world.Every, HEAD, world.every(v4=b"\1\2\3\4", v6=mapped, either=each))
+            for each in either
+        ]
+    )
     found = pa.record_batch(batch.arrow(addresses="binary"))
     assert found.column("v4").to_pylist() == [b"\1\2\3\4"] * 2
     assert found.column("v6").to_pylist() == [mapped] * 2
@@ -248,13 +186,13 @@ def test_addresses_as_bytes():
         batch.arrow(addresses="hex")
 
 
-def test_raw_says_what_text_cannot():
+def test_raw_says_what_text_cannot(world):
     dirty = b"\2\0\0\0\1\2\3\4" + b"\1" * 12
-    batch = made(
+    batch = world.made(
         [
-            (Every, HEAD, every()),
-            (Every, (b"a\xff", 0), every(path=b"caf\xc3\xa9\xc3", either=dirty)),
-            (Every, (b"ab\0cd", 0), every(path=b"\0x")),
+            (world.Every, HEAD, world.every()),
+            (world.Every, (b"a\xff", 0), world.every(path=b"caf\xc3\xa9\xc3", either=dirty)),
+            (world.Every, (b"ab\0cd", 0), world.every(path=b"\0x")),
         ]
     )
     found = pa.record_batch(batch.arrow(raw=True))
@@ -267,18 +205,20 @@ def test_raw_says_what_text_cannot():
     assert found.column("program").to_pylist() == [0, 0, 0]
 
 
-def test_an_empty_batch_has_the_columns():
-    decoder = Decoder([Every.schema(1), Opened.schema(2)], PROGRAMS, CLASSES)
+def test_an_empty_batch_has_the_columns(world):
+    decoder = Decoder(
+        [world.Every.schema(1), world.Opened.schema(2)], world.programs, world.classes
+    )
     found = pa.record_batch(decoder.batch(b""))
     assert (found.num_rows, found.schema) == (
         0,
-        pa.schema(made([(Opened, HEAD, (b"", 0, 0))], classes=CLASSES)),
+        pa.schema(world.made([(world.Opened, HEAD, (b"", 0, 0))], classes=world.classes)),
     )
-    assert pa.record_batch(decoder.batch(b"").arrow(Opened)).num_rows == 0
+    assert pa.record_batch(decoder.batch(b"").arrow(world.Opened)).num_rows == 0
 
 
-def test_the_memory_is_the_consumers():
-    batch = made([(Every, HEAD, every())] * 3)
+def test_the_memory_is_the_consumers(world):
+    batch = world.made([(world.Every, HEAD, world.every())] * 3)
     found = pa.record_batch(batch)
     del batch
     assert found.column("path").to_pylist() == ["/etc/passwd"] * 3
@@ -313,9 +253,11 @@ def without_qualified(found):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.binary(max_size=16), values), max_size=6), st.booleans())
-def test_any_values(drawn, mixed):
-    records = [(Every, (comm, 0), every(**each)) for comm, each in drawn]
+def test_any_values(world, drawn, mixed):
+    records = [(world.Every, (comm, 0), world.every(**each)) for comm, each in drawn]
     if mixed:
-        records += [(Opened, (comm, 1), (each.get("path", b""), 1, 2)) for comm, each in drawn]
-    batch = made(records, classes=CLASSES if mixed else {1: Every})
+        records += [
+            (world.Opened, (comm, 1), (each.get("path", b""), 1, 2)) for comm, each in drawn
+        ]
+    batch = world.made(records, classes=world.classes if mixed else {1: world.Every})
     assert without_qualified(rows(batch)) == [told(event) for event in batch.events()]
