@@ -239,6 +239,21 @@ class Function(msgspec.Struct, frozen=True):
     direct: bool = False
 
 
+class Admission(msgspec.Struct, frozen=True):
+    """What the program's events are held back or counted by, so that it needs code of its own.
+
+    Attributes:
+        limit_by: Parts of the key of a rate limit: of the task, or fields; None without a limit.
+        aggregate_by: The same of counts of events that find the ring full; None: they are dropped.
+    """
+
+    limit_by: tuple[str, ...] | None = None
+    aggregate_by: tuple[str, ...] | None = None
+
+
+NO_ADMISSION = Admission()
+
+
 class Program(msgspec.Struct, frozen=True):
     """Everything that becomes one object.
 
@@ -246,6 +261,7 @@ class Program(msgspec.Struct, frozen=True):
         sources: Text of each source file that a span names; line info embeds the lines.
         data: Initial content of the read-only data section.
         tables: The maps that C text declared, as its author sees them.
+        admission: What stands between an event and the ring.
     """
 
     name: str
@@ -258,3 +274,4 @@ class Program(msgspec.Struct, frozen=True):
     arch: str = ""
     states: tuple[StateMeta, ...] = ()
     tables: tuple[TableMeta, ...] = ()
+    admission: Admission = NO_ADMISSION

@@ -14,6 +14,7 @@ from syscast.ir.check import Layer, check
 from syscast.ir.printer import program_text
 from syscast.ir.program import C
 from syscast.passes import (
+    admission,
     bulk,
     calls,
     checks,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 PASSES: tuple[tuple[str, Callable[[Program, Btf], Program]], ...] = (
     ("provenance", provenance.run),
     ("kernel_reads", kernel_reads.run),
+    ("admission", admission.run),
     ("checks", checks.run),
     ("texts", texts.run),
     ("emits", emits.run),

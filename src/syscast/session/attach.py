@@ -152,7 +152,7 @@ def open_session(
 
         jobs, left_out = expand(jobs, filters.whom)
     try:
-        plans = plan(jobs, follow=follow, whom=filters.whom)
+        plans = plan(jobs, follow=follow, whom=filters.whom, delivery=delivery)
         session = _open(plans, filters, command, delivery)
     except VerifierError as error:
         if not error.bug:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import UsageError
-from syscast.spec.meta import DELIVER_ADAPTIVE, DELIVER_ALWAYS
+from syscast.spec.meta import DELIVER_ADAPTIVE, DELIVER_ALWAYS, PRESSURE_AGGREGATE, PRESSURE_SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from syscast.session.pressing import Limit
 
 _UNITS = {
     "ns": 1,
@@ -37,7 +39,7 @@ class Delivery(msgspec.Struct, frozen=True):
             wake-up per event.
         mode: ``adaptive``, ``push`` or ``poll``.
         rings: ``one``, ``per-cpu`` or ``auto``.
-        pressure: ``drop``, ``overwrite``, ``sample`` or ``aggregate``.
+        pressure: ``drop``, ``overwrite``, ``sample``, ``aggregate`` or ``aggregate by KEY``.
         limit: ``100/s by comm``: at most so many events per key.
         budget: ``1%``: CPU time that tracing may take.
         cost: Measure what programs cost.
@@ -56,7 +58,7 @@ class Delivery(msgspec.Struct, frozen=True):
         for what, value, known in (
             ("mode", self.mode, MODES),
             ("rings", self.rings, RINGS),
-            ("pressure", self.pressure, PRESSURES),
+            ("pressure", self.pressed, PRESSURES),
         ):
             if value not in known:
                 raise UsageError(
@@ -75,15 +77,56 @@ class Delivery(msgspec.Struct, frozen=True):
             raise UsageError(
                 f"ring size '{size}': set: it is out of range (1 to {_MAX_RING} bytes)"
             )
+        _ = self.rate, self.share, self.aggregate_by  # read, they raise
 
     @property
     def latency_ns(self) -> int:
         """``latency`` in ns."""
         return duration_ns(self.latency, "latency")
 
+    @property
+    def pressed(self) -> str:
+        """The first word of ``pressure``."""
+        return self.pressure.partition(" ")[0]
+
+    @property
+    def aggregate_by(self) -> tuple[str, ...] | None:
+        """What events that find the ring full are counted by; None where they are not counted."""
+        if self.pressure in PRESSURES and self.pressure != "aggregate":
+            return None
+        from syscast.session.pressing import read_pressure  # noqa: PLC0415  (few sessions)
+
+        return read_pressure(self.pressure)
+
+    @property
+    def rate(self) -> Limit | None:
+        """``limit``, read."""
+        if self.limit is None:
+            return None
+        from syscast.session.pressing import read_limit  # noqa: PLC0415  (few sessions)
+
+        return read_limit(self.limit)
+
+    @property
+    def share(self) -> float | None:
+        """``budget`` as a share of one CPU."""
+        if self.budget is None:
+            return None
+        from syscast.session.pressing import read_budget  # noqa: PLC0415  (few sessions)
+
+        return read_budget(self.budget)
+
+    @property
+    def samples(self) -> bool:
+        """Whether events may be left out by sampling."""
+        return self.budget is not None or self.pressed == "sample"
+
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields that belong to it (see `syscast.spec.meta`)."""
-        return {"delivery": self._wake_bits()}
+        values: dict[str, int | bytes] = {"delivery": self._wake_bits() | self._pressure_bits()}
+        if rate := self.rate:
+            values |= {"limit_ns": rate.step_ns, "limit_burst": rate.burst}
+        return values
 
     def _wake_bits(self) -> int:
         if self.mode == "poll":
@@ -91,6 +134,10 @@ class Delivery(msgspec.Struct, frozen=True):
         if not self.latency_ns:
             return DELIVER_ALWAYS
         return DELIVER_ADAPTIVE if self.mode == "adaptive" else 0
+
+    def _pressure_bits(self) -> int:
+        found = PRESSURE_SAMPLE if self.samples else 0
+        return found | (PRESSURE_AGGREGATE if self.aggregate_by is not None else 0)
 
 
 def duration_ns(value: str | float, what: str) -> int:

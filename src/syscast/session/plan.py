@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from syscast.probes.kind import Kind, Role, Whom
     from syscast.probes.many import Names
     from syscast.probes.registry import Choice
+    from syscast.session.delivery import Delivery
     from syscast.spec.objectspec import ObjectSpec
     from syscast.state.state import State
 
@@ -77,7 +78,12 @@ class Plan(Record):
 
 
 def plan(
-    jobs: Sequence[Job], *, follow: bool = False, here: bool = True, whom: Whom = NOBODY
+    jobs: Sequence[Job],
+    *,
+    follow: bool = False,
+    here: bool = True,
+    whom: Whom = NOBODY,
+    delivery: Delivery | None = None,
 ) -> list[Plan]:
     """Choose kinds and compile; probes on one BTF (the kernel's, or one module's) share an object.
 
@@ -86,6 +92,7 @@ def plan(
         follow: Add the programs that keep track of descendants.
         here: Whether the kinds must work on this machine.
         whom: Whose files targets in user space are looked up in.
+        delivery: How events come: what limits and counts go by is part of the programs.
 
     Raises:
         TargetError: No such target.
@@ -98,7 +105,8 @@ def plan(
 
     with Early(job.body for job in jobs) as early:
         return [
-            _compile(group, early, follow=follow) for group in _groups(jobs, here=here, whom=whom)
+            _compile(group, early, follow=follow, delivery=delivery)
+            for group in _groups(jobs, here=here, whom=whom)
         ]
 
 
@@ -162,12 +170,16 @@ def lower(
     )
 
 
-def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool) -> Plan:
+def _compile(
+    group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool, delivery: Delivery | None
+) -> Plan:
     from syscast.compiler.driver import compile_program  # noqa: PLC0415  (the compiler's door)
 
     types = group[0][1].types
     states: dict[str, State] = {}
     program, classes = lower(group, follow=follow, states=states)
+    if delivery is not None:
+        program = _admitting(program, delivery)
     spec, cached = compile_program(program, types, identity(types), early.take)
     own = {
         _name(job, choice): choice.kind
@@ -188,6 +200,23 @@ def _compile(group: Sequence[tuple[Job, Choice]], early: Early, *, follow: bool)
 
         spec = named(spec, known)
     return Plan(spec, choices, classes, cached, own, states, sifted)
+
+
+def _admitting(program: Program, delivery: Delivery) -> Program:
+    """The program with what its events are limited and counted by."""
+    limit, aggregate = delivery.rate, delivery.aggregate_by
+    if (limit is None and aggregate is None) or not program.schemas:
+        return program
+    import msgspec  # noqa: PLC0415  (loaded by then)
+
+    from syscast.ir.program import Admission  # noqa: PLC0415  (the compiler's)
+    from syscast.session.pressing import check_names  # noqa: PLC0415  (few sessions)
+
+    if limit is not None:
+        check_names(program.schemas, limit.by, f"limit '{delivery.limit}'")
+    check_names(program.schemas, aggregate or (), f"pressure '{delivery.pressure}'")
+    admission = Admission(limit.by if limit is not None else None, aggregate)
+    return msgspec.structs.replace(program, admission=admission)
 
 
 def _name(job: Job, choice: Choice) -> str:
