@@ -26,7 +26,14 @@ from syscast.ir.walk import operands, result
 from syscast.passes import keys
 from syscast.passes.editor import MAP, each_function
 from syscast.passes.sites import Sites
-from syscast.passes.surroundings import EMITTED, LEDGER_ROW, boot_time, count, uses_ledger
+from syscast.passes.surroundings import (
+    EMITTED,
+    LEDGER_ROW,
+    boot_time,
+    count,
+    delivery,
+    uses_ledger,
+)
 from syscast.spec.meta import CONTROL, CONTROL_MAP, LEDGER, PRESSURE_SAMPLE
 from syscast.spec.objectspec import MapSpec
 from syscast.spec.pressure import LIMITS_MAP, layout
@@ -152,8 +159,7 @@ def _sample(editor: Editor, behind: str) -> None:
     sampling, asked, out, kept = (
         editor.label(hint) for hint in ("sampling", "one_in", "out", "kept")
     )
-    flags = editor.load(_config(editor, config.DELIVERY.offset), U32)
-    wanted = editor.binary(BinaryOp.AND, flags, PRESSURE_SAMPLE)
+    wanted = editor.binary(BinaryOp.AND, delivery(editor), PRESSURE_SAMPLE)
     editor.branch(editor.compare(Predicate.NE, wanted, 0), sampling, kept)
 
     editor.start(sampling)

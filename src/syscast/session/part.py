@@ -105,6 +105,10 @@ class Part:
 
         spec, kinds = plan.spec, plan.kinds
         assert spec.meta is not None
+        if delivery.limit is not None or delivery.pressed == "aggregate":
+            from syscast.session.pressing import check_object  # noqa: PLC0415  (few sessions)
+
+            check_object(spec, delivery.limit, delivery.pressure)
         probes = {each.name: each.probe for each in spec.meta.programs}
         overrides = {
             each.name: kinds.get(probes.get(each.name, ""), registry).prepare(each)

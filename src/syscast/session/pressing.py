@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import UsageError
-from syscast.spec.pressure import PIECES
+from syscast.spec.meta import EVENTS_MAP
+from syscast.spec.pressure import AGGREGATED_MAP, LIMITS_MAP, PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscast.spec.meta import SchemaMeta
+    from syscast.spec.objectspec import ObjectSpec
 
 _UNITS = {
     "us": 1_000,
@@ -160,6 +162,21 @@ def check_names(schemas: Sequence[SchemaMeta], by: Sequence[str], subject: str) 
                     f"{subject}: set: event '{schema.name}' has no field '{name}' and a task has none, either "
                     f"({_instead(name, [*fields, *PIECES, _WHOLE])})"
                 )
+
+
+def check_object(spec: ObjectSpec, limit: str | None, pressure: str) -> None:
+    """Refuse what an object that was built elsewhere has no code for; raises UsageError."""
+    maps = {each.name for each in spec.maps}
+    if EVENTS_MAP not in maps:
+        return
+    for what, wanted, needed in (
+        (f"limit '{limit}'", limit is not None, LIMITS_MAP),
+        (f"pressure '{pressure}'", pressure.startswith("aggregate"), AGGREGATED_MAP),
+    ):
+        if wanted and needed not in maps:
+            raise UsageError(
+                f"{what}: set: object '{spec.name}' was built without it (attach the probes themselves)"
+            )
 
 
 def _instead(name: str, known: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from sketch import Kernel, Sketch, golden, listen, program, raw, tracing
 
@@ -10,7 +11,7 @@ from syscast.ir import ops
 from syscast.ir.check import Layer, check
 from syscast.ir.ops import CheckedOp, CurrentItem, Predicate
 from syscast.ir.printer import program_text
-from syscast.ir.program import FUNCTION, ArgFrom, ArgumentSource, Guard
+from syscast.ir.program import FUNCTION, Admission, ArgFrom, ArgumentSource, Guard
 from syscast.ir.types import BOOL, I32, I64, U16, U32, U64, Const, PtrType, Space
 from syscast.spec.meta import FieldMeta, SchemaMeta
 
@@ -66,6 +67,12 @@ def test_checks(kernel):
     s.op(ops.ExactCompare, BOOL, pred=Predicate.SLT, a=a, b=Const(1 << 63, U64))
     s.finish()
     verify("checks", kernel, program(s.function(raw())))
+
+
+def test_admission(kernel):
+    made = listen(kernel, tracing())
+    admission = Admission(limit_by=("comm", "cgroup", "port"))
+    verify("admission", kernel, msgspec.structs.replace(made, admission=admission))
 
 
 def test_emits(kernel):
