@@ -17,257 +17,300 @@ target triple = "bpf"
 @"llvm.bpf_func_id:10:1$0" = external global i64, !llvm.preserve.access.index !126 #1
 define i32 @"probe"(ptr %ctx) #0 section "fentry/inet_listen" !dbg !109 {
 start:
-  %s0 = alloca ptr, align 8
-  %s1 = alloca i32, align 8
-  %s2 = alloca ptr, align 8
-  %s3 = alloca i64, align 8
+  %s0 = alloca i32, align 8
+  %s1 = alloca ptr, align 8
+  %s2 = alloca i64, align 8
+  %s3 = alloca ptr, align 8
   %s4 = alloca i64, align 8
   %s5 = alloca i64, align 8
   %s6 = alloca i64, align 8
   %s7 = alloca i32, align 8
   br label %"arguments"
 "arguments":
-  %r91 = bitcast ptr %ctx to ptr, !dbg !112
-  %r0 = load ptr, ptr %r91, align 8, !dbg !112
-  %t1 = getelementptr i8, ptr %r91, i64 8, !dbg !112
-  %r92 = load i32, ptr %t1, align 4, !dbg !112
+  %r115 = bitcast ptr %ctx to ptr, !dbg !112
+  %r0 = load ptr, ptr %r115, align 8, !dbg !112
+  %t1 = getelementptr i8, ptr %r115, i64 8, !dbg !112
+  %r116 = load i32, ptr %t1, align 4, !dbg !112
   br label %"task", !dbg !112
 "task":
-  %r90 = call i64 inttoptr (i64 14 to ptr)(), !dbg !113
-  store i64 %r90, ptr %s3, !dbg !113
+  %r114 = call i64 inttoptr (i64 14 to ptr)(), !dbg !113
+  store i64 %r114, ptr %s4, !dbg !113
   br label %"ledger", !dbg !113
 "ledger":
-  store i32 0, ptr %s1, !dbg !112
-  %r78 = bitcast ptr @"ledger" to ptr, !dbg !112
-  %r79 = bitcast ptr %s1 to ptr, !dbg !112
-  %r80 = call ptr inttoptr (i64 1 to ptr)(ptr %r78, ptr %r79), !dbg !112
-  %r81 = icmp eq ptr %r80, null, !dbg !112
-  br i1 %r81, label %"no_row", label %"ran", !dbg !112
+  store i32 0, ptr %s0, !dbg !112
+  %r102 = bitcast ptr @"ledger" to ptr, !dbg !112
+  %r103 = bitcast ptr %s0 to ptr, !dbg !112
+  %r104 = call ptr inttoptr (i64 1 to ptr)(ptr %r102, ptr %r103), !dbg !112
+  %r105 = icmp eq ptr %r104, null, !dbg !112
+  br i1 %r105, label %"no_row", label %"ran", !dbg !112
 "ran":
-  store ptr %r80, ptr %s2, !dbg !112
-  store i64 0, ptr %s6, !dbg !112
-  %r82 = load ptr, ptr %s2, !dbg !112
-  %r83 = load i64, ptr %r82, align 8, !dbg !112
-  %r84 = add i64 %r83, 1, !dbg !112
-  store i64 %r84, ptr %r82, align 8, !dbg !112
+  store ptr %r104, ptr %s1, !dbg !112
+  store i64 0, ptr %s2, !dbg !112
+  %r106 = load ptr, ptr %s1, !dbg !112
+  %r107 = load i64, ptr %r106, align 8, !dbg !112
+  %r108 = add i64 %r107, 1, !dbg !112
+  store i64 %r108, ptr %r106, align 8, !dbg !112
   br label %"entry", !dbg !112
 "no_row":
   ret i32 0, !dbg !112
 "entry":
-  %r1 = sext i32 %r92 to i64, !dbg !114
-  %r93 = icmp eq ptr %r0, null, !dbg !115
-  br i1 %r93, label %"raise0", label %"ok", !dbg !115
+  %r1 = sext i32 %r116 to i64, !dbg !114
+  %r4 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !115
+  %r5 = load i32, ptr %r4, align 4, !dbg !115
+  %r6 = and i32 %r5, 32, !dbg !115
+  %r7 = icmp ne i32 %r6, 0, !dbg !115
+  br i1 %r7, label %"sampling", label %"kept", !dbg !115
+"sampling":
+  store i32 0, ptr %s0, !dbg !115
+  %r8 = bitcast ptr @"control" to ptr, !dbg !115
+  %r9 = bitcast ptr %s0 to ptr, !dbg !115
+  %r10 = call ptr inttoptr (i64 1 to ptr)(ptr %r8, ptr %r9), !dbg !115
+  %r11 = icmp eq ptr %r10, null, !dbg !115
+  br i1 %r11, label %"kept", label %"one_in", !dbg !115
+"one_in":
+  %t2 = getelementptr i8, ptr %r10, i64 8, !dbg !115
+  %r12 = load i32, ptr %t2, align 4, !dbg !115
+  %r13 = zext i32 %r12 to i64, !dbg !115
+  %r14 = load ptr, ptr %s1, !dbg !115
+  %t3 = getelementptr i8, ptr %r14, i64 24, !dbg !115
+  %r15 = load i64, ptr %t3, align 8, !dbg !115
+  %t4 = getelementptr i8, ptr %r14, i64 64, !dbg !115
+  %r16 = load i64, ptr %t4, align 8, !dbg !115
+  %t5 = getelementptr i8, ptr %r14, i64 56, !dbg !115
+  %r17 = load i64, ptr %t5, align 8, !dbg !115
+  %r18 = add i64 %r15, %r16, !dbg !115
+  %r19 = add i64 %r18, %r17, !dbg !115
+  %r20 = mul i64 %r19, 2654435761, !dbg !115
+  %r21 = and i64 %r20, 4294967295, !dbg !115
+  %r22 = mul i64 %r21, %r13, !dbg !115
+  %r23 = lshr i64 %r22, 32, !dbg !115
+  %r24 = icmp eq i64 %r23, 0, !dbg !115
+  br i1 %r24, label %"kept", label %"out", !dbg !115
+"out":
+  %r25 = load ptr, ptr %s1, !dbg !115
+  %t6 = getelementptr i8, ptr %r25, i64 64, !dbg !115
+  %r26 = load i64, ptr %t6, align 8, !dbg !115
+  %r27 = add i64 %r26, 1, !dbg !115
+  %t7 = getelementptr i8, ptr %r25, i64 64, !dbg !115
+  store i64 %r27, ptr %t7, align 8, !dbg !115
+  store i64 1, ptr %s2, !dbg !115
+  br label %"after", !dbg !115
+"kept":
+  %r117 = icmp eq ptr %r0, null, !dbg !115
+  br i1 %r117, label %"raise0", label %"ok", !dbg !115
 "ok":
-  %t2 = load i64, ptr @"llvm.21:0:8$0:0", !dbg !115
-  %t3 = getelementptr i8, ptr %r0, i64 %t2, !dbg !115
-  %t4 = call ptr @llvm.bpf.passthrough.p0.p0(i32 1, ptr %t3), !dbg !115
-  %r2 = load ptr, ptr %t4, align 8, !dbg !115
-  %r94 = icmp eq ptr %r2, null, !dbg !115
-  br i1 %r94, label %"raise0", label %"ok.1", !dbg !115
+  %t8 = load i64, ptr @"llvm.21:0:8$0:0", !dbg !115
+  %t9 = getelementptr i8, ptr %r0, i64 %t8, !dbg !115
+  %t10 = call ptr @llvm.bpf.passthrough.p0.p0(i32 1, ptr %t9), !dbg !115
+  %r2 = load ptr, ptr %t10, align 8, !dbg !115
+  %r118 = icmp eq ptr %r2, null, !dbg !115
+  br i1 %r118, label %"raise0", label %"ok.1", !dbg !115
 "ok.1":
-  %t5 = load i64, ptr @"llvm.19:0:8$0:0", !dbg !115
-  %t6 = getelementptr i8, ptr %r2, i64 %t5, !dbg !115
-  %t7 = call ptr @llvm.bpf.passthrough.p0.p0(i32 2, ptr %t6), !dbg !115
-  %r3 = load i16, ptr %t7, align 2, !dbg !115
-  %t8 = load i64, ptr @"llvm.bpf_func_id:10:1$1", !dbg !113
-  %t9 = call i64 @llvm.bpf.passthrough.i64.i64(i32 3, i64 %t8), !dbg !113
-  %r4 = icmp ne i64 %t9, 0, !dbg !113
-  br i1 %r4, label %"ring", label %"staged", !dbg !113
+  %t11 = load i64, ptr @"llvm.19:0:8$0:0", !dbg !115
+  %t12 = getelementptr i8, ptr %r2, i64 %t11, !dbg !115
+  %t13 = call ptr @llvm.bpf.passthrough.p0.p0(i32 2, ptr %t12), !dbg !115
+  %r3 = load i16, ptr %t13, align 2, !dbg !115
+  %t14 = load i64, ptr @"llvm.bpf_func_id:10:1$1", !dbg !113
+  %t15 = call i64 @llvm.bpf.passthrough.i64.i64(i32 3, i64 %t14), !dbg !113
+  %r28 = icmp ne i64 %t15, 0, !dbg !113
+  br i1 %r28, label %"ring", label %"staged", !dbg !113
 "ring":
-  %r5 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !113
-  %r6 = load i32, ptr %r5, align 4, !dbg !113
-  %r7 = and i32 %r6, 8, !dbg !113
-  %r8 = icmp ne i32 %r7, 0, !dbg !113
-  br i1 %r8, label %"own", label %"shared", !dbg !113
+  %r29 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !113
+  %r30 = load i32, ptr %r29, align 4, !dbg !113
+  %r31 = and i32 %r30, 8, !dbg !113
+  %r32 = icmp ne i32 %r31, 0, !dbg !113
+  br i1 %r32, label %"own", label %"shared", !dbg !113
 "shared":
-  %r9 = and i32 %r6, 16, !dbg !113
-  %r10 = icmp eq i32 %r9, 0, !dbg !113
-  br i1 %r10, label %"one", label %"auto", !dbg !113
+  %r33 = and i32 %r30, 16, !dbg !113
+  %r34 = icmp eq i32 %r33, 0, !dbg !113
+  br i1 %r34, label %"one", label %"auto", !dbg !113
 "auto":
-  store i32 0, ptr %s1, !dbg !113
-  %r11 = bitcast ptr @"control" to ptr, !dbg !113
-  %r12 = bitcast ptr %s1 to ptr, !dbg !113
-  %r13 = call ptr inttoptr (i64 1 to ptr)(ptr %r11, ptr %r12), !dbg !113
-  %r14 = icmp eq ptr %r13, null, !dbg !113
-  br i1 %r14, label %"one", label %"control", !dbg !113
+  store i32 0, ptr %s0, !dbg !113
+  %r35 = bitcast ptr @"control" to ptr, !dbg !113
+  %r36 = bitcast ptr %s0 to ptr, !dbg !113
+  %r37 = call ptr inttoptr (i64 1 to ptr)(ptr %r35, ptr %r36), !dbg !113
+  %r38 = icmp eq ptr %r37, null, !dbg !113
+  br i1 %r38, label %"one", label %"control", !dbg !113
 "control":
-  %t10 = getelementptr i8, ptr %r13, i64 12, !dbg !113
-  %r15 = load i32, ptr %t10, align 4, !dbg !113
-  %r16 = icmp ne i32 %r15, 0, !dbg !113
-  br i1 %r16, label %"own", label %"one", !dbg !113
+  %t16 = getelementptr i8, ptr %r37, i64 12, !dbg !113
+  %r39 = load i32, ptr %t16, align 4, !dbg !113
+  %r40 = icmp ne i32 %r39, 0, !dbg !113
+  br i1 %r40, label %"own", label %"one", !dbg !113
 "own":
-  %r17 = call i64 inttoptr (i64 8 to ptr)(), !dbg !113
-  %r18 = trunc i64 %r17 to i32, !dbg !113
-  store i32 %r18, ptr %s1, !dbg !113
-  %r19 = bitcast ptr @"shards" to ptr, !dbg !113
-  %r20 = bitcast ptr %s1 to ptr, !dbg !113
-  %r21 = call ptr inttoptr (i64 1 to ptr)(ptr %r19, ptr %r20), !dbg !113
-  %r22 = icmp eq ptr %r21, null, !dbg !113
-  br i1 %r22, label %"one", label %"shard", !dbg !113
+  %r41 = call i64 inttoptr (i64 8 to ptr)(), !dbg !113
+  %r42 = trunc i64 %r41 to i32, !dbg !113
+  store i32 %r42, ptr %s0, !dbg !113
+  %r43 = bitcast ptr @"shards" to ptr, !dbg !113
+  %r44 = bitcast ptr %s0 to ptr, !dbg !113
+  %r45 = call ptr inttoptr (i64 1 to ptr)(ptr %r43, ptr %r44), !dbg !113
+  %r46 = icmp eq ptr %r45, null, !dbg !113
+  br i1 %r46, label %"one", label %"shard", !dbg !113
 "shard":
-  %r23 = call ptr inttoptr (i64 131 to ptr)(ptr %r21, i64 72, i64 0), !dbg !113
-  store ptr %r23, ptr %s0, !dbg !113
+  %r47 = call ptr inttoptr (i64 131 to ptr)(ptr %r45, i64 72, i64 0), !dbg !113
+  store ptr %r47, ptr %s3, !dbg !113
   br label %"record", !dbg !113
 "one":
-  %r24 = bitcast ptr @"events" to ptr, !dbg !113
-  %r25 = call ptr inttoptr (i64 131 to ptr)(ptr %r24, i64 72, i64 0), !dbg !113
-  store ptr %r25, ptr %s0, !dbg !113
+  %r48 = bitcast ptr @"events" to ptr, !dbg !113
+  %r49 = call ptr inttoptr (i64 131 to ptr)(ptr %r48, i64 72, i64 0), !dbg !113
+  store ptr %r49, ptr %s3, !dbg !113
   br label %"record", !dbg !113
 "staged":
-  store i32 0, ptr %s1, !dbg !113
-  %r26 = bitcast ptr @"scratch" to ptr, !dbg !113
-  %r27 = bitcast ptr %s1 to ptr, !dbg !113
-  %r28 = call ptr inttoptr (i64 1 to ptr)(ptr %r26, ptr %r27), !dbg !113
-  %r29 = bitcast ptr %r28 to ptr, !dbg !113
-  store ptr %r29, ptr %s0, !dbg !113
+  store i32 0, ptr %s0, !dbg !113
+  %r50 = bitcast ptr @"scratch" to ptr, !dbg !113
+  %r51 = bitcast ptr %s0 to ptr, !dbg !113
+  %r52 = call ptr inttoptr (i64 1 to ptr)(ptr %r50, ptr %r51), !dbg !113
+  %r53 = bitcast ptr %r52 to ptr, !dbg !113
+  store ptr %r53, ptr %s3, !dbg !113
   br label %"record", !dbg !113
 "record":
-  %r30 = load ptr, ptr %s0, !dbg !113
-  %r31 = icmp eq ptr %r30, null, !dbg !113
-  br i1 %r31, label %"full", label %"fill", !dbg !113
+  %r54 = load ptr, ptr %s3, !dbg !113
+  %r55 = icmp eq ptr %r54, null, !dbg !113
+  br i1 %r55, label %"full", label %"fill", !dbg !113
 "fill":
-  %t11 = getelementptr i8, ptr %r30, i64 56, !dbg !113
-  store i16 %r3, ptr %t11, align 2, !dbg !113
-  %t12 = getelementptr i8, ptr %r30, i64 58, !dbg !113
-  store i16 0, ptr %t12, align 2, !dbg !113
-  %t13 = getelementptr i8, ptr %r30, i64 60, !dbg !113
-  store i32 0, ptr %t13, align 4, !dbg !113
-  %t14 = getelementptr i8, ptr %r30, i64 64, !dbg !113
-  store i64 %r1, ptr %t14, align 8, !dbg !113
-  %r32 = load ptr, ptr %s2, !dbg !113
-  %t15 = getelementptr i8, ptr %r32, i64 24, !dbg !113
-  %r33 = load i64, ptr %t15, align 8, !dbg !113
-  %r34 = add i64 %r33, 1, !dbg !113
-  %t16 = getelementptr i8, ptr %r32, i64 24, !dbg !113
-  store i64 %r34, ptr %t16, align 8, !dbg !113
-  %t17 = getelementptr i8, ptr %r30, i64 8, !dbg !113
-  store i64 %r33, ptr %t17, align 8, !dbg !113
-  %r35 = load i64, ptr %s3, !dbg !113
-  %r36 = lshr i64 %r35, 32, !dbg !113
-  %r37 = trunc i64 %r36 to i32, !dbg !113
-  %t18 = getelementptr i8, ptr %r30, i64 24, !dbg !113
-  store i32 %r37, ptr %t18, align 4, !dbg !113
-  %r38 = trunc i64 %r35 to i32, !dbg !113
-  %t19 = getelementptr i8, ptr %r30, i64 28, !dbg !113
-  store i32 %r38, ptr %t19, align 4, !dbg !113
-  %t20 = getelementptr i8, ptr %r30, i64 32, !dbg !113
-  store i16 1, ptr %t20, align 2, !dbg !113
-  %t21 = getelementptr i8, ptr %r30, i64 34, !dbg !113
-  store i16 0, ptr %t21, align 2, !dbg !113
-  %t22 = load i64, ptr @"llvm.bpf_func_id:10:1$0", !dbg !113
-  %t23 = call i64 @llvm.bpf.passthrough.i64.i64(i32 4, i64 %t22), !dbg !113
-  %r39 = icmp ne i64 %t23, 0, !dbg !113
-  br i1 %r39, label %"boot", label %"monotonic", !dbg !113
+  %t17 = getelementptr i8, ptr %r54, i64 56, !dbg !113
+  store i16 %r3, ptr %t17, align 2, !dbg !113
+  %t18 = getelementptr i8, ptr %r54, i64 58, !dbg !113
+  store i16 0, ptr %t18, align 2, !dbg !113
+  %t19 = getelementptr i8, ptr %r54, i64 60, !dbg !113
+  store i32 0, ptr %t19, align 4, !dbg !113
+  %t20 = getelementptr i8, ptr %r54, i64 64, !dbg !113
+  store i64 %r1, ptr %t20, align 8, !dbg !113
+  %r56 = load ptr, ptr %s1, !dbg !113
+  %t21 = getelementptr i8, ptr %r56, i64 24, !dbg !113
+  %r57 = load i64, ptr %t21, align 8, !dbg !113
+  %r58 = add i64 %r57, 1, !dbg !113
+  %t22 = getelementptr i8, ptr %r56, i64 24, !dbg !113
+  store i64 %r58, ptr %t22, align 8, !dbg !113
+  %t23 = getelementptr i8, ptr %r54, i64 8, !dbg !113
+  store i64 %r57, ptr %t23, align 8, !dbg !113
+  %r59 = load i64, ptr %s4, !dbg !113
+  %r60 = lshr i64 %r59, 32, !dbg !113
+  %r61 = trunc i64 %r60 to i32, !dbg !113
+  %t24 = getelementptr i8, ptr %r54, i64 24, !dbg !113
+  store i32 %r61, ptr %t24, align 4, !dbg !113
+  %r62 = trunc i64 %r59 to i32, !dbg !113
+  %t25 = getelementptr i8, ptr %r54, i64 28, !dbg !113
+  store i32 %r62, ptr %t25, align 4, !dbg !113
+  %t26 = getelementptr i8, ptr %r54, i64 32, !dbg !113
+  store i16 1, ptr %t26, align 2, !dbg !113
+  %t27 = getelementptr i8, ptr %r54, i64 34, !dbg !113
+  store i16 0, ptr %t27, align 2, !dbg !113
+  %t28 = load i64, ptr @"llvm.bpf_func_id:10:1$0", !dbg !113
+  %t29 = call i64 @llvm.bpf.passthrough.i64.i64(i32 4, i64 %t28), !dbg !113
+  %r63 = icmp ne i64 %t29, 0, !dbg !113
+  br i1 %r63, label %"boot", label %"monotonic", !dbg !113
 "boot":
-  %r40 = call i64 inttoptr (i64 125 to ptr)(), !dbg !113
-  store i64 %r40, ptr %s4, !dbg !113
+  %r64 = call i64 inttoptr (i64 125 to ptr)(), !dbg !113
+  store i64 %r64, ptr %s5, !dbg !113
   br label %"time", !dbg !113
 "monotonic":
-  %r41 = call i64 inttoptr (i64 5 to ptr)(), !dbg !113
-  store i64 %r41, ptr %s4, !dbg !113
+  %r65 = call i64 inttoptr (i64 5 to ptr)(), !dbg !113
+  store i64 %r65, ptr %s5, !dbg !113
   br label %"time", !dbg !113
 "time":
-  %r42 = load i64, ptr %s4, !dbg !113
-  store i64 %r42, ptr %r30, align 8, !dbg !113
-  %r43 = call i64 inttoptr (i64 80 to ptr)(), !dbg !113
-  %t24 = getelementptr i8, ptr %r30, i64 16, !dbg !113
-  store i64 %r43, ptr %t24, align 8, !dbg !113
-  %r44 = call i64 inttoptr (i64 8 to ptr)(), !dbg !113
-  %r45 = trunc i64 %r44 to i32, !dbg !113
-  %t25 = getelementptr i8, ptr %r30, i64 36, !dbg !113
-  store i32 %r45, ptr %t25, align 4, !dbg !113
-  %r46 = getelementptr i8, ptr %r30, i64 40, !dbg !113
-  call void @llvm.memset.p0.i64(ptr align 8 %r46, i8 0, i64 16, i1 false), !dbg !113
-  call i64 inttoptr (i64 16 to ptr)(ptr %r46, i64 16), !dbg !113
-  %t26 = load i64, ptr @"llvm.bpf_func_id:10:1$1", !dbg !113
-  %t27 = call i64 @llvm.bpf.passthrough.i64.i64(i32 5, i64 %t26), !dbg !113
-  %r47 = icmp ne i64 %t27, 0, !dbg !113
-  br i1 %r47, label %"submit", label %"output", !dbg !113
+  %r66 = load i64, ptr %s5, !dbg !113
+  store i64 %r66, ptr %r54, align 8, !dbg !113
+  %r67 = call i64 inttoptr (i64 80 to ptr)(), !dbg !113
+  %t30 = getelementptr i8, ptr %r54, i64 16, !dbg !113
+  store i64 %r67, ptr %t30, align 8, !dbg !113
+  %r68 = call i64 inttoptr (i64 8 to ptr)(), !dbg !113
+  %r69 = trunc i64 %r68 to i32, !dbg !113
+  %t31 = getelementptr i8, ptr %r54, i64 36, !dbg !113
+  store i32 %r69, ptr %t31, align 4, !dbg !113
+  %r70 = getelementptr i8, ptr %r54, i64 40, !dbg !113
+  call void @llvm.memset.p0.i64(ptr align 8 %r70, i8 0, i64 16, i1 false), !dbg !113
+  call i64 inttoptr (i64 16 to ptr)(ptr %r70, i64 16), !dbg !113
+  %t32 = load i64, ptr @"llvm.bpf_func_id:10:1$1", !dbg !113
+  %t33 = call i64 @llvm.bpf.passthrough.i64.i64(i32 5, i64 %t32), !dbg !113
+  %r71 = icmp ne i64 %t33, 0, !dbg !113
+  br i1 %r71, label %"submit", label %"output", !dbg !113
 "submit":
-  store i64 0, ptr %s5, !dbg !113
-  %r48 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !113
-  %r49 = load i32, ptr %r48, align 4, !dbg !113
-  %r50 = and i32 %r49, 4, !dbg !113
-  %r51 = icmp ne i32 %r50, 0, !dbg !113
-  br i1 %r51, label %"ask", label %"told", !dbg !113
+  store i64 0, ptr %s6, !dbg !113
+  %r72 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !113
+  %r73 = load i32, ptr %r72, align 4, !dbg !113
+  %r74 = and i32 %r73, 4, !dbg !113
+  %r75 = icmp ne i32 %r74, 0, !dbg !113
+  br i1 %r75, label %"ask", label %"told", !dbg !113
 "ask":
-  store i32 0, ptr %s1, !dbg !113
-  %r52 = bitcast ptr @"control" to ptr, !dbg !113
-  %r53 = bitcast ptr %s1 to ptr, !dbg !113
-  %r54 = call ptr inttoptr (i64 1 to ptr)(ptr %r52, ptr %r53), !dbg !113
-  %r55 = icmp eq ptr %r54, null, !dbg !113
-  br i1 %r55, label %"wake", label %"control.1", !dbg !113
+  store i32 0, ptr %s0, !dbg !113
+  %r76 = bitcast ptr @"control" to ptr, !dbg !113
+  %r77 = bitcast ptr %s0 to ptr, !dbg !113
+  %r78 = call ptr inttoptr (i64 1 to ptr)(ptr %r76, ptr %r77), !dbg !113
+  %r79 = icmp eq ptr %r78, null, !dbg !113
+  br i1 %r79, label %"wake", label %"control.1", !dbg !113
 "control.1":
-  %r56 = load i64, ptr %r54, align 8, !dbg !113
-  %r57 = load i64, ptr %r30, align 8, !dbg !113
-  %r58 = icmp ult i64 %r57, %r56, !dbg !113
-  br i1 %r58, label %"promised", label %"wake", !dbg !113
+  %r80 = load i64, ptr %r78, align 8, !dbg !113
+  %r81 = load i64, ptr %r54, align 8, !dbg !113
+  %r82 = icmp ult i64 %r81, %r80, !dbg !113
+  br i1 %r82, label %"promised", label %"wake", !dbg !113
 "promised":
-  store i64 1, ptr %s5, !dbg !113
+  store i64 1, ptr %s6, !dbg !113
   br label %"wake", !dbg !113
 "told":
-  %r59 = and i32 %r49, 1, !dbg !113
-  %r60 = icmp ne i32 %r59, 0, !dbg !113
-  br i1 %r60, label %"flag", label %"next", !dbg !113
+  %r83 = and i32 %r73, 1, !dbg !113
+  %r84 = icmp ne i32 %r83, 0, !dbg !113
+  br i1 %r84, label %"flag", label %"next", !dbg !113
 "flag":
-  store i64 2, ptr %s5, !dbg !113
+  store i64 2, ptr %s6, !dbg !113
   br label %"next", !dbg !113
 "next":
-  %r61 = and i32 %r49, 2, !dbg !113
-  %r62 = icmp ne i32 %r61, 0, !dbg !113
-  br i1 %r62, label %"flag.1", label %"next.1", !dbg !113
+  %r85 = and i32 %r73, 2, !dbg !113
+  %r86 = icmp ne i32 %r85, 0, !dbg !113
+  br i1 %r86, label %"flag.1", label %"next.1", !dbg !113
 "flag.1":
-  store i64 1, ptr %s5, !dbg !113
+  store i64 1, ptr %s6, !dbg !113
   br label %"next.1", !dbg !113
 "next.1":
   br label %"wake", !dbg !113
 "wake":
-  %r63 = load i64, ptr %s5, !dbg !113
-  call i64 inttoptr (i64 132 to ptr)(ptr %r30, i64 %r63), !dbg !113
+  %r87 = load i64, ptr %s6, !dbg !113
+  call i64 inttoptr (i64 132 to ptr)(ptr %r54, i64 %r87), !dbg !113
   br label %"sent", !dbg !113
 "output":
-  %r64 = bitcast ptr @"events" to ptr, !dbg !113
-  %r65 = bitcast ptr %ctx to ptr, !dbg !113
-  %r66 = call i64 inttoptr (i64 25 to ptr)(ptr %r65, ptr %r64, i64 4294967295, ptr %r30, i64 72), !dbg !113
-  %r67 = trunc i64 %r66 to i32, !dbg !113
-  %r68 = icmp slt i32 %r67, 0, !dbg !113
-  br i1 %r68, label %"lost", label %"sent", !dbg !113
+  %r88 = bitcast ptr @"events" to ptr, !dbg !113
+  %r89 = bitcast ptr %ctx to ptr, !dbg !113
+  %r90 = call i64 inttoptr (i64 25 to ptr)(ptr %r89, ptr %r88, i64 4294967295, ptr %r54, i64 72), !dbg !113
+  %r91 = trunc i64 %r90 to i32, !dbg !113
+  %r92 = icmp slt i32 %r91, 0, !dbg !113
+  br i1 %r92, label %"lost", label %"sent", !dbg !113
 "lost":
-  %r69 = load ptr, ptr %s2, !dbg !113
-  %t28 = getelementptr i8, ptr %r69, i64 32, !dbg !113
-  %r70 = load i64, ptr %t28, align 8, !dbg !113
-  %r71 = add i64 %r70, 1, !dbg !113
-  %t29 = getelementptr i8, ptr %r69, i64 32, !dbg !113
-  store i64 %r71, ptr %t29, align 8, !dbg !113
+  %r93 = load ptr, ptr %s1, !dbg !113
+  %t34 = getelementptr i8, ptr %r93, i64 32, !dbg !113
+  %r94 = load i64, ptr %t34, align 8, !dbg !113
+  %r95 = add i64 %r94, 1, !dbg !113
+  %t35 = getelementptr i8, ptr %r93, i64 32, !dbg !113
+  store i64 %r95, ptr %t35, align 8, !dbg !113
   br label %"sent", !dbg !113
 "full":
-  %r72 = load ptr, ptr %s2, !dbg !113
-  %t30 = getelementptr i8, ptr %r72, i64 24, !dbg !113
-  %r73 = load i64, ptr %t30, align 8, !dbg !113
-  %r74 = add i64 %r73, 1, !dbg !113
-  %t31 = getelementptr i8, ptr %r72, i64 24, !dbg !113
-  store i64 %r74, ptr %t31, align 8, !dbg !113
-  %r75 = load ptr, ptr %s2, !dbg !113
-  %t32 = getelementptr i8, ptr %r75, i64 32, !dbg !113
-  %r76 = load i64, ptr %t32, align 8, !dbg !113
-  %r77 = add i64 %r76, 1, !dbg !113
-  %t33 = getelementptr i8, ptr %r75, i64 32, !dbg !113
-  store i64 %r77, ptr %t33, align 8, !dbg !113
+  %r96 = load ptr, ptr %s1, !dbg !113
+  %t36 = getelementptr i8, ptr %r96, i64 24, !dbg !113
+  %r97 = load i64, ptr %t36, align 8, !dbg !113
+  %r98 = add i64 %r97, 1, !dbg !113
+  %t37 = getelementptr i8, ptr %r96, i64 24, !dbg !113
+  store i64 %r98, ptr %t37, align 8, !dbg !113
+  %r99 = load ptr, ptr %s1, !dbg !113
+  %t38 = getelementptr i8, ptr %r99, i64 32, !dbg !113
+  %r100 = load i64, ptr %t38, align 8, !dbg !113
+  %r101 = add i64 %r100, 1, !dbg !113
+  %t39 = getelementptr i8, ptr %r99, i64 32, !dbg !113
+  store i64 %r101, ptr %t39, align 8, !dbg !113
   br label %"sent", !dbg !113
 "sent":
-  store i64 1, ptr %s6, !dbg !113
+  store i64 1, ptr %s2, !dbg !113
+  br label %"after", !dbg !113
+"after":
   br label %"finish", !dbg !113
 "finish":
-  %r85 = load i64, ptr %s6, !dbg !113
-  %r86 = icmp eq i64 %r85, 0, !dbg !113
-  br i1 %r86, label %"silent", label %"done", !dbg !113
+  %r109 = load i64, ptr %s2, !dbg !113
+  %r110 = icmp eq i64 %r109, 0, !dbg !113
+  br i1 %r110, label %"silent", label %"done", !dbg !113
 "silent":
-  %r87 = load ptr, ptr %s2, !dbg !113
-  %t34 = getelementptr i8, ptr %r87, i64 8, !dbg !113
-  %r88 = load i64, ptr %t34, align 8, !dbg !113
-  %r89 = add i64 %r88, 1, !dbg !113
-  %t35 = getelementptr i8, ptr %r87, i64 8, !dbg !113
-  store i64 %r89, ptr %t35, align 8, !dbg !113
+  %r111 = load ptr, ptr %s1, !dbg !113
+  %t40 = getelementptr i8, ptr %r111, i64 8, !dbg !113
+  %r112 = load i64, ptr %t40, align 8, !dbg !113
+  %r113 = add i64 %r112, 1, !dbg !113
+  %t41 = getelementptr i8, ptr %r111, i64 8, !dbg !113
+  store i64 %r113, ptr %t41, align 8, !dbg !113
   br label %"done", !dbg !113
 "done":
   ret i32 0, !dbg !113
@@ -275,25 +318,25 @@ start:
   store i32 0, ptr %s7, !dbg !115
   br label %"raised", !dbg !115
 "raised":
-  %r95 = load i32, ptr %s7, !dbg !115
-  store i32 %r95, ptr %s1, !dbg !115
-  %r96 = bitcast ptr @"raised" to ptr, !dbg !115
-  %r97 = bitcast ptr %s1 to ptr, !dbg !115
-  %r98 = call ptr inttoptr (i64 1 to ptr)(ptr %r96, ptr %r97), !dbg !115
-  %r99 = icmp eq ptr %r98, null, !dbg !115
-  br i1 %r99, label %"end", label %"counter", !dbg !115
+  %r119 = load i32, ptr %s7, !dbg !115
+  store i32 %r119, ptr %s0, !dbg !115
+  %r120 = bitcast ptr @"raised" to ptr, !dbg !115
+  %r121 = bitcast ptr %s0 to ptr, !dbg !115
+  %r122 = call ptr inttoptr (i64 1 to ptr)(ptr %r120, ptr %r121), !dbg !115
+  %r123 = icmp eq ptr %r122, null, !dbg !115
+  br i1 %r123, label %"end", label %"counter", !dbg !115
 "counter":
-  %r100 = load i64, ptr %r98, align 8, !dbg !115
-  %r101 = add i64 %r100, 1, !dbg !115
-  store i64 %r101, ptr %r98, align 8, !dbg !115
+  %r124 = load i64, ptr %r122, align 8, !dbg !115
+  %r125 = add i64 %r124, 1, !dbg !115
+  store i64 %r125, ptr %r122, align 8, !dbg !115
   br label %"end", !dbg !115
 "end":
-  %r102 = load ptr, ptr %s2, !dbg !115
-  %t36 = getelementptr i8, ptr %r102, i64 16, !dbg !115
-  %r103 = load i64, ptr %t36, align 8, !dbg !115
-  %r104 = add i64 %r103, 1, !dbg !115
-  %t37 = getelementptr i8, ptr %r102, i64 16, !dbg !115
-  store i64 %r104, ptr %t37, align 8, !dbg !115
+  %r126 = load ptr, ptr %s1, !dbg !115
+  %t42 = getelementptr i8, ptr %r126, i64 16, !dbg !115
+  %r127 = load i64, ptr %t42, align 8, !dbg !115
+  %r128 = add i64 %r127, 1, !dbg !115
+  %t43 = getelementptr i8, ptr %r126, i64 16, !dbg !115
+  store i64 %r128, ptr %t43, align 8, !dbg !115
   ret i32 0, !dbg !115
 }
 declare i64 @llvm.bpf.passthrough.i64.i64(i32, i64)
