@@ -24,7 +24,7 @@ def main() -> None:
         print("ready", flush=True)
         for line in sys.stdin:
             start = time.perf_counter_ns()
-            prog_test_run(program, data_in=PACKET, repeat=int(line))
+            prog_test_run(program, data_in=PACKET, repeat=int(line.split()[0]))
             print(time.perf_counter_ns() - start, flush=True)
 
 

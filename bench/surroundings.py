@@ -80,21 +80,21 @@ class Work:
 
     Args:
         name: ``listen`` or ``getppid``.
-        argument: As ``work.c`` takes it.
+        arguments: As ``work.c`` takes them.
     """
 
-    def __init__(self, name: str, argument: int) -> None:
-        command = [*_program(), name, str(argument)]
+    def __init__(self, name: str, *arguments: int) -> None:
+        command = [*_program(), name, *map(str, arguments)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.pid = self._process.pid
         self._answer()
 
-    def order(self, count: int) -> None:
-        """Ask for so many calls."""
+    def order(self, count: int, rate: int = 0) -> None:
+        """Ask for so many calls, as fast as can be or so many a second."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.write(f"{count} {rate}\n")
         self._process.stdin.flush()
 
     def seconds(self) -> float:
@@ -138,7 +138,9 @@ def _program() -> list[str]:
         return [sys.executable, str(HERE / "work.py")]
     made = Path(tempfile.gettempdir()) / f"syscast-bench-{os.getpid()}-work"
     if not made.exists():
-        subprocess.run([compiler, "-O2", "-o", str(made), str(HERE / "work.c")], check=True)
+        subprocess.run(
+            [compiler, "-O2", "-pthread", "-o", str(made), str(HERE / "work.c")], check=True
+        )
         import atexit  # noqa: PLC0415 - only where there is something to remove
 
         atexit.register(made.unlink)

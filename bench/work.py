@@ -20,13 +20,16 @@ def listen_for_ever(pause: float) -> None:
 
 
 def getppid_on_demand(cpu: int) -> None:
-    """For each line with a number: so many getppid(2), then the ns it took."""
+    """For each line with a number, and perhaps a rate: so many getppid(2), then the ns it took."""
     os.sched_setaffinity(0, {cpu})
     print("ready", flush=True)
     call = os.getppid
     for line in sys.stdin:
         start = time.perf_counter_ns()
-        for _ in range(int(line)):
+        count, rate = (*map(int, line.split()), 0)[:2]
+        for number in range(count):
+            while rate and time.perf_counter_ns() < start + number * 1_000_000_000 // rate:
+                time.sleep(0)
             call()
         print(time.perf_counter_ns() - start, flush=True)
 
