@@ -1,7 +1,7 @@
 """syscast beside bcc, bpftrace and a C program on libbpf, in one run on one machine.
 
-``./dev python bench/compare.py [--rounds N] [--only PART,...] [--json FILE] [--plot FILE]``, as root. Parts: start, flood,
-repeat, latency, added, attach. Every tracer does the same: one record with time, cgroup, process, thread, CPU, comm
+``./dev python bench/compare.py [--rounds N] [--only PART,...] [--json FILE] [--plot FILE]``, as root. Parts: start, listen,
+flood, repeat, latency, added, attach. Every tracer does the same: one record with time, cgroup, process, thread, CPU, comm
 and a number for each getppid(2) of one process, at the tracepoint of that call, the process filtered in the kernel. The
 tracers take turns within each round; tracer and traced process have a CPU each. README.md says how each figure is taken.
 """

@@ -37,6 +37,7 @@ BURST = 200
 BURSTS = 200
 PAUSE_S = 0.005
 START_RATE = 2_000
+LISTEN_PAUSE_US = 200
 MEMORY_AFTER_S = 0.5
 LESS, MORE = "less", "more"
 """What is better."""
@@ -120,6 +121,32 @@ def _start_once(tracer: Tracer, pid: int, **variables: str) -> tuple[float, floa
             except BlockingIOError:
                 time.sleep(0.01)
         return seconds, use_of(running.pid).resident
+
+
+def listen(tracers: Sequence[Tracer], rounds: int) -> list[Figure]:
+    """As `start`, of what needs the kernel's types: who listens, on which address, in which namespace."""
+    from start import Tracer as Started  # noqa: PLC0415 - only here
+    from start import tracers as starting  # noqa: PLC0415
+
+    sheet = Sheet()
+    part = "start to the first event of listen(2): address, port, backlog, namespace"
+    families = {each.family: each for each in reversed(tracers)}
+    with surroundings.Work("listen", LISTEN_PAUSE_US) as work:
+        jobs = starting(work.pid, kprobes=surroundings.has_kprobes())
+        made: list[Started] = next(iter(jobs.values()))
+        for each in made:
+            each.measure(count=False)
+        for number in range(rounds):
+            _say(f"listen: round {number + 1} of {rounds}")
+            for each in made:
+                each.measure()
+    for each in made:
+        family = families[each.name.partition(",")[0]]
+        for wall, cpu, rss in zip(each.wall, each.cpu, each.rss, strict=True):
+            sheet.note(part, family, LESS, "first event", "ms", wall * 1e3, name=each.name)
+            sheet.note(part, family, LESS, "CPU until then", "ms", cpu * 1e3, name=each.name)
+            sheet.note(part, family, LESS, "memory", "MiB", rss, name=each.name)
+    return sheet.all()
 
 
 # ------------------------------------------------------------ floods
@@ -398,6 +425,7 @@ def _matching(pattern: str) -> int:
 
 PARTS: dict[str, Callable[[Sequence[Tracer], int], Iterable[Figure]]] = {
     "start": start,
+    "listen": listen,
     "flood": flood,
     "repeat": repeat,
     "latency": latency,

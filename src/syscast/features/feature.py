@@ -42,6 +42,7 @@ class Feature(NamedTuple):
         fallback: What happens without it.
         probe: Finds out, and leaves nothing behind.
         volatile: May change while the machine runs (a mount, a switch): never cached on disk.
+        tells: Whoever uses it is told when it is gone: a yes of a volatile one is cached even so.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Feature(NamedTuple):
     fallback: str
     probe: Callable[[], Result]
     volatile: bool = False
+    tells: bool = False
 
 
 # A refusal that says more about the moment than about the kernel.

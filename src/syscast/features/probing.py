@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from syscast.errors import NotSupportedError, UsageError
-from syscast.features.feature import INCONCLUSIVE, NO, Result
+from syscast.features.feature import INCONCLUSIVE, NO, YES, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,4 +143,5 @@ def _lasting(found: Iterable[tuple[str, Result]]) -> Iterable[tuple[str, Result]
 
 
 def _lasts(row: Feature, result: Result) -> bool:
-    return result.outcome != INCONCLUSIVE and not row.volatile
+    keeps = not row.volatile or (row.tells and result.outcome == YES)
+    return result.outcome != INCONCLUSIVE and keeps

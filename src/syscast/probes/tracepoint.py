@@ -38,6 +38,7 @@ _CHARACTERS = frozenset({"char", "const char"})
 _USER_CATEGORY = "syscalls"  # pointers in these records are the caller's
 _HEAD = ("ent",)  # of every record: struct trace_entry
 _TAIL = ("__data",)
+_SYSCALLS = "syscalls"
 
 
 class Tracepoint:
@@ -61,7 +62,7 @@ class Tracepoint:
             if not category or types.find(PREFIX + event, Struct) is None:
                 raise
             fields = _fields_of(types, types.find(PREFIX + event, Struct) or 0)
-        root = _record(types, event, fields)
+        root = _record(types, category, event, fields)
         arguments = tuple(_argument(types, field, root, category) for field in fields)
         words = ", ".join(_declared(field) for field in fields)
         return Target(
@@ -169,11 +170,14 @@ def _member_name(field: TraceField) -> str:
     return f"__{field.loc}_{field.name}" if field.loc else field.name
 
 
-def _record(types: Btf, event: str, fields: Sequence[TraceField]) -> int:
+def _record(types: Btf, category: str, event: str, fields: Sequence[TraceField]) -> int:
     """The struct with exactly these fields at these offsets; 0 where BTF has none.
 
-    Tracepoints of one class share the class's struct, whose name no file tells.
+    Tracepoints of one class share the class's struct, whose name no file tells. Those of system
+    calls have none at all: the kernel makes their formats from its tables.
     """
+    if category == _SYSCALLS:
+        return 0
     wanted = frozenset((_member_name(field), field.offset, field.size) for field in fields)
     own = types.find(PREFIX + event, Struct)
     if own is not None and _layout(types, own) == wanted:
@@ -183,10 +187,10 @@ def _record(types: Btf, event: str, fields: Sequence[TraceField]) -> int:
 
 @lru_cache(maxsize=8)
 def _records(types: Btf) -> dict[_Layout, int]:
-    """All structs of records by their layout; 0.1 s."""
+    """All structs of records by their layout."""
     found: dict[_Layout, int] = {}
-    for name in types.names(Struct):
-        if name.startswith(PREFIX):
+    for each in (types.base, types):
+        for name in each.names_like(PREFIX + r"\w+", Struct) if each is not None else ():
             root = types.find(name, Struct) or 0
             found.setdefault(_layout(types, root), root)
     return found
