@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         VerifierError,
     )
+    from syscast.events.aggregated import Aggregated
     from syscast.events.envelope import Envelope
     from syscast.events.event import Event
     from syscast.events.fieldtypes import (
@@ -107,6 +108,7 @@ _FROM = {
     "syscast.events.envelope": "Envelope",
     "syscast.events.event": "Event",
     "syscast.events.fieldtypes": "IP Comm IPv4 IPv6 Pointer Port i8 i16 i32 i64 u8 u16 u32 u64",
+    "syscast.events.aggregated": "Aggregated",
     "syscast.events.lost": "Lost",
     "syscast.frontend.python.kernelenums": "enum",
     "syscast.frontend.python.language": (
@@ -131,6 +133,7 @@ _WHERE = {name: module for module, names in _FROM.items() for name in names.spli
 
 __all__ = [
     "IP",
+    "Aggregated",
     "Array",
     "Comm",
     "CompileError",

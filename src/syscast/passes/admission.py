@@ -23,7 +23,7 @@ from syscast.ir import config, ops
 from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import U32, U64, Const, Reg
 from syscast.ir.walk import operands, result
-from syscast.passes import keys
+from syscast.passes import keys, seqwrite
 from syscast.passes.editor import MAP, each_function
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import (
@@ -36,7 +36,7 @@ from syscast.passes.surroundings import (
 )
 from syscast.spec.meta import CONTROL, CONTROL_MAP, LEDGER, PRESSURE_SAMPLE
 from syscast.spec.objectspec import MapSpec
-from syscast.spec.pressure import LIMITS_MAP, layout
+from syscast.spec.pressure import LIMITS_MAP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,9 @@ class _Gates:
         self.early = self.by is not None and keys.of_task(program, self.by)
 
     def edit(self, editor: Editor) -> None:
+        if seqwrite.applies(editor):  # nothing is lost there, and every row was asked for
+            editor.walk(lambda _: False)
+            return
         places = _places(editor.function)
         number = -1
         after: dict[int, str] = {}
@@ -122,7 +125,7 @@ class _Gates:
     def _limit(self, editor: Editor, op: Emit, behind: str) -> None:
         schema: SchemaMeta = self._schemas[op.schema]
         assert self.by is not None
-        key = keys.build(editor, "@limit_key", self.size, layout(schema, self.by), op, schema)
+        key = keys.build(editor, LIMITS_MAP, self.size, self.by, op, schema)
         now = boot_time(editor)
         step = editor.load(_config(editor, config.LIMIT_NS.offset), U64)
         burst = editor.load(_config(editor, config.LIMIT_BURST.offset), U32)

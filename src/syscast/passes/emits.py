@@ -22,6 +22,7 @@ from syscast.ir.config import CONFIG_SIZE
 from syscast.ir.ops import BinaryOp
 from syscast.ir.types import I64, U16, U32, U64, Const, IntType, PtrType, Space
 from syscast.passes import sending, seqwrite
+from syscast.passes.aggregate import Aggregating
 from syscast.passes.editor import RECORD, each_function
 from syscast.passes.sites import Sites
 from syscast.passes.surroundings import EMITTED, boot_time, comm, count, pid_tgid
@@ -42,11 +43,13 @@ _COMM_AT = 40
 def run(program: Program, btf: Btf) -> Program:
     """Lower every Emit."""
     schemas = {schema.id: schema for schema in program.schemas}
+    by = program.admission.aggregate_by
+    instead = Aggregating(program, by) if by is not None and program.schemas else None
 
     def edit(editor: Editor) -> None:
         def visit(op: Op) -> bool:
             if isinstance(op, ops.Emit):
-                _emit(editor, op, schemas[op.schema])
+                _emit(editor, op, schemas[op.schema], instead)
                 return True
             return False
 
@@ -57,10 +60,11 @@ def run(program: Program, btf: Btf) -> Program:
     if not program.schemas:
         return made
     size = max(len(made.data), CONFIG_SIZE)  # how records are sent stands in there
-    return msgspec.structs.replace(made, data=made.data.ljust(size, b"\0"))
+    maps = made.maps if instead is None else (*made.maps, *instead.maps())
+    return msgspec.structs.replace(made, data=made.data.ljust(size, b"\0"), maps=maps)
 
 
-def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
+def _emit(editor: Editor, op: Emit, schema: SchemaMeta, instead: Aggregating | None) -> None:
     if seqwrite.applies(editor):
         seqwrite.send(
             editor,
@@ -71,19 +75,24 @@ def _emit(editor: Editor, op: Emit, schema: SchemaMeta) -> None:
         return
     size = RECORD_HEADER_SIZE + schema.size
     slot = editor.slot("@record", RECORD)
-    full, sent = editor.label("full"), editor.label("sent")
+    full, lost, sent = (editor.label(hint) for hint in ("full", "lost", "sent"))
     sending.reserve(editor, slot, size)
     record = editor.read_slot(slot)
     editor.when(editor.is_null(record), full, "fill")
     _payload(editor, record, op, schema)
     number = count(editor, "tried") or Const(0, U64)
     _header(editor, record, schema, number)
-    sending.send(editor, record, size, sent)
+    sending.send(editor, record, size, sent, lost)
 
     editor.start(full)
     count(editor, "tried")
-    count(editor, "dropped")
-    editor.jump(sent)
+    editor.jump(lost)
+    editor.start(lost)
+    if instead is not None:
+        instead.count(editor, op, schema, sent)
+    else:
+        count(editor, "dropped")
+        editor.jump(sent)
 
     editor.start(sent)
     editor.write_slot(editor.slot(EMITTED, U64), Const(1, U64))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from syscast.errors import InternalError
 from syscast.ir import ops
 from syscast.ir.ops import CurrentItem
-from syscast.ir.types import I64, U64, Const, IntType, PtrType, Space
-from syscast.spec.pressure import HEAD_SIZE, PIECES, Piece, layout
+from syscast.ir.types import I64, U32, U64, Const, IntType, PtrType, Space
+from syscast.spec.pressure import AGGREGATED_MAP, HEAD_SIZE, PIECES, Piece, layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,21 +46,24 @@ def of_task(program: Program, by: Sequence[str]) -> bool:
 
 
 def build(
-    editor: Editor, name: str, size: int, pieces: Sequence[Piece], op: Emit, schema: SchemaMeta
+    editor: Editor, name: str, size: int, by: Sequence[str], op: Emit, schema: SchemaMeta
 ) -> Reg:
-    """Fill the buffer of this name with a key, and give its address.
+    """Fill a buffer with a key, and give its address.
 
     Args:
         editor: Of the function.
-        name: Of the buffer.
+        name: Of the map; the buffer is called after it.
         size: Of every key in the map.
-        pieces: From `layout`.
+        by: The key's parts.
         op: Where the event is sent.
         schema: The event's.
     """
-    key = editor.address(editor.slot(name, None, size))
+    pieces = layout(schema, by)
+    key = editor.address(editor.slot(f"@{name}_key", None, size))
     editor.add(ops.Fill(ptr=key, size=size))
-    editor.store(key, Const(max(editor.function.id, 0), U64), 0)
+    editor.store(key, Const(max(editor.function.id, 0), U32), 0)
+    if name == AGGREGATED_MAP:
+        editor.store(key, Const(schema.id, U32), 4)
     values = {init.name: init.value for init in op.fields}
     for piece in pieces:
         if piece.field is None:

@@ -18,7 +18,7 @@ from syscast.ir.ops import BinaryOp, Predicate
 from syscast.ir.types import U32, U64, Const
 from syscast.passes import rings
 from syscast.passes.editor import RECORD
-from syscast.passes.surroundings import count, delivery
+from syscast.passes.surroundings import delivery
 from syscast.spec.meta import (
     CONTROL_MAP,
     DELIVER_ADAPTIVE,
@@ -55,9 +55,9 @@ def reserve(editor: Editor, slot: Slot, size: int) -> None:
     editor.start(have)
 
 
-def send(editor: Editor, record: Reg, size: int, sent: str) -> None:
-    """Submit a filled record and go to a label."""
-    submit, output, lost = (editor.label(hint) for hint in ("submit", "output", "lost"))
+def send(editor: Editor, record: Reg, size: int, sent: str, lost: str) -> None:
+    """Submit a filled record and go to a label, or to another one where a perf buffer has no room."""
+    submit, output = editor.label("submit"), editor.label("output")
     editor.branch(editor.exists("ringbuf_reserve"), submit, output)
     editor.start(submit)
     editor.helper_void("ringbuf_submit", record, _wake(editor, record))
@@ -66,9 +66,6 @@ def send(editor: Editor, record: Reg, size: int, sent: str) -> None:
     events = editor.map(EVENTS_MAP)
     arguments = (editor.context(), events, _CURRENT_CPU, record, Const(size, U64))
     editor.branch(editor.failed("perf_event_output", *arguments), lost, sent)
-    editor.start(lost)
-    count(editor, "dropped")
-    editor.jump(sent)
 
 
 def _wake(editor: Editor, record: Reg) -> Reg:

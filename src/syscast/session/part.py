@@ -17,6 +17,7 @@ from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
 from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
+from syscast.spec.pressure import AGGREGATED_MAP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
     from syscast.probes.kind import Kind
+    from syscast.session.aggregates import Aggregates
     from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
     from syscast.session.keptcalls import KeptCalls
@@ -61,6 +63,7 @@ class Part:
         reader: Reads the ring; None where no program sends an event.
         states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
+        aggregates: What was counted by key while the ring was full; None where nothing is.
         calls: What calls keep between entry and exit; None where no probe is one.
         sending: Names of the programs that send events.
     """
@@ -72,6 +75,7 @@ class Part:
         classes: dict[int, type[Event]],
         kinds: Mapping[str, Kind] = _NO_KINDS,
         shared: SharedStates | None = None,
+        aggregates: Aggregates | None = None,
     ) -> None:
         self.loaded = loaded
         self.meta = meta
@@ -94,6 +98,7 @@ class Part:
                 loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
             )
         self._shared = shared
+        self.aggregates: Aggregates | None = aggregates
         self.states: dict[str, State] = shared.states if shared is not None else {}
         if shared is not None:
             shared.count_losses(loaded)
@@ -123,17 +128,26 @@ class Part:
 
                 shared = SharedStates(spec, plan.states)
                 undo.callback(shared.close)
+            aggregates = None
+            if delivery.aggregate_by is not None and AGGREGATED_MAP in {m.name for m in spec.maps}:
+                from syscast.session.aggregates import Aggregates  # noqa: PLC0415  (few sessions)
+
+                aggregates = Aggregates(spec, delivery.aggregate_by)
+                undo.callback(aggregates.close)
             loaded = load(
                 spec,
                 config=_config(spec.meta, filters, delivery) if ours else None,
                 ring_size=delivery.ring_size or 0,
                 force_perf=not probing.supported("ringbuf"),
                 overrides=overrides,
-                shared=shared.maps if shared is not None else None,
+                shared={
+                    **(shared.maps if shared is not None else {}),
+                    **(aggregates.maps if aggregates is not None else {}),
+                },
             )
             undo.callback(loaded.close)
             _set_filters(loaded, filters)
-            made = cls(loaded, spec.meta, plan.classes, kinds, shared)
+            made = cls(loaded, spec.meta, plan.classes, kinds, shared, aggregates)
             undo.pop_all()
         return made
 
@@ -246,6 +260,8 @@ class Part:
             last.callback(self.loaded.close)
             if self._shared is not None:
                 last.callback(self._shared.close)
+            if self.aggregates is not None:
+                last.callback(self.aggregates.close)
             if self.reader is not None:
                 last.callback(self.reader.close)
             for link in self.links.values():

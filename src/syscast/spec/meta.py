@@ -75,6 +75,7 @@ STANDARD_MAPS = frozenset(
         CGROUPS_MAP,
         CALLS_MAP,
         FRAMES_MAP,
+        *("limits", "aggregated"),  # see `syscast.spec.pressure`
     }
 )
 """Names that no other map of an object may have."""

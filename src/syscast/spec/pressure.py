@@ -1,6 +1,7 @@
 """Keys that rate limits, and counts of what found the ring full, are kept by: how programs and the reader lay them out.
 
-A key is the program's id (u64), then each part, aligned to 8 bytes.
+A key is the program's id (u32), the event's schema id (u32; 0 for a limit, which holds for all events of a probe
+together), then each part, aligned to 8 bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ AGGREGATED_SIZE = 24
 """Of a value of that hash: u64 count, u64 first, u64 last (boot clock, ns)."""
 
 HEAD_SIZE = 8
-"""Of the program's id."""
+"""Of the ids."""
 
 PIECES = {"comm": 16, "pid": 8, "tid": 8, "uid": 8, "cgroup": 8, "cpu": 8}
 """Parts that are the running task's, and their bytes: char[16], u64 each."""
