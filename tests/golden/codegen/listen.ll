@@ -27,34 +27,34 @@ start:
   %s7 = alloca i32, align 8
   br label %"arguments"
 "arguments":
-  %r115 = bitcast ptr %ctx to ptr, !dbg !112
-  %r0 = load ptr, ptr %r115, align 8, !dbg !112
-  %t1 = getelementptr i8, ptr %r115, i64 8, !dbg !112
-  %r116 = load i32, ptr %t1, align 4, !dbg !112
+  %r112 = bitcast ptr %ctx to ptr, !dbg !112
+  %r0 = load ptr, ptr %r112, align 8, !dbg !112
+  %t1 = getelementptr i8, ptr %r112, i64 8, !dbg !112
+  %r113 = load i32, ptr %t1, align 4, !dbg !112
   br label %"task", !dbg !112
 "task":
-  %r114 = call i64 inttoptr (i64 14 to ptr)(), !dbg !113
-  store i64 %r114, ptr %s4, !dbg !113
+  %r111 = call i64 inttoptr (i64 14 to ptr)(), !dbg !113
+  store i64 %r111, ptr %s4, !dbg !113
   br label %"ledger", !dbg !113
 "ledger":
   store i32 0, ptr %s0, !dbg !112
-  %r102 = bitcast ptr @"ledger" to ptr, !dbg !112
-  %r103 = bitcast ptr %s0 to ptr, !dbg !112
-  %r104 = call ptr inttoptr (i64 1 to ptr)(ptr %r102, ptr %r103), !dbg !112
-  %r105 = icmp eq ptr %r104, null, !dbg !112
-  br i1 %r105, label %"no_row", label %"ran", !dbg !112
+  %r99 = bitcast ptr @"ledger" to ptr, !dbg !112
+  %r100 = bitcast ptr %s0 to ptr, !dbg !112
+  %r101 = call ptr inttoptr (i64 1 to ptr)(ptr %r99, ptr %r100), !dbg !112
+  %r102 = icmp eq ptr %r101, null, !dbg !112
+  br i1 %r102, label %"no_row", label %"ran", !dbg !112
 "ran":
-  store ptr %r104, ptr %s1, !dbg !112
+  store ptr %r101, ptr %s1, !dbg !112
   store i64 0, ptr %s2, !dbg !112
-  %r106 = load ptr, ptr %s1, !dbg !112
-  %r107 = load i64, ptr %r106, align 8, !dbg !112
-  %r108 = add i64 %r107, 1, !dbg !112
-  store i64 %r108, ptr %r106, align 8, !dbg !112
+  %r103 = load ptr, ptr %s1, !dbg !112
+  %r104 = load i64, ptr %r103, align 8, !dbg !112
+  %r105 = add i64 %r104, 1, !dbg !112
+  store i64 %r105, ptr %r103, align 8, !dbg !112
   br label %"entry", !dbg !112
 "no_row":
   ret i32 0, !dbg !112
 "entry":
-  %r1 = sext i32 %r116 to i64, !dbg !114
+  %r1 = sext i32 %r113 to i64, !dbg !114
   %r4 = getelementptr i8, ptr @syscast_config, i64 20, !dbg !115
   %r5 = load i32, ptr %r4, align 4, !dbg !115
   %r6 = and i32 %r5, 32, !dbg !115
@@ -96,15 +96,15 @@ start:
   store i64 1, ptr %s2, !dbg !115
   br label %"after", !dbg !115
 "kept":
-  %r117 = icmp eq ptr %r0, null, !dbg !115
-  br i1 %r117, label %"raise0", label %"ok", !dbg !115
+  %r114 = icmp eq ptr %r0, null, !dbg !115
+  br i1 %r114, label %"raise0", label %"ok", !dbg !115
 "ok":
   %t8 = load i64, ptr @"llvm.21:0:8$0:0", !dbg !115
   %t9 = getelementptr i8, ptr %r0, i64 %t8, !dbg !115
   %t10 = call ptr @llvm.bpf.passthrough.p0.p0(i32 1, ptr %t9), !dbg !115
   %r2 = load ptr, ptr %t10, align 8, !dbg !115
-  %r118 = icmp eq ptr %r2, null, !dbg !115
-  br i1 %r118, label %"raise0", label %"ok.1", !dbg !115
+  %r115 = icmp eq ptr %r2, null, !dbg !115
+  br i1 %r115, label %"raise0", label %"ok.1", !dbg !115
 "ok.1":
   %t11 = load i64, ptr @"llvm.19:0:8$0:0", !dbg !115
   %t12 = getelementptr i8, ptr %r2, i64 %t11, !dbg !115
@@ -273,27 +273,21 @@ start:
   %r91 = trunc i64 %r90 to i32, !dbg !113
   %r92 = icmp slt i32 %r91, 0, !dbg !113
   br i1 %r92, label %"lost", label %"sent", !dbg !113
-"lost":
+"full":
   %r93 = load ptr, ptr %s1, !dbg !113
-  %t34 = getelementptr i8, ptr %r93, i64 32, !dbg !113
+  %t34 = getelementptr i8, ptr %r93, i64 24, !dbg !113
   %r94 = load i64, ptr %t34, align 8, !dbg !113
   %r95 = add i64 %r94, 1, !dbg !113
-  %t35 = getelementptr i8, ptr %r93, i64 32, !dbg !113
+  %t35 = getelementptr i8, ptr %r93, i64 24, !dbg !113
   store i64 %r95, ptr %t35, align 8, !dbg !113
-  br label %"sent", !dbg !113
-"full":
+  br label %"lost", !dbg !113
+"lost":
   %r96 = load ptr, ptr %s1, !dbg !113
-  %t36 = getelementptr i8, ptr %r96, i64 24, !dbg !113
+  %t36 = getelementptr i8, ptr %r96, i64 32, !dbg !113
   %r97 = load i64, ptr %t36, align 8, !dbg !113
   %r98 = add i64 %r97, 1, !dbg !113
-  %t37 = getelementptr i8, ptr %r96, i64 24, !dbg !113
+  %t37 = getelementptr i8, ptr %r96, i64 32, !dbg !113
   store i64 %r98, ptr %t37, align 8, !dbg !113
-  %r99 = load ptr, ptr %s1, !dbg !113
-  %t38 = getelementptr i8, ptr %r99, i64 32, !dbg !113
-  %r100 = load i64, ptr %t38, align 8, !dbg !113
-  %r101 = add i64 %r100, 1, !dbg !113
-  %t39 = getelementptr i8, ptr %r99, i64 32, !dbg !113
-  store i64 %r101, ptr %t39, align 8, !dbg !113
   br label %"sent", !dbg !113
 "sent":
   store i64 1, ptr %s2, !dbg !113
@@ -301,16 +295,16 @@ start:
 "after":
   br label %"finish", !dbg !113
 "finish":
-  %r109 = load i64, ptr %s2, !dbg !113
-  %r110 = icmp eq i64 %r109, 0, !dbg !113
-  br i1 %r110, label %"silent", label %"done", !dbg !113
+  %r106 = load i64, ptr %s2, !dbg !113
+  %r107 = icmp eq i64 %r106, 0, !dbg !113
+  br i1 %r107, label %"silent", label %"done", !dbg !113
 "silent":
-  %r111 = load ptr, ptr %s1, !dbg !113
-  %t40 = getelementptr i8, ptr %r111, i64 8, !dbg !113
-  %r112 = load i64, ptr %t40, align 8, !dbg !113
-  %r113 = add i64 %r112, 1, !dbg !113
-  %t41 = getelementptr i8, ptr %r111, i64 8, !dbg !113
-  store i64 %r113, ptr %t41, align 8, !dbg !113
+  %r108 = load ptr, ptr %s1, !dbg !113
+  %t38 = getelementptr i8, ptr %r108, i64 8, !dbg !113
+  %r109 = load i64, ptr %t38, align 8, !dbg !113
+  %r110 = add i64 %r109, 1, !dbg !113
+  %t39 = getelementptr i8, ptr %r108, i64 8, !dbg !113
+  store i64 %r110, ptr %t39, align 8, !dbg !113
   br label %"done", !dbg !113
 "done":
   ret i32 0, !dbg !113
@@ -318,25 +312,25 @@ start:
   store i32 0, ptr %s7, !dbg !115
   br label %"raised", !dbg !115
 "raised":
-  %r119 = load i32, ptr %s7, !dbg !115
-  store i32 %r119, ptr %s0, !dbg !115
-  %r120 = bitcast ptr @"raised" to ptr, !dbg !115
-  %r121 = bitcast ptr %s0 to ptr, !dbg !115
-  %r122 = call ptr inttoptr (i64 1 to ptr)(ptr %r120, ptr %r121), !dbg !115
-  %r123 = icmp eq ptr %r122, null, !dbg !115
-  br i1 %r123, label %"end", label %"counter", !dbg !115
+  %r116 = load i32, ptr %s7, !dbg !115
+  store i32 %r116, ptr %s0, !dbg !115
+  %r117 = bitcast ptr @"raised" to ptr, !dbg !115
+  %r118 = bitcast ptr %s0 to ptr, !dbg !115
+  %r119 = call ptr inttoptr (i64 1 to ptr)(ptr %r117, ptr %r118), !dbg !115
+  %r120 = icmp eq ptr %r119, null, !dbg !115
+  br i1 %r120, label %"end", label %"counter", !dbg !115
 "counter":
-  %r124 = load i64, ptr %r122, align 8, !dbg !115
-  %r125 = add i64 %r124, 1, !dbg !115
-  store i64 %r125, ptr %r122, align 8, !dbg !115
+  %r121 = load i64, ptr %r119, align 8, !dbg !115
+  %r122 = add i64 %r121, 1, !dbg !115
+  store i64 %r122, ptr %r119, align 8, !dbg !115
   br label %"end", !dbg !115
 "end":
-  %r126 = load ptr, ptr %s1, !dbg !115
-  %t42 = getelementptr i8, ptr %r126, i64 16, !dbg !115
-  %r127 = load i64, ptr %t42, align 8, !dbg !115
-  %r128 = add i64 %r127, 1, !dbg !115
-  %t43 = getelementptr i8, ptr %r126, i64 16, !dbg !115
-  store i64 %r128, ptr %t43, align 8, !dbg !115
+  %r123 = load ptr, ptr %s1, !dbg !115
+  %t40 = getelementptr i8, ptr %r123, i64 16, !dbg !115
+  %r124 = load i64, ptr %t40, align 8, !dbg !115
+  %r125 = add i64 %r124, 1, !dbg !115
+  %t41 = getelementptr i8, ptr %r123, i64 16, !dbg !115
+  store i64 %r125, ptr %t41, align 8, !dbg !115
   ret i32 0, !dbg !115
 }
 declare i64 @llvm.bpf.passthrough.i64.i64(i32, i64)
