@@ -39,3 +39,15 @@ def _spellings(entry: Entry) -> tuple[str, ...]:
     if entry.kind == "syscall":
         return (entry.target,)
     return (entry.target.partition(":")[2], entry.target)
+
+
+def tables(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Tables of the kernel that begin so."""
+    del ctx, param
+    from syscast.errors import SyscastError  # noqa: PLC0415  (only shells that complete ask)
+    from syscast.probes import iterator  # noqa: PLC0415
+
+    try:
+        return [name for name, _ in iterator.every() if name.startswith(incomplete)]
+    except (SyscastError, OSError):
+        return []

@@ -32,6 +32,9 @@ COMMANDS = {
     "trace": Entry("trace", "Show calls of kernel functions, syscalls and tracepoints."),
     "count": Entry("count", "Count calls by function, command, or any other key."),
     "hist": Entry("hist", "Draw histograms of durations, return values or arguments."),
+    "snapshot": Entry(
+        "snapshot", "Show tables of the kernel: sockets, tasks, files, maps, programs."
+    ),
     "run": Entry("run", "Run the probes of a Python file, or a BPF object."),
     "bcc": Entry("bcc", "Run a script written for bcc, with a drop-in of syscast's."),
     "list": Entry("list", "List functions, tracepoints and syscalls with their signatures."),

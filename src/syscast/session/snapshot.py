@@ -221,6 +221,11 @@ class Table(Generic[E]):
         return SeqFile(in_network_of(network, self._link.open))
 
     @property
+    def classes(self) -> list[type[Event]]:
+        """The classes of its rows."""
+        return list(self._part.decoder.classes.values())
+
+    @property
     def states(self) -> dict[str, State]:
         """Objects that the function shares with Python, by the names that it has for them."""
         return self._part.states

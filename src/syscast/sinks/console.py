@@ -67,7 +67,7 @@ def table_of(cls: type[Event]) -> Table:
     def cells(event: Event) -> list[str]:
         return [*_task_cells(event, shown), *field_texts(event)]
 
-    return Table((*task, *(_column(field) for field in fields_of(cls))), cells)
+    return Table((*task, *(column_of(field) for field in fields_of(cls))), cells)
 
 
 def mixed_table() -> Table:
@@ -90,7 +90,8 @@ def _task_cells(event: Event, names: Sequence[str]) -> list[str]:
     return [known[name] for name in names]
 
 
-def _column(field: EventField) -> Column:
+def column_of(field: EventField) -> Column:
+    """Make the column of one field."""
     kind, size = field.type.kind, field.type.size
     number = kind == "int"
     if number:

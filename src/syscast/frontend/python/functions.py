@@ -36,6 +36,8 @@ _CO_GENERATOR = 0x20
 _CO_COROUTINE = 0x80
 _CO_ASYNC_GENERATOR = 0x200
 _OWN = "syscast"
+_WITH_PROBES = ["cli"]
+"""The room whose modules have probes of their own."""
 
 
 class Callee:
@@ -56,7 +58,8 @@ def callee_of(value: object) -> Callee | None:
     """The function behind something callable; None for classes, builtins and syscast's own."""
     value = getattr(value, "__probed__", value)  # a decorated probe is called as its function
     if isinstance(value, FunctionType):
-        own = str(value.__module__).partition(".")[0] == _OWN
+        room = str(value.__module__).split(".")
+        own = room[0] == _OWN and room[1:2] != _WITH_PROBES
         return None if own else Callee(value)
     if isinstance(value, MethodType):
         inner = callee_of(value.__func__)
