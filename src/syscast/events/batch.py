@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syscast.errors import UsageError
+from syscast.events.arrow.handing import Handing
 from syscast.events.block import walk
 from syscast.events.event import make_events
 from syscast.events.schema import RING_HEADER_SIZE, envelope_key, pad, record_dtype, record_struct
@@ -116,7 +117,7 @@ class ArrayLayouts:
         return found
 
 
-class Batch:
+class Batch(Handing):
     """Events that were read together.
 
     ``time`` in the arrays is the wall clock in ns since 1970, as everywhere; see `times`.

@@ -20,6 +20,7 @@ from syscast.spec.meta import RECORD_HEADER_SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from syscast.events.arrow.columns import Described
     from syscast.events.batch import ArrayLayouts, Batch
     from syscast.events.block import Buffer
     from syscast.events.envelope import RawRecord
@@ -208,6 +209,15 @@ class Decoder:
         self.decode_errors += made.read - len(made)
         made.observe(self.sequence)
         return made
+
+    def described(self) -> list[Described]:
+        """The event classes, as `syscast.events.arrow.columns.table_of` takes them."""
+        from syscast.events.arrow.columns import Described  # noqa: PLC0415 - only Arrow needs it
+
+        return [
+            Described(self.classes[number].__name__, schema, self._origin is not None)
+            for number, schema in self.schemas.items()
+        ]
 
     def uniform(self, block: Buffer) -> int | None:
         """Give the schema id that all records of a block have, None if they differ or are bad."""

@@ -19,6 +19,7 @@ Nothing outside imports ctypes, mmap, fcntl, select or resource. The modules:
 ``textfiles``           files of /proc and /sys
 ``tracefs``, ``host``   what the machine says about itself
 ``spawn``               a command that is started, but does not run yet
+``arrowstream``         C streams of Arrow arrays that Python makes one by one
 ``functions``           names of kernel functions, for users' editors
 ======================  ======================================================================
 

@@ -1,6 +1,6 @@
 """Raw system calls, for those that Python's own library does not wrap.
 
-The one module that imports ctypes (3 ms). Calls release the GIL and keep errno apart per thread.
+Imports ctypes (3 ms), which only ``arrowstream`` does besides. Calls release the GIL and keep errno apart per thread.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syscast.events.aggregated import Aggregated
+    from syscast.events.arrow.columns import Addresses
+    from syscast.events.arrow.stream import Stream
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
@@ -184,6 +186,36 @@ class Session(Generic[E_co]):
             timeout: End after so many seconds, measured from the first step.
         """
         return self._rounds(Part.batch, timeout)
+
+    def arrow(
+        self,
+        *,
+        timeout: float | None = None,
+        raw: bool = False,
+        addresses: Addresses = "text",
+        dictionaries: bool = True,
+    ) -> Stream:
+        """Events as a stream of Arrow columns, read while they come: one table for all classes.
+
+        DuckDB, polars, pandas and pyarrow take it; see docs/data-plane.md.
+
+        Args:
+            timeout: End after so many seconds, measured from the first batch.
+            raw: As in `syscast.events.batch.Batch.arrow`.
+            addresses: As there.
+            dictionaries: As there.
+
+        Raises:
+            UsageError: There is no such form, or no probe sends events.
+        """
+        from syscast.events.arrow.columns import Form, table_of  # noqa: PLC0415  (few ask for it)
+        from syscast.events.arrow.stream import Stream  # noqa: PLC0415  (numpy costs 100 ms)
+
+        self._check_open()
+        self._check_events(timeout)
+        described = [each for part in self._parts for each in part.decoder.described()]
+        table = table_of(described, Form(raw, addresses, dictionaries))
+        return Stream(table, lambda: self.batches(timeout=timeout))
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, faster than events and without numpy.

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 import nanoarrow as na
 
+from syscast.events.arrow.handing import Handing
+
 if TYPE_CHECKING:
     from syscast.events.arrow.build import ArrowArray, ArrowSchema
 
 
-class Columns:
+class Columns(Handing):
     """Events as Arrow columns.
 
     DuckDB, polars, pandas, pyarrow and whatever else knows the Arrow PyCapsule interface take it.
