@@ -36,6 +36,7 @@ from typing import Any
 
 _MODULES = frozenset(
     {
+        "arrowstream",
         "bpfcall",
         "bpfinfo",
         "bpflinks",
