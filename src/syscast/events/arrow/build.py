@@ -33,6 +33,9 @@ Values: TypeAlias = npt.NDArray[np.int64]
 Buffers: TypeAlias = list[object]
 """numpy arrays."""
 
+_NAMED = frozenset({"enum", "function"})
+"""Kinds of numbers that are shown by their names."""
+
 TABLE_KEY = "syscast.table"
 """Key of the schema's metadata that has the whole `Table` as JSON."""
 
@@ -137,6 +140,7 @@ def _plain_type(column: Column, kind: str, table: Table) -> tuple[object, str]:
     types = {
         "time": na.timestamp("ns", "UTC"),
         "enum": names if table.form.dictionaries else na.string(),
+        "function": names if table.form.dictionaries else na.string(),
         "raw": na.binary(),
         "bytes": na.fixed_size_binary(field.size),
         "bool": na.bool_(),
@@ -176,7 +180,7 @@ class _Builder:
     def column(self, column: Column, schema: ArrowSchema) -> ArrowArray:
         """Make one column."""
         valid = self._valid(column)
-        if column.field.kind == "enum":
+        if column.field.kind in _NAMED:
             codes, texts = self._codes(column)
             if self._table.form.dictionaries:
                 made = _array(schema, self._count, valid, [codes.astype(np.int32)])
@@ -229,9 +233,24 @@ class _Builder:
             return codes, [member.label for member in self._table.members]
         if column.source == "probe":
             labels = dict(self._batch.probes())
-            column = _program_column(column)
-            return _coded(self.values(column), labels, "program ")
+            codes, texts = _coded(self.values(_program_column(column)), labels, "program ")
+            return self._functions(codes, texts)
+        if column.field.kind == "function":
+            return _coded(self.values(column), column.field.labels, "function ")
         return _coded(self.values(column), names_of(column.field), "")
+
+    def _functions(
+        self, codes: npt.NDArray[np.int64], texts: list[str]
+    ) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Put the function's name in place of the probe's where a program is on many."""
+        for piece in self._pieces:
+            for field in self._table.members[piece.number].schema.fields:
+                if field.kind == "function":
+                    own, names = _coded(piece.array[field.name], field.labels, "function ")
+                    codes[slice(None) if piece.rows is None else piece.rows] = own + len(texts)
+                    texts = [*texts, *names]
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        return np.array([places[text] for text in texts], np.int64)[codes], list(places)
 
     def times(self, column: Column) -> Buffers:
         """Wall-clock times."""
@@ -359,7 +378,7 @@ def _program_column(column: Column) -> Column:
 def _empty(column: Column, count: int) -> Values:
     """Give zeros for a column that no event of the batch has."""
     field = column.field
-    if field.kind in {"int", "enum", "port", "pointer", "time"}:
+    if field.kind in {"int", "port", "pointer", "time", *_NAMED}:
         return np.zeros(count, f"<{'i' if field.signed else 'u'}{field.size}")
     if field.kind == "str":
         return np.zeros(count, f"S{field.size}")

@@ -51,6 +51,7 @@ _C_TYPES = {
     "ip": "struct { u16 family; u16 zero; u8 address[16]; }",
     "port": "u16",
     "pointer": "void *",
+    "function": "u64",
     "time": "u64",
 }
 
