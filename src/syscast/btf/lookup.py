@@ -29,7 +29,7 @@ from syscast.btf.types import (
 from syscast.errors import FormatError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from syscast.btf.blob import Blob
     from syscast.btf.types import BtfType, Kind
@@ -191,7 +191,9 @@ class Btf:
                 seen.add(name)
                 yield name.decode(errors="replace")
 
-    def names_like(self, pattern: str, kind: Kind) -> list[str]:
+    def names_like(
+        self, pattern: str, kind: Kind, without: Container[str] = frozenset()
+    ) -> list[str]:
         """Names of all types of this class, its own only, that match as a whole; sorted.
 
         Much faster than `names` where few match: the strings are searched, not the types.
@@ -199,13 +201,16 @@ class Btf:
         Args:
             pattern: A regular expression that matches no NUL.
             kind: The class.
+            without: Names that are of no interest; they cost nothing.
         """
         import re  # noqa: PLC0415 - not to find one name
 
         strings = self._blob.read(self._header.string_offset, self._header.string_size)
         found = re.findall(rb"(?<=\0)(?:" + pattern.encode() + rb")(?=\0)", strings)
         names = {each.decode(errors="replace") for each in found if each}
-        return sorted(name for name in names if self.find(name, kind) is not None)
+        return sorted(
+            name for name in names if name not in without and self.find(name, kind) is not None
+        )
 
     def ids(self, kind: Kind) -> Iterator[int]:
         """Yield the ids of all named types of this class, its own only."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from syscast.errors import KernelError, PermissionDeniedError
@@ -136,6 +137,7 @@ class _Halving:
         self.links: list[Fd] = []
         self.refused: list[Refused] = []
         self.error: KernelError | None = None
+        self._sorted = False
 
     def take(self, places: list[Place]) -> None:
         """Attach to all of them, or to halves."""
@@ -163,9 +165,24 @@ class _Halving:
             reason = _words(self.error)
             self.refused += [Refused(place.name, reason) for place in places]
             return
-        half = len(places) // 2
-        self.take(places[:half])
-        self.take(places[half:])
+        at = self._border(places)
+        if not 0 < at < len(places):
+            at = len(places) // 2
+        self.take(places[:at])
+        self.take(places[at:])
+
+    def _border(self, places: list[Place]) -> int:
+        """How many names of the whole list are the only ones of their kind.
+
+        Of functions with one name some may be traceable and others not, which the kernel's list of
+        names does not tell. So these are taken apart from the rest, which then is one link.
+        """
+        if self._sorted:
+            return 0
+        self._sorted = True
+        counts = Counter(place.name for place in places)
+        places.sort(key=lambda place: counts[place.name] > 1)
+        return sum(count for count in counts.values() if count == 1)
 
 
 class EachLinks(ManyLink):

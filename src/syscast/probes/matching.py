@@ -31,6 +31,8 @@ _SAID = frozenset({"fentry", "fexit", "kprobe", "kretprobe", "uretprobe"})
 _FUNCTION_KINDS = frozenset({"kprobe", "kretprobe", "fentry", "fexit", names.FUNCTION})
 _SCOPED = frozenset({"function", "uprobe"})
 _COLD = re.compile(r"\.cold\b")
+_PLACES = range(0, 20, 4)
+"""Bytes from a function's entry to where ftrace can be: behind ENDBR, BTI and instructions that arm64 keeps for it."""
 _NEAR = 2
 _NARROW = 0x100
 _COMMON = 3
@@ -214,7 +216,8 @@ class _Hindrances:
     def __init__(self, table: Kallsyms) -> None:
         from syscast.symbols import traceable  # noqa: PLC0415  # reads long lists
 
-        listed = traceable.functions()
+        self._places = traceable.places()
+        listed = traceable.functions() if self._places is None else None
         self._listed = frozenset(listed) if listed is not None else None
         self._blacklist = traceable.blacklist() or frozenset()
         ends = [each.address for name in ("_sinittext", "_einittext") for each in table.find(name)]
@@ -226,7 +229,12 @@ class _Hindrances:
             return "the kernel forbids probes in it, as tracing itself uses it (kprobes blacklist)"
         if symbol.address in self._init:
             return "its code was freed after the boot (__init)"
-        if self._listed is not None and symbol.name not in self._listed:
+        known = self._places
+        if known is not None and symbol.address:
+            hidden = all(symbol.address + distance not in known for distance in _PLACES)
+        else:
+            hidden = self._listed is not None and symbol.name not in self._listed
+        if hidden:
             return "it is compiled without tracing (notrace, or not in available_filter_functions)"
         return ""
 
@@ -237,8 +245,7 @@ def _inlined(pattern: str, with_code: set[str]) -> list[Refused]:
 
     return [
         Refused(name, "it is inlined into all its callers")
-        for name in source.kernel().names_like(pattern, Func)
-        if name not in with_code
+        for name in source.kernel().names_like(pattern, Func, with_code)
     ]
 
 

@@ -120,15 +120,19 @@ class Kallsyms:
             pattern: A regular expression for the whole name.
             module: Only this module's; ``""`` for the kernel itself; None for all.
         """
-        line = rb"^([0-9a-f]+) ([tTwW]) (?!__pfx_|__cfi_)(" + pattern.encode() + rb")(?:\t(.*))?$"
+        # Without the address, which most lines would be read for in vain.
+        line = rb" ([tTwW]) (?!__pfx_|__cfi_)(" + pattern.encode() + rb")(?:\t(.*))?$"
+        data = self._data
         found = []
-        for each in re.finditer(line, self._data, re.MULTILINE):
-            if each[4] in _NOT_MODULES:
+        for each in re.finditer(line, data, re.MULTILINE):
+            if each[3] in _NOT_MODULES:
                 continue
-            owner = (each[4] or b"").strip(b"[]").decode("ascii", "replace")
+            owner = (each[3] or b"").strip(b"[]").decode("ascii", "replace")
             if module is None or owner == module:
-                name = each[3].decode("utf-8", "surrogateescape")
-                found.append(Symbol(name, int(each[1], 16), each[2].decode(), owner))
+                name = each[2].decode("utf-8", "surrogateescape")
+                end = each.start()
+                address = data[data.rfind(b"\n", 0, end) + 1 : end]
+                found.append(Symbol(name, int(address, 16), each[1].decode(), owner))
         return found
 
     def at(self, address: int) -> Symbol | None:

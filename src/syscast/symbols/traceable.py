@@ -11,6 +11,10 @@ from syscast.kernel import tracefs
 from syscast.kernel.textfiles import read_bytes
 
 _BLACKLIST = "/sys/kernel/debug/kprobes/blacklist"
+_FILES = {
+    "filter": "available_filter_functions",
+    "places": "available_filter_functions_addrs",
+}
 
 _lists: dict[str, bytes | None] = {}
 
@@ -42,6 +46,21 @@ def functions() -> list[str] | None:
     return [line.partition(" ")[0] for line in lines if line]
 
 
+def places() -> frozenset[int] | None:
+    """Addresses at which ftrace can attach, each in a function's first bytes.
+
+    Names are not enough where several functions have one. Linux kernel commit 83f74441bcb1 ("tracing: Add
+    available_filter_functions_addrs file") (in v6.5).
+    """
+    data = _list("places")
+    if data is None:
+        return None
+    try:
+        return frozenset(int(line[: line.index(b" ")], 16) for line in data.split(b"\n") if line)
+    except ValueError:
+        return None
+
+
 def blacklist() -> frozenset[str] | None:
     """Names of all functions in which kprobes are forbidden."""
     data = _list("blacklist")
@@ -60,8 +79,8 @@ def _list(which: str) -> bytes | None:
     if which not in _lists:
         try:
             path = _BLACKLIST
-            if which == "filter":
-                path = f"{tracefs.root()}/available_filter_functions"
+            if which in _FILES:
+                path = f"{tracefs.root()}/{_FILES[which]}"
             _lists[which] = b"\n" + read_bytes(path)
         except (OSError, SyscastError):
             _lists[which] = None

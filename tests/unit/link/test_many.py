@@ -83,6 +83,17 @@ def test_refused_ones_are_found_by_halves(program, multi, made):
     assert all(fd.closed for fd in made)
 
 
+def test_functions_of_one_name_are_taken_apart_from_the_rest(program, multi, made):
+    """Which of them can be traced is not in the kernel's list of names; the rest stays one link."""
+    twins = [Place("twin", 0x100_000 * n, 100 + n) for n in range(1, 5)]
+    multi.refuses = {place.address for place in twins[1:]}
+    mixed = [*PLACES[:20], *twins, *PLACES[20:]]
+    with KprobeMultiLinks.attach(program, mixed, on_return=False, label="f*") as link:
+        assert [each.name for each in link.refused] == ["twin"] * 3
+        assert len(multi.taken) == len(PLACES) + 1
+        assert len(made) == 2
+
+
 def test_none_that_the_kernel_takes_is_an_error(program, multi):
     multi.refuses = {place.address for place in PLACES[:3]}
     with pytest.raises(KernelError):

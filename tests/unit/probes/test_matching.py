@@ -39,6 +39,7 @@ def symbols(monkeypatch):
     """A kernel that knows zebras."""
     monkeypatch.setattr(kallsyms, "_loaded", [Kallsyms(SYMBOLS)])
     monkeypatch.setattr(traceable, "functions", lambda: None)
+    monkeypatch.setattr(traceable, "places", lambda: None)
     monkeypatch.setattr(traceable, "blacklist", lambda: frozenset({"zebra_walk.isra.0"}))
 
 
@@ -63,6 +64,14 @@ def test_ftraces_list_says_what_is_compiled_without_tracing(monkeypatch):
     match = matching.match("zebra_[rs]*")
     assert names(match) == ["zebra_run"]
     assert {name for name, reason in match.skipped if "notrace" in reason} == {"zebra_same"}
+
+
+def test_ftraces_places_tell_functions_of_one_name_apart(monkeypatch):
+    both = [each.address for each in matching.match("zebra_same").found]
+    monkeypatch.setattr(traceable, "places", lambda: frozenset({both[1] + 4}))
+    match = matching.match("zebra_s*")
+    assert [each.address for each in match.found] == [both[1]]
+    assert [name for name, reason in match.skipped if "notrace" in reason] == ["zebra_same"]
 
 
 def test_a_module_before_the_colon(monkeypatch):

@@ -111,6 +111,14 @@ def test_lists_know_module_functions(table: Kallsyms) -> None:
     assert traceable.functions() == ["plain_one", "mod_function", "barred_one"]
 
 
+def test_the_places_of_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = b"\nffffffff81000004 plain_one\nffffffffc0000010 mod_function [mod]\n"
+    monkeypatch.setattr(traceable, "_lists", {"places": listed})
+    assert traceable.places() == {0xFFFFFFFF81000004, 0xFFFFFFFFC0000010}
+    monkeypatch.setattr(traceable, "_lists", {"places": None})
+    assert traceable.places() is None
+
+
 @pytest.mark.usefixtures("disk")
 def test_module_lists() -> None:
     assert modules.on_disk() == {"nf_tables", "nf_tables_offload", "xfs"}
