@@ -44,8 +44,15 @@ def _compile(jobs: Sequence[Job]) -> bytes:
     from syscast.compiler.driver import build  # noqa: PLC0415  (once the file is read)
     from syscast.errors import UsageError  # noqa: PLC0415
     from syscast.probes import registry  # noqa: PLC0415
+    from syscast.probes.names import is_pattern  # noqa: PLC0415
     from syscast.session.plan import lower  # noqa: PLC0415
 
+    for job in jobs:
+        if is_pattern(job.target):
+            raise UsageError(
+                f"pattern '{job.target}': build: what it means is known only where it runs "
+                "(name one target; run takes patterns)"
+            )
     group = [(job, registry.choose(job.target, job.role, here=False)) for job in jobs]
     names = dict.fromkeys(choice.types.name for _, choice in group)
     if len(names) > 1:

@@ -13,6 +13,7 @@ import msgspec
 from syscast.errors import KernelError, NotSupportedError, TargetError, VerifierError
 from syscast.loader.cost import LOG_LEVEL, Cost, read_cost
 from syscast.probes import names, registry
+from syscast.probes.kind import NOBODY
 from syscast.session.listing import Instruction, Reads, instructions, ir_lines, reads_of
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ def explain(jobs: Sequence[Job]) -> list[Explained]:
         TargetError: No such target.
         UsageError: As for `plan`.
     """
+    if any(names.is_pattern(each.target) for each in jobs):
+        from syscast.session.patterns import expand  # noqa: PLC0415  (with patterns only)
+
+        jobs, _ = expand(jobs, NOBODY)
     groups: dict[str, list[tuple[Job, Choice, str]]] = {}
     for job in jobs:
         choice, note = _choose(job)

@@ -14,6 +14,7 @@ import pytest
 from syscast.compiler.driver import build
 from syscast.diagnostics import CompileError
 from syscast.probes import registry
+from syscast.probes.names import is_pattern
 from syscast.session.plan import lower
 from syscast.session.probe import Probe
 
@@ -70,6 +71,8 @@ def test_the_probes_of_a_page_compile(page, probes_of):
     group = []
     for probe in probes_of(page):
         job = probe.job()
+        if is_pattern(job.target):
+            continue  # what it means depends on the machine
         choice = registry.choose(job.target, job.role, here=False)
         try:
             lower([(job, choice)], follow=False)
@@ -77,6 +80,8 @@ def test_the_probes_of_a_page_compile(page, probes_of):
         except CompileError as error:
             wrong.append(str(error))
     assert not wrong, "\n".join(wrong)
+    if not group:
+        return
     program, *_ = lower(group, follow=False)
     assert build(program, group[0][1].types)[:4] == b"\x7fELF"
 
