@@ -36,6 +36,7 @@ from syscast import u64
 from syscast.errors import KernelError
 from syscast.kernel.bpfinfo import prog_info
 from syscast.loader.load import load
+from syscast.session.delivery import DEFAULT
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import plan
@@ -88,18 +89,28 @@ class Figures:
         issued: Events a second that the producer made.
         delivered: Events a second that arrived, from its start to the last one.
         shares: Of the issued.
+        wakeups: Times that a ring woke the reader, for each 1,000 events.
     """
 
     reader: str
     issued: list[float] = field(default_factory=list)
     delivered: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
+    wakeups: list[float] = field(default_factory=list)
 
-    def add(self, issued: int, busy: float, delivered: int, elapsed: float) -> None:
-        """Note a round: numbers of events, seconds that the producer and all of it took."""
+    def add(
+        self,
+        issued: int,
+        busy: float,
+        delivered: int,
+        elapsed: float,
+        wakeups: float = float("nan"),
+    ) -> None:
+        """Note a round: numbers of events, seconds that the producer and all of it took, wake-ups."""
         self.issued.append(issued / busy)
         self.delivered.append(delivered / elapsed)
         self.shares.append(delivered / issued)
+        self.wakeups.append(wakeups / delivered * 1000)
 
 
 # ------------------------------------------------------------ readers
@@ -134,7 +145,7 @@ def flood(session: Session, form: str, work: surroundings.Work, count: int) -> t
     """Order a flood and read it.
 
     Returns:
-        Seconds that the producer was busy, events delivered, seconds until the last one.
+        Seconds that the producer was busy, events delivered, seconds until the last one, wake-ups.
     """
     busy: list[float] = []
 
@@ -150,13 +161,15 @@ def flood(session: Session, form: str, work: surroundings.Work, count: int) -> t
     elapsed = time.perf_counter() - start
     waiter.join()
     session.detach()
-    row = session.stats().rows[-1]
+    stats = session.stats()
+    assert stats.delivery is not None
+    row = stats.rows[-1]
     problems = row.problems()
     if row.tried != count or row.delivered != delivered or row.dropped + delivered != count:
         problems.append(f"issued {count}, delivered {delivered}: {row}")
     if problems:
         sys.exit("\n".join(problems))
-    return busy[0], delivered, elapsed
+    return busy[0], delivered, elapsed, stats.delivery.wakeups
 
 
 # ------------------------------------------------------------ floods
@@ -173,7 +186,8 @@ def filter_session() -> tuple[Session, int]:
         each.name: msgspec.structs.replace(each, type="socket_filter", attach_type="", target="")
         for each in made.spec.programs
     }
-    loaded = load(made.spec, config=Filters().config(), overrides=programs)
+    config = {**Filters().config(), **DEFAULT.config()}
+    loaded = load(made.spec, config=config, overrides=programs)
     assert made.spec.meta is not None
     part = Part(loaded, made.spec.meta, made.classes)
     return Session([part]), prog_info(next(iter(loaded.programs.values())).fd).id
@@ -303,10 +317,20 @@ def show(title: str, found: list[Figures]) -> None:
                 f"{median(each.issued) / 1e6:.2f} M/s",
                 f"{median(each.shares):.1%}",
                 f"{whole} of {len(each.shares)}",
+                f"{median(each.wakeups):.3f}",
             )
         )
     print(f"\n{title}\n")
-    head = ("reader", "delivered", "fastest", "ratio", "issued", "share", "rounds without loss")
+    head = (
+        "reader",
+        "delivered",
+        "fastest",
+        "ratio",
+        "issued",
+        "share",
+        "rounds without loss",
+        "wake-ups a 1,000",
+    )
     surroundings.table(head, rows)
 
 

@@ -34,6 +34,7 @@ class PerfReader(Guarded):
     """Reads the perf rings of all CPUs that are online; see `reader.Reader`.
 
     Attributes:
+        size: Bytes of each CPU's ring.
         lost: Records that the kernel says it had no space for.
     """
 
@@ -58,9 +59,9 @@ class PerfReader(Guarded):
         try:
             cpus = online_cpus()
             share = max((ring_size or DEFAULT_SIZE) // len(cpus), PAGE_SIZE)
-            size = 1 << (share.bit_length() - 1)
+            self.size: int = 1 << (share.bit_length() - 1)
             for cpu in cpus:
-                self._open(cpu, size, events)
+                self._open(cpu, self.size, events)
             self._fd = Fd(os.dup(self.poller.fileno()), "perf rings")
         except BaseException:
             self._release()

@@ -57,6 +57,11 @@ class Reader(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """Bytes of one of its rings: what may fill up."""
+        ...
+
+    @property
     def lost(self) -> int:
         """Records that the kernel says it had no space for, as far as this ring counts them.
 

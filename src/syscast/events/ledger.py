@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+# A msgspec type is resolved at run time, so this import cannot move under TYPE_CHECKING.
+from syscast.events.deliverystats import DeliveryStats
 from syscast.events.ledgerrow import (
     DAMAGED,
     HELPERS,
@@ -80,7 +82,7 @@ class Ledger(msgspec.Struct, frozen=True):
     sites: tuple[RaisedSite, ...] = ()
     damaged: int = 0
     drained: bool = False
-    delivery: Section | None = None
+    delivery: DeliveryStats | None = None
     cost: Section | None = None
 
     def __iter__(self) -> Iterator[LedgerRow]:

@@ -46,6 +46,17 @@ class Poller:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(number)
 
+    def mute(self, fd: Fd) -> None:
+        """Have a watched descriptor's input end no more waits."""
+        self._epoll.modify(fd.fileno(), 0)
+
+    def unmute(self, fd: Fd) -> None:
+        """Have it end waits again, at once if there is input.
+
+        EPOLL_CTL_MOD asks the descriptor, after a full memory barrier (ep_modify() in fs/eventpoll.c).
+        """
+        self._epoll.modify(fd.fileno(), select.EPOLLIN)
+
     def wait(self, timeout: float | None = None) -> list[object]:
         """Wait for input.
 

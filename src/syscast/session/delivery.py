@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from syscast.errors import UsageError
-from syscast.spec.meta import DELIVER_ADAPTIVE, DELIVER_ALWAYS, PRESSURE_AGGREGATE, PRESSURE_SAMPLE
+from syscast.spec.meta import (
+    DELIVER_ADAPTIVE,
+    DELIVER_ALWAYS,
+    DELIVER_NEVER,
+    PRESSURE_AGGREGATE,
+    PRESSURE_SAMPLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +127,11 @@ class Delivery(msgspec.Struct, frozen=True):
         """Whether events may be left out by sampling."""
         return self.budget is not None or self.pressed == "sample"
 
+    @property
+    def gathers(self) -> bool:
+        """Whether a reader of batches that is always told may pause after a small one."""
+        return self.mode == "push" and bool(self.latency_ns)
+
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields that belong to it (see `syscast.spec.meta`)."""
         values: dict[str, int | bytes] = {"delivery": self._wake_bits() | self._pressure_bits()}
@@ -130,7 +141,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     def _wake_bits(self) -> int:
         if self.mode == "poll":
-            return 0
+            return DELIVER_NEVER
         if not self.latency_ns:
             return DELIVER_ALWAYS
         return DELIVER_ADAPTIVE if self.mode == "adaptive" else 0

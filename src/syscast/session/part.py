@@ -16,7 +16,8 @@ from syscast.events.records import Decoder
 from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
-from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, EVENTS_MAP, FOLLOWED_MAP
+from syscast.session.control import Control
+from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, CONTROL_MAP, EVENTS_MAP, FOLLOWED_MAP
 from syscast.spec.pressure import AGGREGATED_MAP
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class Part:
         self.decoder: Decoder = _decoder(meta, classes)
         self.sieve: Sieve | None = None
         self.calls: KeptCalls | None = _kept_calls(loaded, meta)
+        self.control: Control | None = (
+            Control(loaded.maps[CONTROL_MAP]) if CONTROL_MAP in loaded.maps else None
+        )
         self.reader: Reader | None = None
         if EVENTS_MAP in loaded.maps:
             self.reader = open_reader(
@@ -171,6 +175,11 @@ class Part:
         return self.loaded.programs[name]
 
     # ------------------------------------------------------------ reading
+
+    @property
+    def room(self) -> int:
+        """Bytes of a ring."""
+        return self.reader.size if self.reader is not None else 0
 
     def events(self, most: int) -> list[Event]:
         """Take what is in the ring, at most so many bytes, as objects in the order of time.
@@ -262,6 +271,8 @@ class Part:
                 last.callback(self._shared.close)
             if self.aggregates is not None:
                 last.callback(self.aggregates.close)
+            if self.control is not None:
+                last.callback(self.control.close)
             if self.reader is not None:
                 last.callback(self.reader.close)
             for link in self.links.values():

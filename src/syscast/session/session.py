@@ -7,12 +7,17 @@ import os
 import time
 import weakref
 from collections import Counter
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
+import msgspec
+
+from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import UsageError
 from syscast.events.event import boot_time, sender
-from syscast.session.delivery import DEFAULT
+from syscast.session.delivery import DEFAULT, duration_ns
+from syscast.session.every import Every
 from syscast.session.part import PIECE, Part
 from syscast.session.waiting import Waiting
 
@@ -43,6 +48,7 @@ _MOST = 8 << 20
 """Bytes taken from one ring before the others have their turn."""
 
 _Taken = TypeVar("_Taken")
+_Given = TypeVar("_Given")
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # in typing since 3.13 (PEP 696)
 
@@ -67,7 +73,7 @@ class Session(Generic[E_co]):
         self._parts = list(parts)
         self._delivery = delivery
         self._command = command
-        self._waiting = Waiting(self._parts, command)
+        self._waiting = Waiting(self._parts, command, delivery)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
         self._next_clock_check = 0.0
@@ -97,9 +103,11 @@ class Session(Generic[E_co]):
             waiting, self._pending = self._pending, []
             return waiting
         while True:
+            self._waiting.before(deadline)
             # Before looking: what comes in between has to be seen by another look.
             ending = self._waiting.ending
             events = self._take(most)
+            self._waiting.after(most)
             if events or ending:
                 return events
             if not self._waiting.until(deadline):
@@ -185,7 +193,7 @@ class Session(Generic[E_co]):
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(Part.batch, timeout)
+        return self._rounds(Part.batch, BLOCK_SIZE, timeout)
 
     def arrow(
         self,
@@ -227,21 +235,23 @@ class Session(Generic[E_co]):
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(Part.tuples, timeout)
+        return self._rounds(Part.tuples, PIECE, timeout)
 
     def _rounds(
-        self, take: Callable[[Part], _Taken | None], timeout: float | None
+        self, take: Callable[[Part], _Taken | None], most: int, timeout: float | None
     ) -> Iterator[_Taken]:
-        """Yield what each ring has, again and again."""
+        """Yield what each ring has, again and again, up to so many bytes at once."""
         self._check_events(timeout)
         deadline = _deadline(timeout)
         last = False
         while not self._waiting.closed:
+            self._waiting.before(deadline)
             self._refresh_clock()
             idle = True
             before = sum(part.taken for part in self._parts)
             for part in self._parts:
                 found = None if part.reader is None or part.reader.closed else take(part)
+                self._waiting.after(most)
                 if found is not None:
                     idle = False
                     yield found
@@ -249,7 +259,10 @@ class Session(Generic[E_co]):
                 return
             if idle:
                 last = not self._waiting.until(deadline)
-            elif sum(part.taken for part in self._parts) - before < PIECE // 2:
+            elif (
+                self._delivery.gathers
+                and sum(part.taken for part in self._parts) - before < PIECE // 2
+            ):
                 time.sleep(_GATHER_S)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -263,8 +276,41 @@ class Session(Generic[E_co]):
             Whether the session has ended; False when the time is over.
         """
         self._check_open()
-        self._waiting.idle(_deadline(timeout))
+        deadline = _deadline(timeout)
+        while self._waiting.idle(deadline):
+            continue  # a function was called
         return self.ended
+
+    def every(
+        self,
+        interval: str | float,
+        function: Callable[[], _Given],
+        then: Callable[[_Given], object] | None = None,
+    ) -> Every[_Given]:
+        """Call a function at an interval, from this session's own loop: while it waits or is iterated.
+
+        No thread is started. Times do not drift; what comes due while a call or the session's user takes
+        longer than the interval is left out and counted. What a function raises ends the session
+        (as `stop` does) and comes out of the iteration, after the events before it.
+
+        Args:
+            interval: ``1s``, ``500ms``, or a number of seconds.
+            function: Without arguments: ``counter.drain``, say.
+            then: Gets what the function gave.
+
+        Returns:
+            A handle: ``cancel()``, ``last``, and an iterator of what the function gives.
+
+        Raises:
+            UsageError: The interval is no duration, or 0.
+        """
+        self._check_open()
+        seconds = duration_ns(interval, "interval") / 1e9
+        if not seconds:
+            raise UsageError(f"interval '{interval}': set: it is zero (give a time such as 1s)")
+        entry = Every(seconds, function, then, partial(self._waiting.idle, None))
+        self._waiting.schedule.add(cast("Every[object]", entry))
+        return entry
 
     def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the session ends, `stop` is called or time is over."""
@@ -318,7 +364,8 @@ class Session(Generic[E_co]):
             return self._final
         from syscast.session.accounts import ledger_of  # noqa: PLC0415  (not needed to start)
 
-        return ledger_of(self._parts, Counter(map(sender, self._pending)))
+        found = ledger_of(self._parts, Counter(map(sender, self._pending)))
+        return msgspec.structs.replace(found, delivery=self._waiting.stats())
 
     def aggregated(self) -> list[Aggregated]:
         """Take out what was counted by key instead of being dropped, with ``pressure="aggregate"``.

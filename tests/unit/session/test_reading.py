@@ -25,6 +25,9 @@ class Source:
         os.write(self.write_end, b"x")  # always readable
         self.reader = SimpleNamespace(fd=self.fd, closed=False, available=lambda: waiting * SIZE)
         self.meta = SimpleNamespace(foreign=True)
+        self.decoder = SimpleNamespace(seen=0)
+        self.control = None
+        self.room = 1 << 20
         self.left = left
         self.taken = 0
         self.given = 0
@@ -36,6 +39,7 @@ class Source:
             self.left -= count
         self.taken += count * SIZE
         self.given += count
+        self.decoder.seen += count
         return list(range(self.given - count, self.given))
 
     def batch(self):
