@@ -79,7 +79,7 @@ def _native(rest: Sequence[str]) -> Report:
             f"kernel tests did not run on this machine's own kernel: {obstacle}"
         )
     selection = "not kernel" if obstacle else "not kernel or native"
-    run = native.NativeRun(["-m", selection, *rest], test_timeout=150, timeout=900)
+    run = native.NativeRun(["-m", selection, *rest], test_timeout=180, timeout=1200)
     run.progress.notes += report.progress.notes
     report.progress = run.run()
     report.seconds = time.monotonic() - began

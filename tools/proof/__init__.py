@@ -1,0 +1,1 @@
+"""Long runs that show what a short test cannot: nothing lost unexplained, nothing left behind, no growth."""
