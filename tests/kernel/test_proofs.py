@@ -8,6 +8,7 @@ import pytest
 
 from proof import alarms, conservation, killed, kills, soak
 from syscast.btf import source
+from syscast.btf.types import Struct
 
 pytestmark = pytest.mark.kernel
 
@@ -18,7 +19,7 @@ EVENTS = 500_000 if IN_VM else 10_000_000
 @pytest.fixture(scope="module", autouse=True)
 def warm():
     """What stays open for the life of the process is no leak of the first test that opens it."""
-    source.kernel().find("task_struct")
+    source.kernel().find("task_struct", Struct)
 
 
 def test_every_event_of_a_flood_is_delivered_or_counted(capsys):
