@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         uretprobe,
         usdt,
     )
+    from syscast.session.replay import Replay, replay
     from syscast.session.session import Session
     from syscast.session.snapshot import iterator
     from syscast.session.stacks import Stacks
@@ -120,6 +121,7 @@ _FROM = {
         "Probe call fentry fexit function kprobe kretprobe raw_tracepoint syscall tracepoint "
         "uprobe uretprobe usdt profile interval software hardware"
     ),
+    "syscast.session.replay": "Replay replay",
     "syscast.session.session": "Session",
     "syscast.session.snapshot": "iterator",
     "syscast.state.counter": "Counter TopK",
@@ -165,6 +167,7 @@ __all__ = [
     "Pointer",
     "Port",
     "Probe",
+    "Replay",
     "Session",
     "Span",
     "Stacks",
@@ -204,6 +207,7 @@ __all__ = [
     "path_of",
     "profile",
     "raw_tracepoint",
+    "replay",
     "run_object",
     "software",
     "syscall",

@@ -59,7 +59,7 @@ def command(options: Options, ports: tuple[int, ...]) -> int:
     with outputs.opened(options) as target:
         return stream(
             lambda: _start(options, ports),
-            lambda: outputs.make(target, options, _table(owners.of), owners.described),
+            lambda: outputs.make(target, options, table(owners.of), owners.described),
             options,
             accept if len(wanted) > 1 else None,
         )
@@ -122,7 +122,8 @@ class _Owners:
         }
 
 
-def _table(owner: Callable[[Event], Owner]) -> Table:
+def table(owner: Callable[[Event], object]) -> Table:
+    """The columns; ``owner`` gives what stands in the last one."""
     from syscast.cli.listening import Listening  # noqa: PLC0415  (imported with the probes)
     from syscast.events.text import address_text, clock_text  # noqa: PLC0415
     from syscast.sinks.console import CYAN, DIM, GREEN, Column, Table  # noqa: PLC0415

@@ -36,6 +36,8 @@ COMMANDS = {
         "snapshot", "Show tables of the kernel: sockets, tasks, files, maps, programs."
     ),
     "run": Entry("run", "Run the probes of a Python file, or a BPF object."),
+    "record": Entry("record", "Record events in a file, for later and for other programs."),
+    "replay": Entry("replay", "Show the events of a recording."),
     "bcc": Entry("bcc", "Run a script written for bcc, with a drop-in of syscast's."),
     "list": Entry("list", "List functions, tracepoints and syscalls with their signatures."),
     "show": Entry("show", "Show a target's arguments, or a struct, and how to attach to it."),

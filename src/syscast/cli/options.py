@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
 
+RECORDINGS = (".arrows", ".arrow")
+"""Ends of the names of files that are recordings."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _U32 = (1 << 32) - 1
 
 
 class Options(msgspec.Struct, frozen=True):
-    """The values of the common options; ``command`` is what stands behind ``--``."""
+    """The values of the common options.
+
+    Attributes:
+        command: What stands behind ``--``.
+        recording: What is written is a recording, whatever the file is called.
+    """
 
     json: bool = False
     count: int | None = None
@@ -40,6 +48,12 @@ class Options(msgspec.Struct, frozen=True):
     limit: str | None = None
     budget: str | None = None
     command: tuple[str, ...] = ()
+    recording: bool = False
+
+    @property
+    def records(self) -> bool:
+        """Whether events are recorded instead of written as text."""
+        return self.recording or (self.output or "").endswith(RECORDINGS)
 
     def filters(self, *, netns: bool = True) -> Filters:
         """The filters that the kernel applies to the task; without ``netns``, all but that."""
@@ -150,7 +164,11 @@ def common_options() -> list[click.Option]:
             help="End after this time: 10s, 500ms, 2m, 1h.",
         ),
         option(["--json"], is_flag=True, help="One JSON object per line."),
-        option(["-o", "--output"], metavar="FILE", help="Write events to FILE."),
+        option(
+            ["-o", "--output"],
+            metavar="FILE",
+            help="Write events to FILE; one that ends in .arrows is a recording.",
+        ),
         option(["--fail-on-loss"], is_flag=True, help="Exit with 3 if events were lost."),
         option(
             ["--latency"],

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(options: Options) -> Iterator[Stream | None]:
-    """The stream that events go to: stdout, or the file of ``-o``, which is closed at the end.
+    """The stream that text goes to: stdout, or the file of ``-o``, which is closed at the end.
+
+    A recording opens its file itself; here it is only tried, before anything is attached.
 
     Raises:
         UsageError: The file cannot be opened.
     """
+    if options.records:
+        _try(options)
+        yield None
+        return
     if options.output is None or options.output == "-":
         yield sys.stdout
         return
@@ -34,6 +40,24 @@ def opened(options: Options) -> Iterator[Stream | None]:
         raise UsageError(f"output '{options.output}': open: {cause}") from None
     with file:
         yield file
+
+
+def _try(options: Options) -> None:
+    if options.json:
+        raise UsageError(
+            f"output '{options.output}': write: a recording is no JSON (record it, and then: "
+            f"syscast replay {options.output} --json)"
+        )
+    if options.output == "-" and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError("output '-': write: a recording is nothing for a terminal (name a file)")
+    if options.output in {None, "-"}:
+        return
+    try:
+        with open(str(options.output), "ab"):  # noqa: PTH123  (pathlib costs a start 5 ms)
+            pass
+    except OSError as error:
+        cause = (error.strerror or "cannot be opened").lower()
+        raise UsageError(f"output '{options.output}': open: {cause}") from None
 
 
 def make(

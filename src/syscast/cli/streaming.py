@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from syscast.cli.failures import Interrupted
 from syscast.cli.messages import NAMES_SHOWN, left_out, say
@@ -30,6 +30,14 @@ _LOSS_CHECK_S = 1.0
 _RAISED_SHOWN = 5
 
 
+class Stoppable(Protocol):
+    """A session, or the replay of one."""
+
+    def stop(self) -> None:
+        """End it soon."""
+        ...
+
+
 class Stopper:
     """Signals as a wish to end: the first stops the session, a second ends the process at once.
 
@@ -41,10 +49,10 @@ class Stopper:
 
     def __init__(self) -> None:
         self.signal: int = 0
-        self._session: Session | None = None
+        self._session: Stoppable | None = None
         self._before: dict[int, object] = {}
 
-    def watch(self, session: Session) -> None:
+    def watch(self, session: Stoppable) -> None:
         """From now on a signal stops this session."""
         self._session = session
 
@@ -101,19 +109,19 @@ def stream(
                 say(line)
         for line in left_out(session.refused(), most=None if options.verbose else NAMES_SHOWN):
             say(line)
-        output = sink()
         limits = _Limits(options, accept)
+        recorder = None
+        closed = False
         try:
-            output.open()
-            _pump(session, output, limits)
-            if not limits.reached:
-                session.detach()
-                _drain(session, output, accept)
-            closed = False
+            if options.records:
+                from syscast.cli.recording import record  # noqa: PLC0415  (recordings only)
+
+                recorder = record(session, options, limits.timeout, accept)
+                limits.reached = recorder.full
+            else:
+                _show(session, sink(), limits, accept)
         except SinkClosed:
             closed = True
-        finally:
-            output.close()
         code = command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
         if session.states and not closed:
@@ -121,9 +129,26 @@ def stream(
 
             show(session.states, options)
         ledger = session.stats()
-        if limits.reached:
+        if recorder is not None:
+            ledger = recorder.corrected(ledger)
+        elif limits.reached:
             ledger = _without_rest(ledger)
-        return _account(ledger, code, options, quiet=closed)
+        code = _account(ledger, code, options, quiet=closed)
+        if recorder is not None:
+            say(recorder.summary())
+        return code
+
+
+def _show(session: Session, output: Sink, limits: _Limits, accept: Accept | None) -> None:
+    """Write events until the end."""
+    try:
+        output.open()
+        _pump(session, output, limits)
+        if not limits.reached:
+            session.detach()
+            _drain(session, output, accept)
+    finally:
+        output.close()
 
 
 class _Limits:

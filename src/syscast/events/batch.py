@@ -163,6 +163,21 @@ class Batch(Handing):
         return f"<Batch of {len(self)} events: {names}>"
 
     @property
+    def schemas(self) -> Mapping[int, SchemaMeta]:
+        """Schema id to layout of all classes that may be in it: the decoder's own mapping."""
+        return self._layouts.schemas
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records, ring headers included."""
+        return len(self._block)
+
+    @property
+    def offset_ns(self) -> int:
+        """Wall clock minus boot clock, in ns; 0 where the events have no envelope."""
+        return 0 if self._origin is None else self._origin.offset_ns
+
+    @property
     def arrays(self) -> Mapping[type[Event], Array]:
         """A structured array per event class in the batch; columns as in `record_dtype`."""
         if self._arrays is None:
@@ -202,6 +217,25 @@ class Batch(Handing):
         found = zip((self._places * 8).tolist(), self._schemas.tolist(), strict=True)
         mixed = (unpackers[each](self._block, place) for place, each in found)
         return make_events(cast("Iterable[RawRecord]", mixed), classes, self._origin)
+
+    def chosen(self, wanted: npt.NDArray[np.bool_]) -> Batch:
+        """Give a batch of some of the events only.
+
+        Args:
+            wanted: Which, in the order they were read.
+        """
+        layouts, origin = self._layouts, self._origin
+        if self._uniform is not None:
+            rows = self._words.reshape(len(self), -1)[wanted]
+            return Batch(rows.tobytes(), layouts, origin, self._uniform if len(rows) else None)
+        found = zip(self._places[wanted].tolist(), self._schemas[wanted].tolist(), strict=True)
+        block = self._block
+        parts = [block[at * 8 : at * 8 + layouts.dtype(each).itemsize] for at, each in found]
+        return Batch(b"".join(parts), layouts, origin, None)
+
+    def first(self, count: int) -> Batch:
+        """Give a batch of the first events only."""
+        return self.chosen(np.arange(len(self)) < count)
 
     def to_dicts(self) -> list[dict[str, object]]:
         """Give `Event.to_dict` of each event, in the order they were read."""
@@ -259,8 +293,7 @@ class Batch(Handing):
 
     def wall(self, boot: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         """Turn boot times into wall-clock times."""
-        offset = 0 if self._origin is None else self._origin.offset_ns
-        return boot + np.uint64(offset & 0xFFFFFFFFFFFFFFFF)
+        return boot + np.uint64(self.offset_ns & 0xFFFFFFFFFFFFFFFF)
 
     def probes(self) -> Mapping[int, str]:
         """Program id to probe."""

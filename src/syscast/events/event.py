@@ -294,6 +294,11 @@ def boot_time(event: Event) -> int:
     return event._raw[0]  # noqa: SLF001 - part of Event
 
 
+def declared_as(cls: type[Event]) -> str:
+    """``module:name`` of a class that was declared; "" for one that was made of a schema."""
+    return "" if cls._schema is not None else f"{cls.__module__}:{cls.__qualname__}"
+
+
 def sender(event: Event) -> str:
     """The probe as the ledger names it; "" for an event made by hand."""
     origin = event._origin  # noqa: SLF001 - part of Event

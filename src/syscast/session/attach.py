@@ -161,6 +161,7 @@ def open_session(
         from syscast.session.plan import programs_of  # noqa: PLC0415
 
         raise in_program(error, programs_of(jobs, follow=follow, whom=filters.whom)) from error
+    session.written = {each.name or each.target: each.body for each in jobs}
     session.explained = _explained(jobs, filters)
     session.left_out = left_out
     return session

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
+    from syscast.events.recorded import Provenance, Sender
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
     from syscast.session.delivery import Delivery
+    from syscast.session.recording import Recorder
     from syscast.state.state import State
 
 _CLOCK_CHECK_S = 1.0
@@ -80,6 +82,7 @@ class Session(Generic[E_co]):
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
+        self.written: dict[str, object] = {}
         self.left_out: list[Refused] = []
         _sessions.add(self)
 
@@ -379,6 +382,68 @@ class Session(Generic[E_co]):
             for event in part.aggregates.drain()
         ]
         return sorted(found, key=boot_time)
+
+    # ------------------------------------------------------------ recording
+
+    def record(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float | None = None,
+        count: int | None = None,
+    ) -> int:
+        """Write events to a file until the session ends; `syscast.replay` gives them back.
+
+        The file is an Arrow IPC stream, with the ledger behind it. No object is made for an event.
+        The probes are detached at the end, so that the ledger is final.
+
+        Args:
+            path: The file; what was in it is gone.
+            timeout: End after so many seconds.
+            count: End after so many events.
+
+        Returns:
+            How many events are in the file.
+
+        Raises:
+            UsageError: The file cannot be opened, or the probes send no events.
+            SinkError: It cannot be written: the disk is full. It is whole then, and the message
+                says how many events it holds.
+        """
+        self._check_open()
+        with self.recorder(path) as recorder:
+            recorder.run(timeout=timeout, count=count)
+        return recorder.events
+
+    def recorder(self, path: str | os.PathLike[str]) -> Recorder:
+        """Give a sink that writes batches to a recording, to be used in a ``with``.
+
+        What `batches` yields is given to its ``write``; the ledger is written at the end.
+
+        Raises:
+            UsageError: The file cannot be opened, or the probes send no events.
+        """
+        from syscast.session.recording import Recorder  # noqa: PLC0415  (needs numpy)
+
+        return Recorder(self, path)
+
+    @property
+    def senders(self) -> list[Sender]:
+        """The objects whose programs send the events."""
+        from syscast.events.recorded import Sender  # noqa: PLC0415  (recordings only)
+
+        return [
+            Sender(
+                part.decoder.schemas, part.meta.programs, part.decoder.classes, part.meta.foreign
+            )
+            for part in self._parts
+        ]
+
+    def provenance(self) -> Provenance:
+        """Where and how the events are made, for recordings."""
+        from syscast.session.recording import provenance_of  # noqa: PLC0415  (recordings only)
+
+        return provenance_of(self.describe(), self.explained, self.written)
 
     def detach(self) -> None:
         """Detach the programs; what is in the rings can still be read, and the ledger is final."""

@@ -112,9 +112,9 @@ class Output:
         try:
             self._write(data)
         except OSError as error:
-            raise self._failure(error.errno or 0) from error
+            raise failure(self._name, error.errno or 0) from error
         except ValueError as error:  # Python's word for a closed file
-            raise self._failure(errno.EBADF) from error
+            raise failure(self._name, errno.EBADF) from error
 
     def _write(self, data: bytes) -> None:
         if self._stream is None:
@@ -134,12 +134,20 @@ class Output:
             except BlockingIOError:  # somebody made the pipe non-blocking
                 time.sleep(_RETRY_S)
 
-    def _failure(self, number: int) -> SyscastError:
-        text = f"sink {self._name!r}: write: {os.strerror(number).lower()}"
-        if number in _GONE:
-            return SinkClosed(text)
-        cure = _CURES.get(number)
-        return SinkError(f"{text} ({cure})" if cure else text, number)
+
+def failure(name: str, number: int, more: str = "") -> SyscastError:
+    """Make the error of a sink that cannot be written.
+
+    Args:
+        name: The sink's.
+        number: The C ``errno`` value.
+        more: What else to say, where it was no closed pipe.
+    """
+    text = f"sink {name!r}: write: {os.strerror(number).lower()}"
+    if number in _GONE:
+        return SinkClosed(text)
+    said = "; ".join(filter(None, (_CURES.get(number), more)))
+    return SinkError(f"{text} ({said})" if said else text, number)
 
 
 def _descriptor(stream: Stream | None) -> int:

@@ -81,13 +81,16 @@ class _Strings(NamedTuple):
         return made
 
 
-def block_of(array: ArrowArray, table: Table, *, boot: bool = False) -> bytes:
+def block_of(
+    array: ArrowArray, table: Table, *, boot: bool = False, ids: Sequence[int] | None = None
+) -> bytes:
     """Write the records of a struct array that `syscast.events.arrow.build.columns_of` made.
 
     Args:
         array: Of the table's schema, from whatever source.
         table: Its form has ``raw``.
         boot: Whether records have the boot clock's time in them, or the wall clock's.
+        ids: The schema id of each class, by number; the number itself if None.
 
     Raises:
         FormatError: The array has other columns, or values that no record has.
@@ -101,7 +104,7 @@ def block_of(array: ArrowArray, table: Table, *, boot: bool = False) -> bytes:
             f"not the {len(table.columns)} of the table"
         )
     try:
-        return _Reader(view, table, boot=boot).block()
+        return _Reader(view, table, boot=boot, ids=ids).block()
     except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
         raise FormatError(f"arrow columns: read the records: {error}") from None
 
@@ -109,7 +112,8 @@ def block_of(array: ArrowArray, table: Table, *, boot: bool = False) -> bytes:
 class _Reader:
     """Reads the columns of one array."""
 
-    def __init__(self, view: View, table: Table, *, boot: bool) -> None:
+    def __init__(self, view: View, table: Table, *, boot: bool, ids: Sequence[int] | None) -> None:
+        self._ids = range(len(table.members)) if ids is None else ids
         self._view = view
         self._table = table
         self._start = view.offset
@@ -148,7 +152,7 @@ class _Reader:
         records: Array = np.zeros(len(rows), dtype)
         taken = {field.name for field in member.schema.fields}
         records.view(np.uint32).reshape(len(rows), -1)[:, 0] = size
-        records[envelope_key("schema", taken)] = number
+        records[envelope_key("schema", taken)] = self._ids[number]
         if member.envelope:
             for name in (*_PLAIN, "program", "comm", self._time):
                 column = self._table.columns[self._places[name]]
