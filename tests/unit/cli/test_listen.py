@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from syscast.cli import listen
-from syscast.cli.listen import _Owners, _table, _wanted
+from syscast.cli.listen import _Owners, _wanted, table
 from syscast.cli.listening import Listening, Wanted
 from syscast.cli.options import Options
 from syscast.events.envelope import Origin
@@ -48,7 +48,7 @@ OWNER = Owner(Container("docker", "0123456789ab", ""), "docker-0123.scope", None
     ],
 )
 def test_the_table_shows_protocol_and_address(event, cells):
-    table = _table(lambda _: OWNER)
+    table = table(lambda _: OWNER)
     shown = dict(zip([column.title for column in table.columns], table.cells(event), strict=True))
     assert [shown["PROTO"], shown["ADDRESS"]] == cells
     assert shown["PID"] == "1234"
@@ -62,7 +62,7 @@ def test_the_table_shows_protocol_and_address(event, cells):
 def test_hostile_names_are_escaped_in_the_table_and_right_in_json():
     event = listening("::1", comm=b"a\x1b[2J\n\xff\xc3\xa9")
     text = io.StringIO()
-    ConsoleSink(text, table=_table(lambda _: Owner())).write([event])
+    ConsoleSink(text, table=table(lambda _: Owner())).write([event])
     (line,) = text.getvalue().splitlines()
     assert "\x1b" not in line
     assert "a\\x1b[2J\\x0a\\xffé" in line
