@@ -48,8 +48,8 @@ OWNER = Owner(Container("docker", "0123456789ab", ""), "docker-0123.scope", None
     ],
 )
 def test_the_table_shows_protocol_and_address(event, cells):
-    table = table(lambda _: OWNER)
-    shown = dict(zip([column.title for column in table.columns], table.cells(event), strict=True))
+    found = table(lambda _: OWNER)
+    shown = dict(zip([column.title for column in found.columns], found.cells(event), strict=True))
     assert [shown["PROTO"], shown["ADDRESS"]] == cells
     assert shown["PID"] == "1234"
     assert shown["COMM"] == "nginx"
