@@ -17,6 +17,7 @@ from syscast.probes import registry
 from syscast.probes.names import is_pattern
 from syscast.session.plan import lower
 from syscast.session.probe import Probe
+from syscast.session.snapshot import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,13 +46,16 @@ def probes_of(tmp_path, monkeypatch):
         path = tmp_path / f"{page.stem}.py"
         path.write_text(python_of(page))
         made = []
-        declare = Probe.__init__
 
-        def note(self, *args, **kwargs):
-            declare(self, *args, **kwargs)
-            made.append(self)
+        def noted(declare):
+            def note(self, *args, **kwargs):
+                declare(self, *args, **kwargs)
+                made.append(self)
 
-        monkeypatch.setattr(Probe, "__init__", note)
+            return note
+
+        for cls in (Probe, Iterator):
+            monkeypatch.setattr(cls, "__init__", noted(cls.__init__))
         monkeypatch.setattr(time, "sleep", lambda _seconds: None)
         monkeypatch.setattr(Probe, "attach", lambda *_args, **_kwargs: MagicMock())
         name = f"syscast_docs_{page.stem}"
