@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
     from syscast.session.scope import Scope
-    from syscast.session.snapshot import Table
+    from syscast.session.table import Table
     from syscast.sinks.console import Table as Columns
     from syscast.sinks.sink import Sink
 

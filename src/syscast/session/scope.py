@@ -63,6 +63,8 @@ class Narrowing(contextlib.ExitStack):
         pid: To be filtered by the program itself, where the kernel cannot; None where it can.
         tid: As ``pid``.
         network: The network namespace to open the file in, or None.
+        cgroup: The directory that a walk down begins at; None for any other walk.
+        parents_first: Whether such a walk gives a directory before those below it.
     """
 
     def __init__(self, target: Target, types: Btf, scope: Scope) -> None:
@@ -71,6 +73,8 @@ class Narrowing(contextlib.ExitStack):
         self.pid: int | None = None
         self.tid: int | None = None
         self.network: Fd | None = None
+        self.cgroup: str | None = None
+        self.parents_first: bool = True
         try:
             self._read(target, types, scope)
         except BaseException:
@@ -131,6 +135,11 @@ class Narrowing(contextlib.ExitStack):
             raise UsageError(
                 f"{subject}: open: '{wanted}' is no order (there are: {', '.join(orders)})"
             )
+        self.parents_first = wanted != "descendants_post"
+        if wanted.startswith("descendants"):
+            from syscast.kernel.host import mounts  # noqa: PLC0415  (cgroups only)
+
+            self.cgroup = scope.cgroup or next(mounts("cgroup2"), None)
         number = 0
         if scope.cgroup is not None:
             number = self.enter_context(_directory(subject, scope.cgroup)).fileno()

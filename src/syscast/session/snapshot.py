@@ -7,28 +7,19 @@ one (`Event.envelope`) is the reader's, since it is the reader's system call tha
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar, cast
 
 from syscast.errors import KernelError, NotSupportedError, SyscastError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator as Iterable
-    from types import TracebackType
     from typing import Unpack
 
-    from syscast.buffers.seqfile import SeqFile
-    from syscast.events.batch import Batch
     from syscast.events.event import Event
-    from syscast.events.ledger import Ledger
-    from syscast.link.iterator import IteratorLink
-    from syscast.session.part import Part
     from syscast.session.plan import Job, Plan
     from syscast.session.scope import Narrowing, Scope
-    from syscast.state.state import State
-
-from typing import TypedDict
+    from syscast.session.table import Table
 
 P = ParamSpec("P")
 E = TypeVar("E", bound="Event")
@@ -149,120 +140,6 @@ def iterator(
     return bind
 
 
-class Table(Generic[E]):
-    """A loaded iterator program and the part of a table that it walks through.
-
-    Every reading is a walk of its own from the table's start. One thread at a time goes through the
-    kernel; others wait.
-    """
-
-    def __init__(self, part: Part, link: IteratorLink, narrowing: Narrowing) -> None:
-        self._part = part
-        self._link = link
-        self._narrowing = narrowing
-        self._lock = threading.Lock()
-        self._final: Ledger | None = None
-
-    def snapshot(self) -> list[E]:
-        """All rows as they are now."""
-        return list(self.rows())
-
-    def rows(self) -> Iterable[E]:
-        """The rows one by one, read in portions; who stops early leaves the rest unread.
-
-        Raises:
-            KernelError: The kernel refused the walk.
-            UsageError: It is closed.
-        """
-        decoder = self._part.decoder
-        for block in self._blocks():
-            with self._lock:
-                found = decoder.block_events(block)
-            yield from cast("list[E]", found)
-
-    def batches(self) -> Iterable[Batch]:
-        """The rows as numpy arrays, a batch for each portion."""
-        decoder = self._part.decoder
-        for block in self._blocks():
-            with self._lock:
-                found = decoder.batch(block)
-            yield found
-
-    def _blocks(self) -> Iterable[bytes]:
-        from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (declaring one loads nothing)
-
-        part = self._part
-        file = self._open()
-        try:
-            part.decoder.clock_offset_ns = wall_offset_ns()
-            while True:
-                with self._lock:
-                    block = file.read_block()
-                    part.taken += len(block)
-                    if not block:
-                        return
-                    if part.sieve is not None:
-                        block = part.sieve.sift(block)
-                if block:
-                    yield block
-        finally:
-            file.close()
-
-    def _open(self) -> SeqFile:
-        from syscast.buffers.seqfile import SeqFile  # noqa: PLC0415  (declaring one loads nothing)
-
-        if self._link.closed:
-            raise UsageError(f"{self._link.describe()}: read: it is closed")
-        network = self._narrowing.network
-        if network is None:
-            return SeqFile(self._link.open())
-        from syscast.kernel.namespaces import in_network_of  # noqa: PLC0415  (with netns only)
-
-        return SeqFile(in_network_of(network, self._link.open))
-
-    @property
-    def classes(self) -> list[type[Event]]:
-        """The classes of its rows."""
-        return list(self._part.decoder.classes.values())
-
-    @property
-    def states(self) -> dict[str, State]:
-        """Objects that the function shares with Python, by the names that it has for them."""
-        return self._part.states
-
-    def stats(self) -> Ledger:
-        """The ledger: elements seen, rows given, rows that were left out because they raised."""
-        if self._final is not None:
-            return self._final
-        from collections import Counter  # noqa: PLC0415  (not needed to read)
-
-        from syscast.session.accounts import ledger_of  # noqa: PLC0415
-
-        return ledger_of([self._part], Counter())
-
-    def close(self) -> None:
-        """Unload; the ledger stays readable, and a second call does nothing."""
-        if self._link.closed:
-            return
-        try:
-            self._final = self.stats()
-        finally:
-            self._link.close()
-            self._narrowing.close()
-            self._part.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
 def open_table(job: Job, scope: Scope) -> Table[Event]:
     """`Iterator.open` for what need not be a decorated function; raises as that."""
     from syscast.session.attach import check_rights  # noqa: PLC0415  (declaring one loads nothing)
@@ -296,10 +173,20 @@ def _load(planned: Plan, narrowing: Narrowing) -> Table[Event]:
         except KernelError as error:
             raise _refused(error, program.spec.target) from error
         part.links[name] = link
-        return Table(part, link, narrowing)
+        return _table_class(narrowing)(part, link, narrowing)
     except BaseException:
         part.close()
         raise
+
+
+def _table_class(narrowing: Narrowing) -> type[Table[Event]]:
+    if narrowing.cgroup is None:
+        from syscast.session.table import Table  # noqa: PLC0415  (declaring one loads nothing)
+
+        return Table
+    from syscast.session.cgroupwalk import CgroupTable  # noqa: PLC0415  (cgroups only)
+
+    return CgroupTable
 
 
 def _refused(error: KernelError, table: str) -> KernelError:
