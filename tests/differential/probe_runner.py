@@ -16,6 +16,7 @@ from syscast.compiler.driver import Request, lower
 from syscast.ir.program import ArgumentSource, ProgramContext
 from syscast.kernel.bpfprogs import prog_test_run
 from syscast.session.accounts import ledger_of
+from syscast.session.delivery import DEFAULT
 from syscast.session.filters import Filters
 from syscast.session.part import Part
 from syscast.session.plan import Plan
@@ -53,7 +54,7 @@ class Runner:
         program, classes = lower(requests, types, arch="", states=states)
         spec = read_object(build_object(program, types, child=child), "probes")
         plan = Plan(spec, (), classes, cached=False, kinds={}, states=states)
-        self.part = Part.load(plan, Filters(), None)
+        self.part = Part.load(plan, Filters(), DEFAULT)
         self._files = {each.probe: each.name for each in self.part.meta.programs}
         self._known = self._raised()
 

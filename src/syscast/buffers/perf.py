@@ -38,6 +38,9 @@ class PerfReader(Guarded):
         lost: Records that the kernel says it had no space for.
     """
 
+    slack_ns = 50_000
+    """Programs read the time first and take the space as the last thing they do."""
+
     def __init__(self, events: LoadedMap, ring_size: int = 0, *, whole_words: bool = True) -> None:
         """Open a ring for each CPU and put it into the map.
 
@@ -93,6 +96,24 @@ class PerfReader(Guarded):
             self._check("look")
             kept = sum(padded(len(record)) for record in self._kept)
             return kept + sum(ring.waiting() for ring in self._rings)
+
+    @property
+    def lanes(self) -> tuple[PerfReader]:
+        """Itself: it sorts what its rings have."""
+        return (self,)
+
+    def mark(self) -> tuple[int, ...]:
+        """Where the producers are; see `reader.Reader`."""
+        with self._lock:
+            self._check("look")
+            return tuple(ring.memory.producer() for ring in self._rings)
+
+    def passed(self, mark: tuple[int, ...]) -> bool:
+        """Whether everything before a mark was read."""
+        with self._lock:
+            self._check("look")
+            pairs = zip(self._rings, mark, strict=True)
+            return not self._kept and all(each.memory.consumer() >= at for each, at in pairs)
 
     def read(self, max_records: int = 256) -> list[bytes]:
         """Take records of all CPUs, the oldest first."""

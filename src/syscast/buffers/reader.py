@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -99,6 +100,24 @@ class Reader(Protocol):
 
     def read_block(self, max_bytes: int = BLOCK_SIZE) -> Block:
         """Take all committed records that fit into ``max_bytes``, at least one if there is any."""
+        ...
+
+    @property
+    def lanes(self) -> Sequence[Reader]:
+        """The rings inside, where each is read on its own; else this reader itself."""
+        ...
+
+    @property
+    def slack_ns(self) -> int:
+        """How long a record's time may lie before the moment that its space in the ring is taken."""
+        ...
+
+    def mark(self) -> tuple[int, ...]:
+        """How far the kernel has taken space by now."""
+        ...
+
+    def passed(self, mark: tuple[int, ...]) -> bool:
+        """Whether everything was read whose space was taken when `mark` was called."""
         ...
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class RingReader(Guarded):
 
     lost = 0
     """The ring buffer does not count what it has no space for; its programs do."""
+    slack_ns = 0
+    """Programs read the time after they have taken the space."""
 
     def __init__(self, fd: Fd, size: int) -> None:
         """Map the ring.
@@ -62,6 +64,23 @@ class RingReader(Guarded):
         with self._lock:
             self._check("look")
             return self._memory.producer() - self._memory.consumer()
+
+    @property
+    def lanes(self) -> tuple[RingReader]:
+        """Itself: it has one ring."""
+        return (self,)
+
+    def mark(self) -> tuple[int, ...]:
+        """Where the producer is; see `reader.Reader`."""
+        with self._lock:
+            self._check("look")
+            return (self._memory.producer(),)
+
+    def passed(self, mark: tuple[int, ...]) -> bool:
+        """Whether everything before a mark was read."""
+        with self._lock:
+            self._check("look")
+            return self._memory.consumer() >= mark[0]
 
     def read(self, max_records: int = 256) -> list[bytes]:
         """Take records, one by one, without headers; discarded ones are left out.

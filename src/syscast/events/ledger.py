@@ -74,6 +74,7 @@ class Ledger(msgspec.Struct, frozen=True):
         damaged: Records that could not be decoded and so belong to no probe.
         drained: The programs are detached and the rings were read to their end: the last
             numbers are known.
+        late: Events that came after one of a later time, over all rings and probes.
         delivery: How events came.
         cost: What tracing cost.
     """
@@ -82,6 +83,7 @@ class Ledger(msgspec.Struct, frozen=True):
     sites: tuple[RaisedSite, ...] = ()
     damaged: int = 0
     drained: bool = False
+    late: int = 0
     delivery: DeliveryStats | None = None
     cost: Section | None = None
 
@@ -126,6 +128,8 @@ class Ledger(msgspec.Struct, frozen=True):
             yield "ring full: " + ", ".join(f"{n:,} on cpu {cpu}" for cpu, n in full.items())
         if self.damaged:
             yield f"{counted(self.damaged, 'record')} could not be decoded"
+        if self.late:
+            yield f"{counted(self.late, 'event')} came after one of a later time"
         yield from self.disagreements()
         for line in self.details():
             yield f"raised: {line}"
@@ -219,6 +223,7 @@ class Ledger(msgspec.Struct, frozen=True):
             "complete": not self.uncounted,
             "drained": self.drained,
             "damaged": self.damaged,
+            "late": self.late,
             "total": _plain(self.total),
             "probes": [_plain(row) for row in self.probes.values()],
             "cpus": [msgspec.to_builtins(row) for row in self.by_cpu.values()],

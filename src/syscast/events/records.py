@@ -219,6 +219,10 @@ class Decoder:
             for number, schema in self.schemas.items()
         ]
 
+    def stride(self, schema_id: int) -> int:
+        """Bytes that a record of a schema takes up in a ring."""
+        return RING_HEADER_SIZE + pad(self._layouts[schema_id].size)
+
     def uniform(self, block: Buffer) -> int | None:
         """Give the schema id that all records of a block have, None if they differ or are bad."""
         at = RING_HEADER_SIZE + SCHEMA_AT

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from syscast.spec.meta import ProgramMeta
 
 
-def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
+def ledger_of(parts: Sequence[Part], pending: Counter[str], late: int = 0) -> Ledger:
     """Read all counters of all parts.
 
     Args:
         parts: The session's objects.
         pending: Events that were decoded and that nobody has taken yet, by probe.
+        late: Events that came after one of a later time.
     """
     rows: list[LedgerRow] = []
     sites: list[RaisedSite] = []
@@ -36,6 +37,7 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str]) -> Ledger:
         tuple(sites),
         damaged=sum(part.decoder.decode_errors for part in parts),
         drained=all(part.drained for part in parts),
+        late=late,
     )
 
 

@@ -13,6 +13,8 @@ from syscast.spec.meta import (
     DELIVER_NEVER,
     PRESSURE_AGGREGATE,
     PRESSURE_SAMPLE,
+    RINGS_AUTO,
+    RINGS_PER_CPU,
 )
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ _UNITS = {
     "h": 3_600_000_000_000,
 }
 _MAX_LATENCY_NS = 60_000_000_000
+_BOUND_NS = 5_000_000
 _MAX_RING = 1 << 30
 
 MODES = ("adaptive", "push", "poll")
 RINGS = ("one", "per-cpu", "auto")
+_RING_BITS = {"per-cpu": RINGS_PER_CPU, "auto": RINGS_AUTO}
 PRESSURES = ("drop", "overwrite", "sample", "aggregate")
 
 
@@ -132,9 +136,16 @@ class Delivery(msgspec.Struct, frozen=True):
         """Whether a reader of batches that is always told may pause after a small one."""
         return self.mode == "push" and bool(self.latency_ns)
 
+    @property
+    def bound_ns(self) -> int:
+        """How long what was read waits for a record that was begun in another ring, in ns."""
+        return min(self.latency_ns, _BOUND_NS)
+
     def config(self) -> Mapping[str, int | bytes]:
         """The values of the config fields that belong to it (see `syscast.spec.meta`)."""
-        values: dict[str, int | bytes] = {"delivery": self._wake_bits() | self._pressure_bits()}
+        values: dict[str, int | bytes] = {
+            "delivery": self._wake_bits() | self._pressure_bits() | _RING_BITS.get(self.rings, 0)
+        }
         if rate := self.rate:
             values |= {"limit_ns": rate.step_ns, "limit_burst": rate.burst}
         return values

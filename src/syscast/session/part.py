@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from operator import itemgetter
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,15 @@ from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
 from syscast.session.control import Control
-from syscast.spec.meta import CALLS_MAP, CGROUPS_MAP, CONTROL_MAP, EVENTS_MAP, FOLLOWED_MAP
+from syscast.session.intake import Intake
+from syscast.spec.meta import (
+    CALLS_MAP,
+    CGROUPS_MAP,
+    CONTROL_MAP,
+    EVENTS_MAP,
+    FOLLOWED_MAP,
+    SHARDS_MAP,
+)
 from syscast.spec.pressure import AGGREGATED_MAP
 
 if TYPE_CHECKING:
@@ -27,31 +34,28 @@ if TYPE_CHECKING:
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
+    from syscast.events.merge import Order
     from syscast.events.where import Where
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
-    from syscast.probes.kind import Kind
     from syscast.session.aggregates import Aggregates
     from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
     from syscast.session.keptcalls import KeptCalls
     from syscast.session.plan import Plan
     from syscast.session.sieve import Sieve
+    from syscast.session.spreading import Spreading
     from syscast.session.states import SharedStates
     from syscast.spec.meta import ObjectMeta
     from syscast.state.state import State
 
-_TIME = itemgetter(0)
-_BLOCK = 1 << 18
-"""Bytes taken from a ring at once when each record becomes an object."""
 PIECE = 1 << 16
-"""As many where the objects are used before the next ones are made: these stay in the CPU's cache
+"""Bytes taken from a ring at once where the objects are used before the next ones are made: these stay in the CPU's cache
 and in memory that Python has at hand, which makes them twice as fast."""
 
 _SIFTED = 1 << 23
 """Bytes that filters in Python may hold back before others have their turn."""
 
-_NO_KINDS: Mapping[str, Kind] = {}
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
 """Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
 
@@ -61,7 +65,9 @@ class Part:
 
     Attributes:
         taken: Bytes read from the ring.
-        reader: Reads the ring; None where no program sends an event.
+        reader: Reads the rings; None where no program sends an event.
+        intake: Puts what they have in the order of time.
+        spreading: Decides about rings of CPUs; None where there is one ring for all.
         states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
         aggregates: What was counted by key while the ring was full; None where nothing is.
@@ -72,15 +78,16 @@ class Part:
     def __init__(
         self,
         loaded: LoadedObject,
-        meta: ObjectMeta,
-        classes: dict[int, type[Event]],
-        kinds: Mapping[str, Kind] = _NO_KINDS,
+        plan: Plan,
+        delivery: Delivery,
         shared: SharedStates | None = None,
         aggregates: Aggregates | None = None,
     ) -> None:
+        meta = plan.spec.meta
+        assert meta is not None
         self.loaded = loaded
         self.meta = meta
-        self._kinds = kinds
+        self._kinds = plan.kinds
         self.links: dict[str, Link] = {}
         self.missed: dict[str, int | None] = {}
         self.detached: bool = False
@@ -90,22 +97,49 @@ class Part:
             if any(ref.map == EVENTS_MAP for ref in each.map_refs)
         )
         self.taken: int = 0
-        self.decoder: Decoder = _decoder(meta, classes)
+        self.decoder: Decoder = _decoder(meta, plan.classes)
         self.sieve: Sieve | None = None
         self.calls: KeptCalls | None = _kept_calls(loaded, meta)
         self.control: Control | None = (
             Control(loaded.maps[CONTROL_MAP]) if CONTROL_MAP in loaded.maps else None
         )
         self.reader: Reader | None = None
+        self.intake: Intake | None = None
+        self.spreading: Spreading | None = None
         if EVENTS_MAP in loaded.maps:
-            self.reader = open_reader(
-                loaded.maps[EVENTS_MAP], loaded.ring_size, whole_words=not meta.foreign
-            )
+            self.reader = self._opened(delivery)
+            self.intake = Intake(self.reader, self.decoder, self._take, delivery.bound_ns)
         self._shared = shared
         self.aggregates: Aggregates | None = aggregates
         self.states: dict[str, State] = shared.states if shared is not None else {}
         if shared is not None:
             shared.count_losses(loaded)
+
+    def _opened(self, delivery: Delivery) -> Reader:
+        """The reader of the rings."""
+        maps = self.loaded.maps
+        shards = maps.get(SHARDS_MAP) if delivery.rings != "one" else None
+        if shards is None:
+            whole_words = not self.meta.foreign
+            return open_reader(maps[EVENTS_MAP], self.loaded.ring_size, whole_words=whole_words)
+        from syscast.buffers.sharded import ShardedReader  # noqa: PLC0415  (few sessions)
+        from syscast.loader.shards import Shards  # noqa: PLC0415
+        from syscast.session.spreading import Spreading  # noqa: PLC0415
+
+        reader = ShardedReader(maps[EVENTS_MAP], Shards(shards))
+        self.spreading = Spreading(reader, self._spread)
+        if delivery.rings == "per-cpu":
+            try:
+                reader.spread()
+            except BaseException:
+                reader.close()
+                raise
+        return reader
+
+    def _spread(self) -> None:
+        """Tell running programs to use the rings of their CPUs."""
+        if self.control is not None:
+            self.control.set("sharded", 1)
 
     @classmethod
     def load(cls, plan: Plan, filters: Filters, delivery: Delivery) -> Part:
@@ -143,6 +177,7 @@ class Part:
                 config=_config(spec.meta, filters, delivery) if ours else None,
                 ring_size=delivery.ring_size or 0,
                 force_perf=not probing.supported("ringbuf"),
+                rings=delivery.rings,
                 overrides=overrides,
                 shared={
                     **(shared.maps if shared is not None else {}),
@@ -151,7 +186,7 @@ class Part:
             )
             undo.callback(loaded.close)
             _set_filters(loaded, filters)
-            made = cls(loaded, spec.meta, plan.classes, kinds, shared, aggregates)
+            made = cls(loaded, plan, delivery, shared, aggregates)
             undo.pop_all()
         return made
 
@@ -182,26 +217,57 @@ class Part:
         return self.reader.size if self.reader is not None else 0
 
     def events(self, most: int) -> list[Event]:
-        """Take what is in the ring, at most so many bytes, as objects in the order of time.
+        """Take what is in the rings, at most so many bytes from each, as objects in the order of time."""
+        self.gather(most, 0, 0)
+        return self.decoder.views(self.release((1 << 64) - 1))
 
-        The ring has them in the order in which their space was reserved, which on two CPUs at
-        once may be another.
+    def gather(self, most: int, now: int, behind: int, *, alone: bool = True) -> int:
+        """Read at most so many bytes from each ring; `release` gives them.
+
+        Args:
+            most: Bytes.
+            now: Boot clock in ns, looked at before this call.
+            behind: Up to this time all rings of the session were read before.
+            alone: The session has no other part.
+
+        Returns:
+            Up to which time the rings are read.
         """
-        found: list[RawRecord] = []
-        end = self.taken + most
-        while self.taken < end and (data := self._take(min(most, _BLOCK))):
-            found += self.decoder.block_tuples(data)
-        found.sort(key=_TIME)
-        return self.decoder.views(found)
+        if self.intake is None:
+            return now
+        self._look()
+        return self.intake.gather(most, now, behind, alone=alone)
+
+    def release(self, complete: int) -> list[RawRecord]:
+        """Give what was read and need not be held back any longer, in the order of time.
+
+        Args:
+            complete: Up to this time the rings of all parts are read.
+        """
+        return [] if self.intake is None else self.intake.merge.take(complete)
 
     def tuples(self) -> list[RawRecord] | None:
-        """Take a piece of what is in the ring, as tuples; None if there is nothing."""
-        data = self._take(PIECE)
+        """Take a piece of what is in the only ring, as tuples; None if there is nothing."""
+        if self.reader is None:
+            return None
+        self._look()
+        data = self._take(self.reader.lanes[0], PIECE)
         return self.decoder.block_tuples(data) if data else None
 
-    def batch(self) -> Batch | None:
-        """Take what is in the ring, as arrays; None if there is nothing."""
-        data = self._take(BLOCK_SIZE)
+    def batch(self, now: int, order: Order, *, last: bool) -> Batch | None:
+        """Take what is in the rings, as arrays; None if there is nothing.
+
+        Args:
+            now: As for `gather`.
+            order: Notes what comes from several rings.
+            last: Hold nothing back.
+        """
+        if self.reader is None or self.intake is None:
+            return None
+        self._look()
+        if self.intake.several:
+            return self.intake.batch(now, order, last=last)
+        data = self._take(self.reader.lanes[0], BLOCK_SIZE)
         return self.decoder.batch(data) if data else None
 
     def sift_by(self, refused: Mapping[int, Where]) -> None:
@@ -211,18 +277,22 @@ class Part:
 
             self.sieve = Sieve(refused, self.decoder)
 
-    def _take(self, most: int) -> bytes:
-        if self.reader is None:
-            return b""
+    def _take(self, ring: Reader, most: int) -> bytes:
         end = self.taken + _SIFTED
         while True:
-            data = self.reader.read_block(most).data
+            data = ring.read_block(most).data
             self.taken += len(data)
+            if self.spreading is not None and ring is self.spreading.reader.lanes[0]:
+                self.spreading.seen(data)
             if self.sieve is None or not data:
                 return data
             left = self.sieve.sift(data)
             if left or self.taken >= end:
                 return left
+
+    def _look(self) -> None:
+        if self.spreading is not None:
+            self.spreading.before()
 
     def follows_somebody(self) -> bool:
         """Whether a followed process still lives (a zombie does not)."""

@@ -9,7 +9,7 @@ import weakref
 from collections import Counter
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
 
 import msgspec
 
@@ -18,7 +18,8 @@ from syscast.errors import UsageError
 from syscast.events.event import boot_time, sender
 from syscast.session.delivery import DEFAULT, duration_ns
 from syscast.session.every import Every
-from syscast.session.part import PIECE, Part
+from syscast.session.merging import Merging
+from syscast.session.part import PIECE
 from syscast.session.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
     from syscast.session.delivery import Delivery
+    from syscast.session.part import Part
     from syscast.session.recording import Recorder
     from syscast.state.state import State
 
@@ -51,12 +53,19 @@ _MOST = 8 << 20
 
 _Taken = TypeVar("_Taken")
 _Given = TypeVar("_Given")
+_Taken_co = TypeVar("_Taken_co", covariant=True)
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # in typing since 3.13 (PEP 696)
 
     E_co = TypeVarWithDefault("E_co", bound=Event, covariant=True, default=Event)
 else:
     E_co = TypeVar("E_co", covariant=True)
+
+
+class _Take(Protocol[_Taken_co]):
+    """Reads all rings once."""
+
+    def __call__(self, *, last: bool) -> Iterator[_Taken_co]: ...
 
 
 class Session(Generic[E_co]):
@@ -76,6 +85,7 @@ class Session(Generic[E_co]):
         self._delivery = delivery
         self._command = command
         self._waiting = Waiting(self._parts, command, delivery)
+        self._merging = Merging(self._parts, delivery.bound_ns / 1e9)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
         self._next_clock_check = 0.0
@@ -106,24 +116,22 @@ class Session(Generic[E_co]):
             waiting, self._pending = self._pending, []
             return waiting
         while True:
-            self._waiting.before(deadline)
+            self._waiting.before(self._merging.by(deadline))
             # Before looking: what comes in between has to be seen by another look.
             ending = self._waiting.ending
-            events = self._take(most)
+            events = self._take(most, last=ending)
             self._waiting.after(most)
             if events or ending:
                 return events
-            if not self._waiting.until(deadline):
-                return self._take(most)
+            if self._merging.holding:
+                self._merging.blink()
+            elif not self._waiting.until(deadline):
+                return self._take(most, last=True)
 
-    def _take(self, most: int) -> list[E_co]:
+    def _take(self, most: int, *, last: bool) -> list[E_co]:
         self._refresh_clock()
-        if len(self._parts) == 1:
-            events = self._parts[0].events(most)
-        else:
-            events = [event for part in self._parts for event in part.events(most)]
-            events.sort(key=boot_time)
-        return cast("list[E_co]", events)  # what the probes return is what they send
+        # What the probes return is what they send.
+        return cast("list[E_co]", self._merging.events(most, last=last))
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events.
@@ -167,7 +175,7 @@ class Session(Generic[E_co]):
             self._end = taken + sum(
                 part.reader.available() for part in self._parts if part.reader is not None
             )
-        return taken >= self._end
+        return taken >= self._end and not self._merging.holding
 
     def __iter__(self) -> Iterator[E_co]:
         return self.events()
@@ -196,7 +204,7 @@ class Session(Generic[E_co]):
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(Part.batch, BLOCK_SIZE, timeout)
+        return self._rounds(self._merging.batches, BLOCK_SIZE, timeout)
 
     def arrow(
         self,
@@ -238,26 +246,27 @@ class Session(Generic[E_co]):
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(Part.tuples, PIECE, timeout)
+        return self._rounds(self._merging.tuples, PIECE, timeout)
 
-    def _rounds(
-        self, take: Callable[[Part], _Taken | None], most: int, timeout: float | None
-    ) -> Iterator[_Taken]:
+    def _rounds(self, take: _Take[_Taken], most: int, timeout: float | None) -> Iterator[_Taken]:
         """Yield what each ring has, again and again, up to so many bytes at once."""
         self._check_events(timeout)
         deadline = _deadline(timeout)
         last = False
         while not self._waiting.closed:
-            self._waiting.before(deadline)
+            self._waiting.before(self._merging.by(deadline))
             self._refresh_clock()
             idle = True
             before = sum(part.taken for part in self._parts)
-            for part in self._parts:
-                found = None if part.reader is None or part.reader.closed else take(part)
+            for found in take(last=last or self._waiting.ending):
                 self._waiting.after(most)
-                if found is not None:
-                    idle = False
-                    yield found
+                idle = False
+                yield found
+            if idle:
+                self._waiting.after(most)
+            if idle and self._merging.holding:
+                self._merging.blink()
+                continue
             if last if idle else self._is_over(deadline, idle=False):
                 return
             if idle:
@@ -367,7 +376,9 @@ class Session(Generic[E_co]):
             return self._final
         from syscast.session.accounts import ledger_of  # noqa: PLC0415  (not needed to start)
 
-        found = ledger_of(self._parts, Counter(map(sender, self._pending)))
+        merging = self._merging
+        waiting = Counter(map(sender, self._pending)) + merging.waiting()
+        found = ledger_of(self._parts, waiting, merging.order.late)
         return msgspec.structs.replace(found, delivery=self._waiting.stats())
 
     def aggregated(self) -> list[Aggregated]:

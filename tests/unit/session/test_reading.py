@@ -9,7 +9,6 @@ import pytest
 
 from syscast.kernel.descriptors import Fd
 from syscast.session import part as parts
-from syscast.session.part import Part
 from syscast.session.session import Session
 
 SIZE = 100
@@ -25,14 +24,23 @@ class Source:
         os.write(self.write_end, b"x")  # always readable
         self.reader = SimpleNamespace(fd=self.fd, closed=False, available=lambda: waiting * SIZE)
         self.meta = SimpleNamespace(foreign=True)
-        self.decoder = SimpleNamespace(seen=0)
         self.control = None
         self.room = 1 << 20
         self.left = left
         self.taken = 0
         self.given = 0
+        self.detached = False
+        self.intake = None
+        self.decoder = SimpleNamespace(seen=0, views=lambda found: [number for (number,) in found])
 
-    def events(self, most):
+    def gather(self, most, now, *_, **__):
+        self.found = self.take(most)
+        return now
+
+    def release(self, *_):
+        return [(number,) for number in self.found]
+
+    def take(self, most):
         count = most // SIZE
         if self.left is not None:
             count = min(count, self.left)
@@ -42,10 +50,11 @@ class Source:
         self.decoder.seen += count
         return list(range(self.given - count, self.given))
 
-    def batch(self):
-        return self.events(parts.PIECE) or None
+    def tuples(self):
+        return self.take(parts.PIECE) or None
 
-    tuples = batch
+    def batch(self, *_, **__):
+        return self.tuples()
 
     def close(self):
         self.fd.close()
@@ -53,7 +62,7 @@ class Source:
 
 
 @pytest.fixture
-def opened(monkeypatch):
+def opened():
     """Makes sessions over sources."""
     made = []
 
@@ -62,8 +71,6 @@ def opened(monkeypatch):
         made.append((source, Session([source])))
         return made[-1]
 
-    monkeypatch.setattr(Part, "batch", Source.batch)
-    monkeypatch.setattr(Part, "tuples", Source.tuples)
     yield make
     for source, session in made:
         session._waiting.close()  # its probes have no ledger to close with

@@ -1,0 +1,151 @@
+"""What comes out of the rings of one part, in the order of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscast.events.merge import Lane, Merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscast.buffers.reader import Reader
+    from syscast.events.batch import Batch
+    from syscast.events.envelope import RawRecord
+    from syscast.events.merge import Order
+    from syscast.events.records import Decoder
+
+_BLOCK = 1 << 18
+"""Bytes taken from a ring at once when each record becomes an object."""
+_BATCH = 1 << 19
+"""As many for a batch that is put together from several rings."""
+
+_AHEAD_NS = 1_000_000
+"""A ring may be read so much further than the others."""
+
+
+class Intake:
+    """Reads all rings of a part and holds back what others may still come before.
+
+    Attributes:
+        merge: What was decoded and is held back.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        decoder: Decoder,
+        take: Callable[[Reader, int], bytes],
+        bound_ns: int,
+    ) -> None:
+        """Begin.
+
+        Args:
+            reader: The rings.
+            decoder: Of their records.
+            take: Reads from one ring, at most so many bytes.
+            bound_ns: How long what was read waits for a record that was begun and is not there.
+        """
+        self._reader = reader
+        self._decoder = decoder
+        self._take = take
+        self._bound = bound_ns
+        self._lanes: dict[Reader, Lane] = {}
+        self._blocks: list[bytes] = []  # of batches, undecoded
+        self.merge: Merge = Merge()
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several rings."""
+        return len(self._reader.lanes) > 1
+
+    @property
+    def holding(self) -> bool:
+        """Whether something is held back."""
+        return bool(self.merge.held or self._blocks)
+
+    def gather(self, most: int, now: int, behind: int, *, alone: bool) -> int:
+        """Read what is in the rings and decode it.
+
+        Args:
+            most: Bytes from each ring.
+            now: Boot clock in ns, looked at before this call.
+            behind: Up to this time all rings of the session were read before. A ring that is far ahead
+                of it keeps what it has, unless it fills: the others are to be read first.
+            alone: The session has no other part.
+
+        Returns:
+            Up to which time the rings are read.
+        """
+        lanes = self._begin(now)
+        more = False
+        for ring, lane in lanes:
+            if not self._wanted(ring, lane, behind):
+                continue
+            found: list[RawRecord] = []
+            left = most
+            while left > 0 and (data := self._take(ring, min(most, _BLOCK))):
+                left -= len(data)
+                found += self._decoder.block_tuples(data)
+            lane.end(found[-1][0] if found else 0)
+            self.merge.add(found)
+            more = left <= 0
+        if len(lanes) == 1 and alone and not more:
+            return (1 << 64) - 1  # nothing else is there that this could come before
+        return min(lane.awaited for _, lane in lanes)
+
+    def batch(self, now: int, order: Order, *, last: bool) -> Batch | None:
+        """Take what is in several rings as one batch in the order of time; None if there is nothing.
+
+        Args:
+            now: As for `gather`.
+            order: Notes what is given.
+            last: Hold nothing back.
+        """
+        from syscast.events.sorting import merged, times  # noqa: PLC0415  (numpy costs 100 ms)
+
+        lanes = self._begin(now)
+        blocks = self._blocks
+        behind = min(lane.complete for _, lane in lanes)
+        for ring, lane in lanes:
+            if not self._wanted(ring, lane, behind):
+                continue
+            data = self._take(ring, _BATCH)
+            stride = self._stride([data])
+            lane.end(int(times(data, stride)[-1]) if stride else 0)
+            if data:
+                blocks.append(data)
+        if not blocks:
+            return None
+        complete = min(lane.awaited for _, lane in lanes)
+        if last:
+            complete = (1 << 64) - 1
+        stride = self._stride(blocks)
+        done, rest = merged(blocks, stride, complete)
+        self._blocks = [rest] if rest else []
+        if not done:
+            return None
+        order.note(times(done, stride), int)
+        return self._decoder.batch(done)
+
+    def _begin(self, now: int) -> list[tuple[Reader, Lane]]:
+        lanes = self._lanes
+        for ring in self._reader.lanes:
+            if ring not in lanes:
+                lanes[ring] = Lane(ring, self._bound)
+        for lane in lanes.values():
+            lane.begin(now)
+        return list(lanes.items())
+
+    def _wanted(self, ring: Reader, lane: Lane, behind: int) -> bool:
+        """Whether a ring is to be read in this round."""
+        if not self.holding or lane.complete <= behind + _AHEAD_NS:
+            return True
+        return 2 * ring.available() > ring.size
+
+    def _stride(self, blocks: list[bytes]) -> int:
+        """Distance of the records if all are of one schema, else 0."""
+        schemas = {self._decoder.uniform(block) for block in blocks}
+        if len(schemas) != 1 or (schema := schemas.pop()) is None:
+            return 0
+        return self._decoder.stride(schema)

@@ -1,0 +1,80 @@
+"""When one ring for all CPUs becomes a ring for each: ``rings="auto"``.
+
+A ring that is over half full again and again, with records of several CPUs, has more producers than one lock
+serves well, or a reader that is late: rings of their own help the first and give the second more room. There is
+no way back within a session: what was needed once is cheap to keep.
+"""
+
+from __future__ import annotations
+
+import time
+from struct import unpack_from
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscast.buffers.sharded import ShardedReader
+
+_ROUNDS = 3
+"""So many rounds in a row must find the ring over half full."""
+_LOOKED_AT = 64
+"""Records whose CPUs are looked at."""
+_HEADER = 8
+_CPU_AT = _HEADER + 36
+_LENGTH = (1 << 30) - 1
+_CHECK_S = 1.0
+"""How often CPUs that came online are looked for, while they use the ring for all."""
+
+
+class Spreading:
+    """Decides for one part, and makes the rings.
+
+    Attributes:
+        reader: Its rings.
+    """
+
+    def __init__(self, reader: ShardedReader, switch: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            reader: The rings.
+            switch: Tells running programs to use the rings of their CPUs.
+        """
+        self.reader = reader
+        self._switch = switch
+        self._crowded = 0
+        self._next_check = 0.0
+
+    def before(self) -> None:
+        """Before a round of reading: see how full the ring for all is."""
+        ring = self.reader.lanes[0]
+        self._crowded = self._crowded + 1 if 2 * ring.available() > ring.size else 0
+
+    def seen(self, data: bytes) -> None:
+        """After a block was read from the ring for all; makes rings where it is time."""
+        if not data:
+            return
+        if self.reader.spread_out:
+            # Somebody has no ring of his own yet: records from before the switch, or a new CPU.
+            now = time.monotonic()
+            if now >= self._next_check:
+                self._next_check = now + _CHECK_S
+                self.reader.spread()
+        elif self._crowded >= _ROUNDS and several_cpus(data):
+            self.reader.spread()
+            self._next_check = time.monotonic() + _CHECK_S
+            self._switch()
+
+
+def several_cpus(block: bytes) -> bool:
+    """Whether the first records of a block came from more than one CPU."""
+    found: set[int] = set()
+    at = 0
+    for _ in range(_LOOKED_AT):
+        if at + _CPU_AT + 4 > len(block):
+            break
+        (header,) = unpack_from("<I", block, at)
+        found.update(unpack_from("<I", block, at + _CPU_AT))
+        at += (header & _LENGTH) + 15 & -8
+    return len(found) > 1
