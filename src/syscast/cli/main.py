@@ -144,6 +144,8 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     code = run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # all is done but the interpreter's own end
     _forget_stdout()
     sys.exit(code)
 

@@ -91,7 +91,7 @@ def _opened(file: str, speed: str | None) -> Replay:
 def _show(found: Replay, options: Options, sink: Callable[[Table | None], Sink]) -> bool:
     """Write the events; give whether some were lost when they were recorded."""
     from syscast.cli.messages import say  # noqa: PLC0415  (once the options are right)
-    from syscast.cli.streaming import Stopper  # noqa: PLC0415
+    from syscast.cli.stopping import Stopper  # noqa: PLC0415
     from syscast.sinks.sink import SinkClosed  # noqa: PLC0415
 
     with Stopper() as stopper:

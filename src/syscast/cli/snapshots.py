@@ -69,7 +69,7 @@ def run(asked: Asked) -> int:
     from syscast.cli import outputs, rows  # noqa: PLC0415  (once the options are right)
     from syscast.cli.failures import Interrupted  # noqa: PLC0415
     from syscast.cli.options import Options  # noqa: PLC0415
-    from syscast.cli.streaming import Stopper  # noqa: PLC0415
+    from syscast.cli.stopping import Stopper  # noqa: PLC0415
     from syscast.probes import registry  # noqa: PLC0415
     from syscast.session.attach import check_rights  # noqa: PLC0415
     from syscast.session.snapshot import KIND, open_table  # noqa: PLC0415

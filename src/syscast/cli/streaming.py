@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
-from syscast.cli.failures import Interrupted
 from syscast.cli.messages import NAMES_SHOWN, left_out, say
-from syscast.sinks.sink import SinkClosed
+from syscast.cli.stopping import Stopper
+from syscast.sinks.sink import SinkClosed, SinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType, TracebackType
 
     from syscast.cli.options import Options
     from syscast.events.event import Event
@@ -24,62 +22,9 @@ if TYPE_CHECKING:
 
 OK = 0
 LOST = 3
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOSS_CHECK_S = 1.0
 """How often a busy stream looks for losses, to tell them while they happen."""
 _RAISED_SHOWN = 5
-
-
-class Stoppable(Protocol):
-    """A session, or the replay of one."""
-
-    def stop(self) -> None:
-        """End it soon."""
-        ...
-
-
-class Stopper:
-    """Signals as a wish to end: the first stops the session, a second ends the process at once.
-
-    Before there is a session, a signal raises `Interrupted`.
-
-    Attributes:
-        signal: The signal that came, 0 for none.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int = 0
-        self._session: Stoppable | None = None
-        self._before: dict[int, object] = {}
-
-    def watch(self, session: Stoppable) -> None:
-        """From now on a signal stops this session."""
-        self._session = session
-
-    def __enter__(self) -> Self:
-        for number in _SIGNALS:
-            before = signal.getsignal(number)
-            if before != signal.SIG_IGN:  # nohup(1) wants SIGHUP ignored
-                self._before[number] = signal.signal(number, self._stop)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)  # type: ignore[arg-type]  # what signal() itself gave
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
-        if self._session is None:
-            raise Interrupted(number)
-        self.signal = number
-        self._session.stop()
 
 
 def stream(
@@ -99,19 +44,11 @@ def stream(
     Returns:
         The exit code.
     """
-    with Stopper() as stopper, start() as session:
-        stopper.watch(session)
-        if options.verbose:
-            for line in session.describe():
-                say(line)
-        if options.explain:
-            for line in session.explain():
-                say(line)
-        for line in left_out(session.refused(), most=None if options.verbose else NAMES_SHOWN):
-            say(line)
+    with Stopper() as stopper, _started(stopper, start) as session:
+        _introduce(session, options)
         limits = _Limits(options, accept)
         recorder = None
-        closed = False
+        closed, failure = False, None
         try:
             if options.records:
                 from syscast.cli.recording import record  # noqa: PLC0415  (recordings only)
@@ -122,6 +59,8 @@ def stream(
                 _show(session, sink(), limits, accept)
         except SinkClosed:
             closed = True
+        except SinkError as error:
+            failure = error  # a full disk: what became of the events is said all the same
         code = command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
         if session.states and not closed:
@@ -136,7 +75,26 @@ def stream(
         code = _account(ledger, code, options, quiet=closed)
         if recorder is not None:
             say(recorder.summary())
+        if failure is not None:
+            raise failure
         return code
+
+
+def _started(stopper: Stopper, start: Callable[[], Session]) -> Session:
+    """Open the session; a signal meanwhile stops it as soon as it is there."""
+    stopper.begin()
+    session = start()
+    stopper.watch(session)
+    return session
+
+
+def _introduce(session: Session, options: Options) -> None:
+    """Say what is left out, with -v how all is attached, with --explain where filters run."""
+    lines = session.describe() if options.verbose else []
+    lines += session.explain() if options.explain else []
+    lines += left_out(session.refused(), most=None if options.verbose else NAMES_SHOWN)
+    for line in lines:
+        say(line)
 
 
 def _show(session: Session, output: Sink, limits: _Limits, accept: Accept | None) -> None:

@@ -91,7 +91,8 @@ class View(Protocol):
 def run(query: Query, options: Options, every: float | None, view: View) -> int:
     """Open, count, show, say what was lost; gives the exit code."""
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
-    from syscast.cli.streaming import Stopper, command_code  # noqa: PLC0415
+    from syscast.cli.stopping import Stopper  # noqa: PLC0415
+    from syscast.cli.streaming import command_code  # noqa: PLC0415
     from syscast.session.tally import open_tally  # noqa: PLC0415
     from syscast.sinks.sink import Output, SinkClosed  # noqa: PLC0415
 
@@ -100,9 +101,10 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
     with outputs.opened(options) as stream, Stopper() as stopper:
         output = Output(stream, "stdout" if stream is sys.stdout else "output")
         filters, command = options.filters(), list(options.command) or None
+        stopper.begin()
         running = open_tally(query, filters, command=command)
+        stopper.watch(running.session)
         with running.session as session:
-            stopper.watch(session)
             _introduce(running, options)
             clock = _Clock(options.duration, every)
             closed = False

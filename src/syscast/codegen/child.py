@@ -32,6 +32,9 @@ _OK = 0
 _BROKEN = ("ImportError:", "ModuleNotFoundError:", "OSError:")
 
 
+_HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Child:
     """One running child; a context manager.
 
@@ -64,7 +67,11 @@ class Child:
         arguments.append(os.path.join(os.path.dirname(__file__), "llvm.py"))  # noqa: PTH118, PTH120
         try:
             self._pid = os.posix_spawn(
-                sys.executable, arguments, dict(os.environ), file_actions=actions
+                sys.executable,
+                arguments,
+                dict(os.environ),
+                file_actions=actions,
+                setsigmask=_HELD_BACK,  # a terminal's Ctrl-C is for the parent, who kills the child
             )
         except OSError as error:
             for end in (self._stdin, self._stdout, self._stderr):

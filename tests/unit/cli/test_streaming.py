@@ -8,7 +8,8 @@ import pytest
 
 from syscast.cli.failures import Interrupted
 from syscast.cli.options import Options
-from syscast.cli.streaming import Stopper, stream
+from syscast.cli.stopping import Stopper
+from syscast.cli.streaming import stream
 from syscast.events.event import Event
 from syscast.events.fieldtypes import u32
 from syscast.events.ledger import Ledger, LedgerRow, RaisedSite
@@ -246,7 +247,7 @@ def test_what_nohup_ignores_stays_ignored():
 def test_a_second_signal_ends_at_once():
     code = (
         "import time\n"
-        "from syscast.cli.streaming import Stopper\n"
+        "from syscast.cli.stopping import Stopper\n"
         "class Busy:\n"
         "    def stop(self): print('stopping', flush=True)\n"
         "with Stopper() as stopper:\n"
@@ -263,6 +264,7 @@ def test_a_second_signal_ends_at_once():
         for line in ("ready\n", "stopping\n"):
             assert process.stdout.readline() == line
             process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
         assert process.wait(30) == -signal.SIGINT
 
 
