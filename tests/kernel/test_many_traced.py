@@ -330,6 +330,6 @@ def test_an_interrupted_pipe_of_many_ends_quietly():
         assert process.stdout is not None
         assert "getpriority" in process.stdout.readline()
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(200) == 0
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()

@@ -61,6 +61,7 @@ def stream(
             closed = True
         except SinkError as error:
             failure = error  # a full disk: what became of the events is said all the same
+        say_if_gone(session, stopper, options)
         code = command_code(session) if not (stopper.signal or closed or limits.over) else OK
         session.close()
         if session.states and not closed:
@@ -78,6 +79,12 @@ def stream(
         if failure is not None:
             raise failure
         return code
+
+
+def say_if_gone(session: Session, stopper: Stopper, options: Options) -> None:
+    """Say that it is over because the process of ``--pid`` is."""
+    if options.pid is not None and session.ended and not stopper.signal:
+        say(f"process {options.pid} has ended")
 
 
 def _started(stopper: Stopper, start: Callable[[], Session]) -> Session:

@@ -66,11 +66,16 @@ _OTHER_HELP = {
 }
 
 
+_OF_EVENTS = frozenset({"latency", "mode", "rings", "ring_size", "pressure", "limit", "budget"})
+"""Options that say how events are sent; what is counted inside the kernel sends none."""
+
+
 class TallyingCommand(TracingCommand):
     """A command that counts: the common options mean tables instead of events."""
 
     def __init__(self, name: str | None, **attributes: object) -> None:
         super().__init__(name, **attributes)
+        self.params = [each for each in self.params if each.name not in _OF_EVENTS]
         for each in self.params:
             if isinstance(each, click.Option):
                 each.help = _OTHER_HELP.get(each.name or "", each.help)
@@ -92,7 +97,7 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
     """Open, count, show, say what was lost; gives the exit code."""
     from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
     from syscast.cli.stopping import Stopper  # noqa: PLC0415
-    from syscast.cli.streaming import command_code  # noqa: PLC0415
+    from syscast.cli.streaming import command_code, say_if_gone  # noqa: PLC0415
     from syscast.session.tally import open_tally  # noqa: PLC0415
     from syscast.sinks.sink import Output, SinkClosed  # noqa: PLC0415
 
@@ -112,6 +117,7 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
                 _loop(running, _Writer(output, options, every, view), clock, options.count)
             except SinkClosed:
                 closed = True
+            say_if_gone(session, stopper, options)
             early = bool(stopper.signal) or closed or clock.over
             code = OK if early else command_code(session)
         return _account(running, session.stats(), code, options, quiet=closed)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
     from syscast.session.plan import Job
+    from syscast.session.watched import Watched
     from syscast.spec.objectspec import ObjectSpec
     from syscast.state.state import State
 
@@ -290,6 +291,9 @@ def _open(
     if command is not None or filters.pid is not None or filters.tid is not None:
         _check_pid_namespace()
     with contextlib.ExitStack() as undo:
+        watched = _watch(filters)
+        if watched is not None:
+            undo.callback(watched.close)
         started = _start(command)
         if started is not None:
             undo.callback(started.close)
@@ -303,7 +307,7 @@ def _open(
             undo.callback(part.close)
         for part in parts:
             part.attach()
-        session = Session(parts, started, delivery)
+        session = Session(parts, started, delivery, watched)
         undo.pop_all()
     if started is not None:
         try:
@@ -312,6 +316,17 @@ def _open(
             session.close()
             raise
     return session
+
+
+def _watch(filters: Filters) -> Watched | None:
+    """The process that is filtered by, if there is one."""
+    if filters.pid is None and filters.tid is None:
+        return None
+    from syscast.session import watched  # noqa: PLC0415  (only with these filters)
+
+    if filters.tid is not None:
+        watched.check_thread(filters.tid)
+    return watched.watch(filters.pid) if filters.pid is not None else None
 
 
 def _start(command: Sequence[str] | None) -> StoppedCommand | None:

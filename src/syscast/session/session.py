@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from syscast.session.delivery import Delivery
     from syscast.session.part import Part
     from syscast.session.recording import Recorder
+    from syscast.session.watched import Watched
     from syscast.state.state import State
 
 _CLOCK_CHECK_S = 1.0
@@ -80,11 +81,13 @@ class Session(Generic[E_co]):
         parts: Sequence[Part],
         command: StoppedCommand | None = None,
         delivery: Delivery = DEFAULT,
+        watched: Watched | None = None,
     ) -> None:
         self._parts = list(parts)
         self._delivery = delivery
         self._command = command
-        self._waiting = Waiting(self._parts, command, delivery)
+        self._watched = watched
+        self._waiting = Waiting(self._parts, command or watched, delivery)
         self._merging = Merging(self._parts, delivery.bound_ns / 1e9)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
@@ -325,9 +328,17 @@ class Session(Generic[E_co]):
         return entry
 
     def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
-        """Call a function with each event until the session ends, `stop` is called or time is over."""
-        for event in self.events(timeout=timeout):
-            callback(event)
+        """Call a function with each event until the session ends, `stop` is called or time is over.
+
+        Raises:
+            Exception: Whatever the function raises; the session is closed then, its ledger is readable.
+        """
+        try:
+            for event in self.events(timeout=timeout):
+                callback(event)
+        except BaseException:
+            self.close()
+            raise
 
     # ------------------------------------------------------------ ending
 
@@ -470,8 +481,9 @@ class Session(Generic[E_co]):
             return
         self.stop()
         with contextlib.ExitStack() as last:
-            if self._command is not None:
-                last.callback(self._command.close)
+            for leader in (self._command, self._watched):
+                if leader is not None:
+                    last.callback(leader.close)
             for part in self._parts:
                 last.callback(part.close)
             last.callback(self._waiting.close)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from syscast.events.deliverystats import DeliveryStats
-    from syscast.kernel.spawn import StoppedCommand
     from syscast.session.control import Control
     from syscast.session.delivery import Delivery
     from syscast.session.part import Part
+    from syscast.session.watched import Leader
 
 _COMMAND = "command"
 _LEAVE_S = 2.0
@@ -49,9 +49,7 @@ class Waiting:
         schedule: Functions to call meanwhile.
     """
 
-    def __init__(
-        self, parts: Sequence[Part], command: StoppedCommand | None, delivery: Delivery
-    ) -> None:
+    def __init__(self, parts: Sequence[Part], command: Leader | None, delivery: Delivery) -> None:
         self._parts = [part for part in parts if part.reader is not None]
         self._followed = parts
         self._command = command
@@ -241,7 +239,7 @@ class Waiting:
         now = time.monotonic()
         look = self._next_look(now)
         due = [each for each in (look, self.schedule.due()) if each is not None]
-        if self._command is not None:
+        if self._command is not None and self._command.poll() is not None:
             due.append(now + _DESCENDANTS_S)
         try:
             # The loop's own clock counts milliseconds, upwards.
