@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import warnings
 from functools import partial
@@ -75,3 +76,39 @@ def test_a_session_as_one_table():
     assert len(parents) == stats["getppid"].delivered == 500
     times = [int(row["time"].timestamp() * 1_000_000) for row in found]
     assert before // 1000 - 1000 <= min(times) <= max(times) <= after // 1000 + 1000
+
+
+@pytest.mark.skipif(not os.environ.get("SYSCAST_VM"), reason="sets the machine's clock")
+@pytest.mark.parametrize("way", ["events", "batches"])
+def test_times_before_and_after_the_clock_is_set(way):
+    found: list[int] = []
+
+    def read(session):
+        if way == "events":
+            found.extend(event.time for event in session.events(timeout=3, count=4))
+        else:
+            for batch in session.batches(timeout=2):
+                found.extend(batch.array["time"].tolist())
+
+    with getppid.attach(pid=ME, mode="push") as session:
+        reader = threading.Thread(target=read, args=(session,))
+        reader.start()
+        time.sleep(0.3)
+        expected = [ask()]
+        for step in (3600, -7200, 3600):  # the last one is where it was
+            shown = time.clock_gettime(time.CLOCK_REALTIME)
+            time.clock_settime(time.CLOCK_REALTIME, shown + step)
+            time.sleep(0.2)
+            expected.append(ask())
+            time.sleep(0.2)
+        reader.join()
+    assert len(found) == 4
+    for time_, (before, after) in zip(found, expected, strict=True):
+        assert before - 1_000_000 <= time_ <= after + 1_000_000
+
+
+def ask() -> tuple[int, int]:
+    """Call what is traced; between which times that was."""
+    before = time.time_ns()
+    os.getppid()
+    return before, time.time_ns()

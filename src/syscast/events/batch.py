@@ -36,6 +36,7 @@ Array: TypeAlias = npt.NDArray[np.void]
 _Words: TypeAlias = npt.NDArray[np.int64]
 _Words64: TypeAlias = npt.NDArray[np.uint64]
 
+_U64 = (1 << 64) - 1
 _SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
 _IDS_WORD = (RING_HEADER_SIZE + 32) // 8
 """The u64 of schema id, program id and CPU, counted from the ring header."""
@@ -173,11 +174,6 @@ class Batch(Handing):
         return len(self._block)
 
     @property
-    def offset_ns(self) -> int:
-        """Wall clock minus boot clock, in ns; 0 where the events have no envelope."""
-        return 0 if self._origin is None else self._origin.offset_ns
-
-    @property
     def arrays(self) -> Mapping[type[Event], Array]:
         """A structured array per event class in the batch; columns as in `record_dtype`."""
         if self._arrays is None:
@@ -293,7 +289,15 @@ class Batch(Handing):
 
     def wall(self, boot: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         """Turn boot times into wall-clock times."""
-        return boot + np.uint64(self.offset_ns & 0xFFFFFFFFFFFFFFFF)
+        if self._origin is None:
+            return boot
+        if not self._origin.steps:
+            return boot + np.uint64(self._origin.offset_ns & _U64)
+        since = np.array([each for each, _ in self._origin.steps], np.uint64)
+        offsets = [self._origin.offset_ns, *(offset for _, offset in self._origin.steps)]
+        table = np.array([offset & _U64 for offset in offsets], np.uint64)
+        found: npt.NDArray[np.uint64] = boot + table[np.searchsorted(since, boot, side="right")]
+        return found
 
     def probes(self) -> Mapping[int, str]:
         """Program id to probe."""

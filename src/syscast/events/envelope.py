@@ -6,6 +6,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from syscast.events.clock import offset_at
 from syscast.events.text import decode_text
 
 RawRecord: TypeAlias = tuple[
@@ -26,19 +27,22 @@ class Origin(msgspec.Struct, frozen=True):
     """What the records of one session share.
 
     Attributes:
-        offset_ns: Wall clock minus boot clock, in ns.
+        offset_ns: Wall clock minus boot clock, in ns; before the first step, if there are some.
         probes: Program id to probe.
         functions: Of programs on many functions: schema id to where an unpacked record has the
             function's number, and the names of these numbers.
+        steps: Where the wall clock was set: `syscast.events.clock.Steps`.
     """
 
     offset_ns: int
     probes: dict[int, str]
     functions: dict[int, tuple[int, dict[int, str]]] = {}
+    steps: tuple[tuple[int, int], ...] = ()
 
     def time(self, raw: RawRecord) -> int:
         """Wall-clock time in ns since 1970."""
-        return (raw[0] + self.offset_ns) & _U64
+        offset = offset_at(raw[0], self.offset_ns, self.steps) if self.steps else self.offset_ns
+        return (raw[0] + offset) & _U64
 
     def probe(self, raw: RawRecord) -> str:
         """The probe's name; of a probe on many functions, that of the function."""

@@ -44,14 +44,16 @@ class Merged:
         """
         self._table = table
         self._probes = probes
-        offsets = np.array([each.offset_ns for each in batches], np.int64)
-        self._offsets = np.repeat(offsets, [len(each) for each in batches])
+        self._offsets = np.zeros(sum(map(len, batches)), np.uint64)
         groups: dict[int, list[tuple[Array, Numbers]]] = {}
         count = 0
         for batch, base in zip(batches, programs, strict=True):
             for piece in batch.pieces(table):
                 rows = np.arange(len(piece.array)) if piece.rows is None else piece.rows
                 array = self._numbered(piece, base)
+                if table.members[piece.number].envelope:
+                    boot = array[self._key(piece.number, "time")]
+                    self._offsets[rows + count] = batch.wall(boot) - boot
                 groups.setdefault(piece.number, []).append((array, rows + count))
             count += len(batch)
         self._count = count
@@ -76,7 +78,7 @@ class Merged:
 
     def wall(self, boot: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         """Wall-clock times of the rows' boot times."""
-        return boot + self._offsets.view(np.uint64)
+        return boot + self._offsets
 
     def probes(self) -> Mapping[int, str]:
         """Program id to probe."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from syscast.events.arrow.columns import Described
     from syscast.events.batch import ArrayLayouts, Batch
     from syscast.events.block import Buffer
+    from syscast.events.clock import Steps
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.spec.meta import ProgramMeta, SchemaMeta
@@ -109,7 +110,12 @@ class Decoder:
     @clock_offset_ns.setter
     def clock_offset_ns(self, offset: int) -> None:
         if self._origin is not None:
-            self._origin = msgspec.structs.replace(self._origin, offset_ns=offset)
+            self._origin = msgspec.structs.replace(self._origin, offset_ns=offset, steps=())
+
+    def set_clock(self, offset: int, steps: Steps) -> None:
+        """Say what the wall clock is: `syscast.events.clock.WallClock` has both."""
+        if self._origin is not None:
+            self._origin = msgspec.structs.replace(self._origin, offset_ns=offset, steps=steps)
 
     def read(self, program: int) -> int:
         """Count the records of one program that were decoded."""

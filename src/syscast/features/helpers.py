@@ -26,7 +26,7 @@ _TP_BTF = "tp_btf"
 
 # Name, number (BPF_FUNC_*), where, and what happens without it.
 _HELPERS = (
-    ("ktime_get_boot_ns", 125, _KPROBE, "clock without the time asleep"),
+    ("ktime_get_boot_ns", 125, _KPROBE, "the monotonic clock, which stands still during suspend"),
     ("ktime_get_tai_ns", 208, _KPROBE, "clocks are converted in user space"),
     ("probe_read_kernel", 113, _KPROBE, "nothing reads kernel memory without it"),
     ("probe_read_kernel_str", 115, _KPROBE, "nothing reads kernel strings without it"),

@@ -20,6 +20,7 @@ Nothing outside imports ctypes, mmap, fcntl, select or resource. The modules:
 ``tracefs``, ``host``   what the machine says about itself
 ``spawn``               a command that is started, but does not run yet
 ``arrowstream``         C streams of Arrow arrays that Python makes one by one
+``clocks``              two clocks at once, and when the wall clock is set
 ``functions``           names of kernel functions, for users' editors
 ======================  ======================================================================
 
@@ -42,6 +43,7 @@ _MODULES = frozenset(
         "bpflinks",
         "bpfmaps",
         "bpfprogs",
+        "clocks",
         "descriptors",
         "functions",
         "host",

@@ -19,6 +19,8 @@ _NUMBERS = {
         "capget": 125,
         "membarrier": 324,
         "setns": 308,
+        "timerfd_create": 283,
+        "timerfd_settime": 286,
     },
     "aarch64": {
         "bpf": 280,
@@ -26,6 +28,8 @@ _NUMBERS = {
         "capget": 90,
         "membarrier": 283,
         "setns": 268,
+        "timerfd_create": 85,
+        "timerfd_settime": 86,
     },
 }
 _NO_ARGUMENTS = (0, 0, 0, 0, 0, 0)

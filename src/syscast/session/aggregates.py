@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from syscast.events.aggregated import Counts, origin_of
 from syscast.events.event import boot_time
+from syscast.features.recordclock import record_clock
 from syscast.kernel.host import wall_offset_ns
 from syscast.loader.statemaps import StateMaps
 from syscast.spec.meta import state_data
@@ -57,7 +58,7 @@ class Aggregates:
         return self._events(self._maps.drain())
 
     def _events(self, rows: Sequence[tuple[bytes, tuple[bytes, ...]]]) -> list[Aggregated]:
-        offset = wall_offset_ns()
+        offset = wall_offset_ns(record_clock())
         found: list[Aggregated] = []
         for key, (value,) in rows:
             event = self._of(key).event(key, value, offset)

@@ -12,7 +12,6 @@ from syscast.buffers.opening import open_reader
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
 from syscast.events.records import Decoder
-from syscast.kernel.host import wall_offset_ns
 from syscast.loader.load import load
 from syscast.probes import registry
 from syscast.session.control import Control
@@ -365,7 +364,7 @@ def _decoder(meta: ObjectMeta, classes: dict[int, type[Event]]) -> Decoder:
         from syscast.events.foreign import ForeignDecoder  # noqa: PLC0415  (objects of others only)
 
         return ForeignDecoder(meta.schemas[0])
-    return Decoder(meta.schemas, meta.programs, classes, clock_offset_ns=wall_offset_ns())
+    return Decoder(meta.schemas, meta.programs, classes)
 
 
 def _config(meta: ObjectMeta, filters: Filters, delivery: Delivery) -> Mapping[str, int | bytes]:

@@ -21,6 +21,7 @@ from syscast.session.every import Every
 from syscast.session.merging import Merging
 from syscast.session.part import PIECE
 from syscast.session.waiting import Waiting
+from syscast.session.wallclock import SessionClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from syscast.session.watched import Watched
     from syscast.state.state import State
 
-_CLOCK_CHECK_S = 1.0
-"""How often the offset of wall clock to boot clock is looked at again."""
 _SWEEP_S = 10.0
 """How often the state of calls is searched for tasks that are gone."""
 _GATHER_S = 0.001
@@ -87,11 +86,11 @@ class Session(Generic[E_co]):
         self._delivery = delivery
         self._command = command
         self._watched = watched
-        self._waiting = Waiting(self._parts, command or watched, delivery)
+        self._clock = SessionClock(self._parts)
+        self._waiting = Waiting(self._parts, command or watched, delivery, self._clock)
         self._merging = Merging(self._parts, delivery.bound_ns / 1e9)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
-        self._next_clock_check = 0.0
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
@@ -486,6 +485,7 @@ class Session(Generic[E_co]):
                     last.callback(leader.close)
             for part in self._parts:
                 last.callback(part.close)
+            last.callback(self._clock.close)
             last.callback(self._waiting.close)
             if self._command is not None and self._waiting.own:
                 self._end_command(self._command)
@@ -532,21 +532,13 @@ class Session(Generic[E_co]):
         return any(part.reader is not None for part in self._parts)
 
     def _refresh_clock(self) -> None:
+        self._clock.look()
         now = time.monotonic()
-        if now < self._next_clock_check:
-            return
-        self._next_clock_check = now + _CLOCK_CHECK_S
         if now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_S
             for part in self._parts:
                 if part.calls is not None:
                     part.calls.sweep()
-        from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (one line of a larger module)
-
-        offset = wall_offset_ns()
-        for part in self._parts:
-            if not part.meta.foreign:
-                part.decoder.clock_offset_ns = offset
 
 
 def _deadline(timeout: float | None) -> float | None:

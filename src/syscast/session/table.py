@@ -64,9 +64,10 @@ class Table(Generic[E]):
             yield found
 
     def _blocks(self) -> Iterator[bytes]:
-        from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (declaring one loads nothing)
+        from syscast.features.recordclock import record_clock  # noqa: PLC0415  (declaring one loads nothing)
+        from syscast.kernel.host import wall_offset_ns  # noqa: PLC0415  (as above)
 
-        self._part.decoder.clock_offset_ns = wall_offset_ns()
+        self._part.decoder.clock_offset_ns = wall_offset_ns(record_clock())
         with contextlib.closing(self._walks()) as walks:
             for file in walks:
                 try:

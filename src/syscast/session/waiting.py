@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from syscast.session.delivery import Delivery
     from syscast.session.part import Part
     from syscast.session.watched import Leader
+    from syscast.session.wallclock import SessionClock
 
 _COMMAND = "command"
+_CLOCK = "clock"
 _LEAVE_S = 2.0
 """How long `close` waits for other threads to leave the poller after they were woken."""
 _DESCENDANTS_S = 0.05
@@ -50,6 +52,13 @@ class Waiting:
     """
 
     def __init__(self, parts: Sequence[Part], command: Leader | None, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        command: StoppedCommand | None,
+        delivery: Delivery,
+        clock: SessionClock,
+    ) -> None:
         self._parts = [part for part in parts if part.reader is not None]
         self._followed = parts
         self._command = command
@@ -77,6 +86,9 @@ class Waiting:
                 self._poller.add(part.reader.fd, part)
         if command is not None:
             self._poller.add(command.pidfd, _COMMAND)
+        self._clock = clock
+        if clock.fd is not None:
+            self._poller.add(clock.fd, _CLOCK)
         if self._pace.asking:
             self._stop_ears()
 
@@ -224,7 +236,9 @@ class Waiting:
         if _COMMAND in ready and self._command is not None:
             self._command.poll()
             self._poller.remove(self._command.pidfd)
-        return any(token is not _COMMAND for token in ready)
+        if _CLOCK in ready:
+            self._clock.told()
+        return any(token is not _COMMAND and token is not _CLOCK for token in ready)
 
     async def turn(self) -> None:
         """`until` for an asyncio loop: may return though nothing is there."""
@@ -248,6 +262,8 @@ class Waiting:
         finally:
             self._told = None
             loop.remove_reader(number)
+        if ready.done() and not self.over:
+            self._clock.told()
         if self._pace.asking:
             self._rounds += 1
         elif ready.done() and not self.over:

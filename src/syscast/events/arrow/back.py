@@ -191,6 +191,11 @@ class _Reader:
         code = f"<{'i' if field.signed else 'u'}{field.size}"
         return self._coded(column, {each: n for n, each in names_of(field).items()}, code)
 
+    def functions(self, column: Column, field: FieldMeta) -> Values:
+        """Names of functions, or numbers in hex; of functions of one name, the first."""
+        numbers = {name: number for number, name in reversed(field.labels.items())}
+        return self._coded(column, numbers, "<u8")
+
     def strings(self, column: Column, _field: FieldMeta) -> Values:
         """Text, or the bytes that stand beside it."""
         width = column.field.size
@@ -246,7 +251,7 @@ class _Reader:
         self, texts: Sequence[str], values: dict[str, int], column: Column, code: str
     ) -> Values:
         try:
-            numbers = [values[text] if text in values else int(text) for text in texts]
+            numbers = [values[text] if text in values else int(text, 0) for text in texts]
             return cast("Values", np.array(numbers, code))
         except (ValueError, OverflowError):
             raise FormatError(
@@ -273,6 +278,7 @@ _READERS: dict[str, Callable[[_Reader, Column, FieldMeta], Values]] = {
     "pointer": _Reader.integers,
     "bool": _Reader.flags,
     "enum": _Reader.enums,
+    "function": _Reader.functions,
     "str": _Reader.strings,
     "bytes": _Reader.blobs,
     "ipv4": _Reader.addresses,

@@ -233,11 +233,11 @@ class _Builder:
             return codes, [member.label for member in self._table.members]
         if column.source == "probe":
             labels = dict(self._batch.probes())
-            codes, texts = _coded(self.values(_program_column(column)), labels, "program ")
+            codes, texts = _coded(self.values(_program_column(column)), labels, _program)
             return self._functions(codes, texts)
         if column.field.kind == "function":
-            return _coded(self.values(column), column.field.labels, "function ")
-        return _coded(self.values(column), names_of(column.field), "")
+            return _coded(self.values(column), column.field.labels, hex)
+        return _coded(self.values(column), names_of(column.field), str)
 
     def _functions(
         self, codes: npt.NDArray[np.int64], texts: list[str]
@@ -246,7 +246,7 @@ class _Builder:
         for piece in self._pieces:
             for field in self._table.members[piece.number].schema.fields:
                 if field.kind == "function":
-                    own, names = _coded(piece.array[field.name], field.labels, "function ")
+                    own, names = _coded(piece.array[field.name], field.labels, hex)
                     codes[slice(None) if piece.rows is None else piece.rows] = own + len(texts)
                     texts = [*texts, *names]
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
@@ -342,7 +342,7 @@ def names_of(field: FieldMeta) -> dict[int, str]:
 
 
 def _coded(
-    column: Values, names: Mapping[int, str], prefix: str
+    column: Values, names: Mapping[int, str], unknown: Callable[[int], str]
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Number the values' names; what has none is named by its number."""
     limits = np.iinfo(column.dtype)
@@ -350,7 +350,7 @@ def _coded(
     known = sorted(value for value in names if low <= value <= high)
     table = np.array(known, column.dtype)
     codes = np.searchsorted(table, column)
-    texts = [names[value] or f"{prefix}{value}" for value in known]
+    texts = [names[value] or unknown(value) for value in known]
     if known:
         missing = table[np.minimum(codes, len(known) - 1)] != column
     else:
@@ -358,11 +358,15 @@ def _coded(
     if missing.any():
         others = np.unique(column[missing])
         codes[missing] = len(known) + np.searchsorted(others, column[missing])
-        texts += [f"{prefix}{value}" for value in others.tolist()]
+        texts += [unknown(value) for value in others.tolist()]
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     if len(places) < len(texts):  # the programs of one probe
         codes = np.array([places[text] for text in texts], np.int64)[codes]
     return codes, list(places)
+
+
+def _program(number: int) -> str:
+    return f"program {number}"
 
 
 def _void(
