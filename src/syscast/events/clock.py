@@ -64,8 +64,8 @@ class WallClock:
     def look(self, *, just_set: bool = False) -> bool:
         """Look at the clocks again.
 
-        A step took place some time after the last look. Where nothing else is known it counts from that
-        look on.
+        A step took place some time after the last look, or after the time that `unchanged` was
+        told: it counts from then on.
 
         Args:
             just_set: The kernel has told just now that the clock was set.
@@ -88,6 +88,10 @@ class WallClock:
             steps = steps[1:]
         self.steps = steps
         return True
+
+    def unchanged(self, boot: int) -> None:
+        """Note that the kernel says that the wall clock was not set until this boot time."""
+        self._seen = max(self._seen, boot)
 
     def _agrees(self, found: Reading) -> bool:
         """Whether the difference may be what it was."""

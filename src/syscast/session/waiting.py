@@ -236,8 +236,7 @@ class Waiting:
         if _COMMAND in ready and self._command is not None:
             self._command.poll()
             self._poller.remove(self._command.pidfd)
-        if _CLOCK in ready:
-            self._clock.told()
+        self._clock.woke(ready=_CLOCK in ready)
         return any(token is not _COMMAND and token is not _CLOCK for token in ready)
 
     async def turn(self) -> None:
@@ -263,7 +262,7 @@ class Waiting:
             self._told = None
             loop.remove_reader(number)
         if ready.done() and not self.over:
-            self._clock.told()
+            self._clock.woke()
         if self._pace.asking:
             self._rounds += 1
         elif ready.done() and not self.over:

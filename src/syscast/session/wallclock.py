@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ class SessionClock:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._decoders = [part.decoder for part in parts if not part.meta.foreign]
-        self.wall: WallClock = WallClock(partial(_reading, record_clock()))
+        self._clock = record_clock()
+        self.wall: WallClock = WallClock(partial(_reading, self._clock))
         self._watch: ClockWatch | None = None
         if self._decoders:
             with contextlib.suppress(OSError):  # then each look finds out by itself
@@ -45,9 +47,18 @@ class SessionClock:
                 self._watch.was_set()  # known now
             self._tell()
 
-    def told(self) -> None:
-        """Look at once if the kernel says that the clock was set."""
-        if self._watch is not None and self._watch.was_set() and self.wall.look(just_set=True):
+    def woke(self, *, ready: bool = True) -> None:
+        """Note what the kernel said at the end of a sleep.
+
+        Args:
+            ready: Whether `fd` may be readable: then the clock was set just now. Else it was not
+                set until now, whatever the next look finds.
+        """
+        if self._watch is None:
+            return
+        if not (ready and self._watch.was_set()):
+            self.wall.unchanged(time.clock_gettime_ns(self._clock))
+        elif self.wall.look(just_set=True):
             self._tell()
 
     def _tell(self) -> None:

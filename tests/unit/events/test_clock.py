@@ -92,6 +92,18 @@ def test_a_step_that_the_kernel_tells_of_counts_from_then(clocks):
     assert at(wall, clocks.boot) == clocks.boot + START - HOUR
 
 
+def test_a_step_is_after_what_the_kernel_says_was_before_it(clocks):
+    wall = WallClock(clocks.read)
+    clocks.boot += 10**9
+    asleep = clocks.boot
+    clocks.boot += 10
+    wall.unchanged(clocks.boot)  # a ring has woken the reader, the clock's own timer has not
+    clocks.offset += HOUR
+    assert wall.look()
+    assert at(wall, asleep) == asleep + START
+    assert at(wall, clocks.boot) == clocks.boot + START + HOUR
+
+
 def test_suspend_moves_both_clocks_but_not_the_monotonic_one(clocks):
     wall = WallClock(clocks.read)
     clocks.boot += 8 * HOUR
