@@ -6,7 +6,6 @@ costs one store. It is mapped when the first word is written, which most session
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from syscast.kernel.bpfmaps import F_MMAPABLE
@@ -16,7 +15,6 @@ from syscast.spec.meta import CONTROL, CONTROL_SIZE
 if TYPE_CHECKING:
     from syscast.loader.loaded import LoadedMap
 
-_APART_NS = 1_000_000
 _PLACES = {name: (offset, size) for name, offset, size in CONTROL}
 
 
@@ -76,14 +74,3 @@ class Control:
         self._closed = True
         if self._pages is not None:
             self._pages.close()
-
-
-def record_clock() -> int:
-    """The clock of records' times: the boot clock, or the monotonic one on kernels without that helper."""
-    boot, monotonic = time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC
-    apart = time.clock_gettime_ns(boot) - time.clock_gettime_ns(monotonic)
-    if apart < _APART_NS:
-        return monotonic  # the machine was never suspended: both are the same
-    from syscast.features import probing  # noqa: PLC0415  (rare)
-
-    return boot if probing.supported("helper_ktime_get_boot_ns") else monotonic

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from syscast.session.control import Control
     from syscast.session.delivery import Delivery
     from syscast.session.part import Part
-    from syscast.session.watched import Leader
     from syscast.session.wallclock import SessionClock
+    from syscast.session.watched import Leader
 
 _COMMAND = "command"
 _CLOCK = "clock"
@@ -51,11 +51,10 @@ class Waiting:
         schedule: Functions to call meanwhile.
     """
 
-    def __init__(self, parts: Sequence[Part], command: Leader | None, delivery: Delivery) -> None:
     def __init__(
         self,
         parts: Sequence[Part],
-        command: StoppedCommand | None,
+        command: Leader | None,
         delivery: Delivery,
         clock: SessionClock,
     ) -> None:
@@ -378,7 +377,7 @@ class Promise:
         found = [part.control for part in self._parts if part.control is not None]
         shared = [each for each in found if each.shared]
         if shared:
-            from syscast.session.control import record_clock  # noqa: PLC0415  (one question)
+            from syscast.features.recordclock import record_clock  # noqa: PLC0415  (one question)
 
             self._clock = record_clock()
         return shared
