@@ -1,4 +1,4 @@
-"""Arrow arrays as IPC messages, and back, by nanoarrow."""
+"""Arrow arrays as IPC messages, by nanoarrow."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 import nanoarrow as na
-from nanoarrow.ipc import InputStream, StreamWriter
-
-from syscast.events.frames import END
+from nanoarrow.ipc import StreamWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syscast.events.arrow.build import ArrowArray, ArrowSchema
-    from syscast.events.block import Buffer
-
-BROKEN: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError, ArithmeticError)
-"""What nanoarrow raises over bytes that are no message."""
 
 
 class MessageWriter:
@@ -48,33 +42,3 @@ def with_metadata(schema: ArrowSchema, metadata: Mapping[str, str]) -> ArrowSche
     """Add metadata to a schema."""
     found = {key.decode(): bytes(value) for key, value in (schema.metadata or {}).items()}
     return cast("ArrowSchema", na.c_schema(schema).modify(metadata={**found, **metadata}))
-
-
-def read_metadata(message: Buffer) -> dict[str, bytes]:
-    """Read the metadata of a schema's message.
-
-    Raises:
-        Exception: Any of `BROKEN`.
-    """
-    with InputStream.from_readable(io.BytesIO(bytes(message) + END)) as source:
-        found = na.c_array_stream(source).get_schema().metadata
-        pairs = cast("Mapping[bytes, bytes]", found or {}).items()
-        return {key.decode("utf-8", "replace"): bytes(value) for key, value in pairs}
-
-
-def read_batch(schema: bytes, message: Buffer) -> ArrowArray:
-    """Read the one array of a message.
-
-    Args:
-        schema: The schema's message, as we would write it.
-        message: The array's.
-
-    Raises:
-        Exception: Any of `BROKEN`.
-    """
-    data = b"".join((schema, message, END))
-    with InputStream.from_readable(io.BytesIO(data)) as source:
-        found = list(na.c_array_stream(source))
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} arrays in one message")
-    return cast("ArrowArray", found[0])

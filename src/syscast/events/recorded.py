@@ -189,7 +189,7 @@ def read_header(metadata: Mapping[str, bytes], name: str) -> Header:
         provenance = msgspec.json.decode(metadata.get(ORIGIN_KEY, b"{}"), type=Provenance)
         for each in recorded.schemas:
             ordered(each)
-    except (msgspec.DecodeError, FormatError, RecursionError) as error:
+    except (msgspec.MsgspecError, FormatError, ValueError, RecursionError) as error:
         raise FormatError(f"{where}: its description is damaged: {error}") from None
     return Header(recorded, provenance, version)
 
@@ -236,7 +236,7 @@ def read_account(metadata: Mapping[str, bytes], name: str) -> Account:
     """
     try:
         return msgspec.json.decode(metadata.get(ACCOUNT_KEY, b"").rstrip(), type=Account)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise FormatError(f"recording '{name}': read: its ledger is damaged: {error}") from None
 
 

@@ -9,30 +9,30 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-import nanoarrow as na
 import numpy as np
 import numpy.typing as npt
 
 from syscast.errors import FormatError
-from syscast.events.arrow.back import block_of
-from syscast.events.arrow.build import schema_of
+from syscast.events.arrow.back import block_of_view
 from syscast.events.arrow.columns import Form, identity, table_of
 from syscast.events.block import walk
+from syscast.events.columnviews import read_metadata, read_rows
 from syscast.events.frames import DamagedError, FrameReader
-from syscast.events.messages import BROKEN, MessageWriter, read_batch, read_metadata
 from syscast.events.recorded import described, read_account, read_header
-from syscast.events.schema import RING_HEADER_SIZE
+from syscast.events.schema import RING_HEADER_SIZE, pad
+from syscast.spec.meta import RECORD_HEADER_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from syscast.events.arrow.back import View
-    from syscast.events.arrow.build import ArrowArray
+    from syscast.events.columnviews import RowsView
     from syscast.events.frames import Source
     from syscast.events.recorded import Account, Header
 
 
-_BROKEN: tuple[type[Exception], ...] = (*BROKEN, FormatError)
+_MOST_BYTES = 1 << 28
+"""Bytes of records that one message may come to: a recorder writes a few MiB at once."""
 
 
 class Piece(NamedTuple):
@@ -70,7 +70,7 @@ class RecordingReader:
             raise FormatError(f"recording '{name}': read: it is empty")
         try:
             metadata = read_metadata(first.data)
-        except BROKEN as error:
+        except ValueError as error:
             raise self._damage(f"its first message is no schema: {error}") from None
         self.header: Header = read_header(metadata, name)
         self.account: Account | None = None
@@ -83,7 +83,7 @@ class RecordingReader:
         self._ids = [0] * len(numbers)
         for each in reversed(recorded.schemas):
             self._ids[numbers[identity(each, envelope=not recorded.foreign)]] = each.id
-        self._schema = MessageWriter(schema_of(self._table)).schema
+        self._largest = max((pad(each.size) for each in recorded.schemas), default=0)
         self._sources = {each.source: place for place, each in enumerate(self._table.columns)}
 
     def pieces(self) -> Iterator[Piece]:
@@ -95,10 +95,11 @@ class RecordingReader:
         at, events = self._frames.at, self._frames.events
         while (frame := self._frames.next()) is not None:
             try:
-                array = read_batch(self._schema, frame.data)
-                block = block_of(array, self._table, boot=True, ids=self._ids)
-                times = self._times(array)
-            except _BROKEN as error:
+                rows = read_rows(frame.data, self._table)
+                self._check_size(rows.length)
+                block = block_of_view(cast("View", rows), self._table, boot=True, ids=self._ids)
+                times = self._times(rows)
+            except (ValueError, FormatError) as error:
                 raise DamagedError.at_place(self._name, at, events, str(error)) from None
             if self.header.recorded.foreign:
                 block = _numbered(block, events)
@@ -112,27 +113,27 @@ class RecordingReader:
             raise self._damage("there is no ledger behind the events")
         try:
             metadata = read_metadata(frame.data)
-        except BROKEN as error:
+        except ValueError as error:
             raise self._damage(f"its ledger is no schema: {error}") from None
         found = read_account(metadata, self._name)
         while self._frames.next() is not None:
             pass  # the ledger once more, as rows for other programs
         return found
 
-    def _times(self, array: ArrowArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _check_size(self, count: int) -> None:
+        if count * (self._largest + RECORD_HEADER_SIZE) > _MOST_BYTES:
+            raise ValueError(f"a message has {count} rows")
+
+    def _times(self, rows: RowsView) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Wall clock minus boot clock, and boot clock, of each row."""
-        count = array.length
+        count = rows.length
         if "time" not in self._sources:
             return np.zeros(count, np.int64), np.zeros(count, np.int64)
-        wall, boot = (self._numbers(array, source) for source in ("time", "boot_time"))
+        wall, boot = (self._numbers(rows, source) for source in ("time", "boot_time"))
         return wall - boot, boot
 
-    def _numbers(self, array: ArrowArray, source: str) -> npt.NDArray[np.int64]:
-        whole = cast("View", na.c_array(array).view())
-        view = whole.child(self._sources[source])
-        found = np.frombuffer(cast("bytes", view.buffer(1)), np.uint8).view("<i8")
-        start = whole.offset + view.offset
-        return found[start : start + array.length]
+    def _numbers(self, rows: RowsView, source: str) -> npt.NDArray[np.int64]:
+        return np.frombuffer(rows.child(self._sources[source]).buffer(1), "<i8", rows.length)
 
     def _damage(self, what: str) -> DamagedError:
         return DamagedError.at_place(self._name, self._frames.at, self._frames.events, what)
@@ -154,7 +155,7 @@ def read_account_of(source: Source, name: str) -> Account:
         )
     try:
         return read_account(read_metadata(frame.data), name)
-    except BROKEN as error:
+    except ValueError as error:
         what = f"its ledger is no schema: {error}"
         raise DamagedError.at_place(name, frames.at, frames.events, what) from None
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
-from syscast.errors import LostEventsWarning, UsageError
+from syscast.errors import FormatError, LostEventsWarning, UsageError
 from syscast.events.event import Event, boot_time, declared_as
 from syscast.events.recorded import Sender, ledger_of
 from syscast.events.recording import RecordingReader, read_account_of
@@ -97,7 +97,7 @@ class Replay(Generic[E_co]):
         with contextlib.ExitStack() as undo:
             undo.callback(self._file.close)
             self._reader = RecordingReader(self._file, self.path)
-            self._decoder = _decoder(self._reader.header.recorded, tuple(classes))
+            self._decoder = _decoder(self._reader.header.recorded, tuple(classes), self.path)
             undo.pop_all()
         self._pieces = self._reader.pieces()
         self._pending: list[E_co] = []
@@ -385,7 +385,7 @@ class _BareDecoder(Decoder):
         self._origin = None
 
 
-def _decoder(recorded: Recorded, given: Sequence[type[Event]]) -> Decoder:
+def _decoder(recorded: Recorded, given: Sequence[type[Event]], name: str) -> Decoder:
     """A decoder of all records, with the classes that the user or the program has for them."""
     classes: dict[int, type[Event]] = {}
     for schema in recorded.schemas:
@@ -401,7 +401,10 @@ def _decoder(recorded: Recorded, given: Sequence[type[Event]]) -> Decoder:
         else:
             classes[schema.id] = found
     kind = _BareDecoder if recorded.foreign else Decoder
-    return kind(recorded.schemas, recorded.programs, classes)
+    try:
+        return kind(recorded.schemas, recorded.programs, classes)
+    except (ValueError, TypeError, AttributeError) as error:  # names that no class can have
+        raise FormatError(f"recording '{name}': read: its description is damaged: {error}") from None
 
 
 def _declared(name: str) -> type[Event] | None:

@@ -95,9 +95,16 @@ def block_of(
     Raises:
         FormatError: The array has other columns, or values that no record has.
     """
+    view = cast("View", na.c_array(array).view())
+    return block_of_view(view, table, boot=boot, ids=ids)
+
+
+def block_of_view(
+    view: View, table: Table, *, boot: bool = False, ids: Sequence[int] | None = None
+) -> bytes:
+    """`block_of`, of columns that were found without nanoarrow."""
     if not table.form.raw:
         raise FormatError("arrow columns: read the records: the columns do not say them exactly")
-    view = cast("View", na.c_array(array).view())
     if view.n_children != len(table.columns):
         raise FormatError(
             f"arrow columns: read the records: {view.n_children} columns, "
