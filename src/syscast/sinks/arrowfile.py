@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _AGE_S = 1.0
 """How long an event waits before it is in the file."""
-_PIECE = 4 << 20
+_PIECE = 1 << 20
 """Bytes of records that are written at once."""
 _CELLS = 1 << 21
 """Values that are written at once, where many event types make wide rows."""
