@@ -404,7 +404,9 @@ def _decoder(recorded: Recorded, given: Sequence[type[Event]], name: str) -> Dec
     try:
         return kind(recorded.schemas, recorded.programs, classes)
     except (ValueError, TypeError, AttributeError) as error:  # names that no class can have
-        raise FormatError(f"recording '{name}': read: its description is damaged: {error}") from None
+        raise FormatError(
+            f"recording '{name}': read: its description is damaged: {error}"
+        ) from None
 
 
 def _declared(name: str) -> type[Event] | None:
