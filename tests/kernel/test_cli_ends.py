@@ -28,7 +28,8 @@ CALLS = "import os, time\nfor n in range({}): os.getpriority(os.PRIO_PROCESS, 0)
 """A program that makes so many calls, and then goes on with something."""
 FOREVER = CALLS.format(5, "os.write(1, b'called\\n'); time.sleep(600)")
 SUMMARY = re.compile(
-    r"^syscast: \d+ events? delivered, \d+ lost \(.*\), \d+ filtered, \d+ raised$", re.MULTILINE
+    r"^syscast: [\d,]+ events? delivered, \d+ lost \(.*\), [\d,]+ filtered, \d+ raised$",
+    re.MULTILINE,
 )
 
 

@@ -149,7 +149,9 @@ def test_a_flood_into_a_small_ring_that_nobody_reads(either_ring):
     tokens = [event.token for event in events if event.probe == "getpriority"]
     assert tokens[-1] == FIRST_TOKEN + FLOOD
     assert tokens == sorted(set(tokens))
-    assert f"{len(events)} events delivered, {total} lost (ring full {total}, " in stats.summary()
+    assert (
+        f"{len(events)} events delivered, {total:,} lost (ring full {total:,}, " in stats.summary()
+    )
     assert either_ring
 
 
@@ -294,11 +296,17 @@ def test_losses_on_the_command_line(tmp_path):
         out = process.stdout.read()
     err = errors.read_text()
     rows = [json.loads(line) for line in (first + out).splitlines()]
-    summary = re.search(r"(\d+) events delivered, (\d+) lost \(ring full (\d+), missed", err)
+    summary = re.search(
+        r"([\d,]+) events delivered, ([\d,]+) lost \(ring full ([\d,]+), missed", err
+    )
     assert summary, err
-    delivered, lost, full = map(int, summary.groups())
+    delivered, lost, full = (int(each.replace(",", "")) for each in summary.groups())
+    losses = [row for row in rows if row["event"] == "Lost"]
+    rows = [row for row in rows if row["event"] != "Lost"]
     assert delivered == len(rows)
     assert lost == full == calls - len(rows) > 0
+    assert lost == sum(row["count"] for row in losses)
+    assert {(row["cause"], row["probe"]) for row in losses} == {("ring full", "getpriority")}
     assert process.returncode == 3
     tokens = [row["who"] for row in rows]
     assert tokens == sorted(set(tokens))

@@ -28,6 +28,13 @@ def say(text: str) -> None:
         print(f"syscast: {safe(text)}", file=sys.stderr, flush=True)
 
 
+def say_lines(lines: Iterable[str]) -> None:
+    """Write lines that need no name in front to stderr; fails as little as `say`."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        for line in lines:
+            print(safe(line), file=sys.stderr, flush=True)
+
+
 def show(lines: Iterable[str]) -> None:
     """Write lines to stdout.
 

@@ -40,6 +40,7 @@ class Options(msgspec.Struct, frozen=True):
     verbose: bool = False
     explain: bool = False
     fail_on_loss: bool = False
+    stats: bool = False
     latency: str = "10ms"
     mode: str = "adaptive"
     rings: str = "one"
@@ -170,6 +171,11 @@ def common_options() -> list[click.Option]:
             help="Write events to FILE; one that ends in .arrows is a recording.",
         ),
         option(["--fail-on-loss"], is_flag=True, help="Exit with 3 if events were lost."),
+        option(
+            ["--stats"],
+            is_flag=True,
+            help="Say at the end what became of each run: by probe, CPU and cause.",
+        ),
         option(
             ["--latency"],
             metavar="TIME",

@@ -36,6 +36,11 @@ def record(
         SinkError: The file cannot be written.
         UsageError: The probes send no events.
     """
-    with Recorder(session, options.output or "-") as recorder:
+    import warnings  # noqa: PLC0415  (recordings only)
+
+    from syscast.errors import LostEventsWarning  # noqa: PLC0415
+
+    with Recorder(session, options.output or "-") as recorder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", LostEventsWarning)  # the last line says it
         recorder.run(timeout=timeout, count=options.count, accept=accept)
     return recorder

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from syscast.cli.messages import NAMES_SHOWN, left_out, say
 from syscast.cli.stopping import Stopper
+from syscast.events.event import is_loss
 from syscast.sinks.sink import SinkClosed, SinkError
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def stream(
                 recorder = record(session, options, limits.timeout, accept)
                 limits.reached = recorder.full
             else:
-                _show(session, sink(), limits, accept)
+                _show(session, sink(), limits, accept, shown=_seen(options))
         except SinkClosed:
             closed = True
         except SinkError as error:
@@ -104,11 +106,13 @@ def _introduce(session: Session, options: Options) -> None:
         say(line)
 
 
-def _show(session: Session, output: Sink, limits: _Limits, accept: Accept | None) -> None:
+def _show(
+    session: Session, output: Sink, limits: _Limits, accept: Accept | None, *, shown: bool
+) -> None:
     """Write events until the end."""
     try:
         output.open()
-        _pump(session, output, limits)
+        _pump(session, output, limits, _Losses(shown=shown))
         if not limits.reached:
             session.detach()
             _drain(session, output, accept)
@@ -140,10 +144,10 @@ class _Limits:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def batches(self, session: Session) -> Iterator[list[Event]]:
-        """Read until the session ends or the limits are reached."""
+        """Read until the session ends or the limits are reached; losses stand among the events."""
         if self._left is None:
             while not self.over:
-                batch = session.read(self.timeout)
+                batch = session.collect(self.timeout)
                 if session.ended:
                     if not batch:
                         return
@@ -151,8 +155,10 @@ class _Limits:
                 yield _chosen(batch, self._accept)
             return
         # One by one, so that the ledger counts no event as delivered that nobody saw.
-        for event in session.events(timeout=self.timeout):
-            if self._accept is None or self._accept(event):
+        for event in session.stream(timeout=self.timeout):
+            if is_loss(event):
+                yield [event]
+            elif self._accept is None or self._accept(event):
                 yield [event]
                 self._left -= 1
                 if not self._left:
@@ -161,43 +167,56 @@ class _Limits:
 
 
 def _chosen(batch: list[Event], accept: Accept | None) -> list[Event]:
-    return batch if accept is None else [event for event in batch if accept(event)]
+    if accept is None:
+        return batch
+    return [event for event in batch if is_loss(event) or accept(event)]
 
 
-def _pump(session: Session, sink: Sink, limits: _Limits) -> None:
-    losses = _Losses(session)
+def _pump(session: Session, sink: Sink, limits: _Limits, losses: _Losses) -> None:
     for batch in limits.batches(session):
         if batch:
             sink.write(batch)
-        losses.look()
+        losses.look(batch)
 
 
 def _drain(session: Session, sink: Sink, accept: Accept | None) -> None:
-    """Write what still waits in the rings of detached programs."""
-    while batch := session.read(0):
+    """Write what still waits in the rings of detached programs, and what they lost at last."""
+    while batch := session.collect(0):
         chosen = _chosen(batch, accept)
         if chosen:
             sink.write(chosen)
 
 
 class _Losses:
-    """Tells of losses while they happen, at most once a second."""
+    """Tells of losses while they happen, at most once a second, where the events go elsewhere."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
         self._next = time.monotonic() + _LOSS_CHECK_S
-        self._told = 0
+        self._lost = 0
 
-    def look(self) -> None:
+    def look(self, batch: list[Event]) -> None:
         """Say how many events were lost since the last time, if any were."""
-        now = time.monotonic()
-        if now < self._next:
+        if self._shown:
             return
-        self._next = now + _LOSS_CHECK_S
-        lost = self._session.stats().lost
-        if lost > self._told:
-            say(f"{lost - self._told} events were lost just now")
-            self._told = lost
+        self._lost += sum(map(_lost, filter(is_loss, batch)))
+        now = time.monotonic()
+        if self._lost and now >= self._next:
+            self._next = now + _LOSS_CHECK_S
+            from syscast.events.text import counted  # noqa: PLC0415  (with losses only)
+
+            say(f"{counted(self._lost, 'event')} lost just now")
+            self._lost = 0
+
+
+def _lost(event: Event) -> int:
+    found: object = getattr(event, "count", 0)
+    return found if isinstance(found, int) else 0
+
+
+def _seen(options: Options) -> bool:
+    """Whether a terminal shows the events, and so the losses among them."""
+    return options.output is None and sys.stdout is not None and sys.stdout.isatty()
 
 
 def command_code(session: Session) -> int:
@@ -221,9 +240,15 @@ def _account(ledger: Ledger, code: int, options: Options, *, quiet: bool) -> int
     """Say the ledger's line, and where probes raised."""
     if not quiet or ledger.lost:
         say(ledger.summary())
+        for line in ledger.disagreements():
+            say(line)
         details = ledger.details()
         for line in details[:_RAISED_SHOWN]:
             say(line)
         if len(details) > _RAISED_SHOWN:
             say(f"{len(details) - _RAISED_SHOWN} further places raised")
+    if options.stats:
+        from syscast.cli.messages import say_lines  # noqa: PLC0415  (with --stats only)
+
+        say_lines(str(ledger).split("\n"))
     return LOST if ledger.lost and options.fail_on_loss else code

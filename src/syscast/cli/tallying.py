@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from syscast.cli import completing
-from syscast.cli.messages import NAMES_SHOWN, left_out, say
+from syscast.cli.messages import NAMES_SHOWN, left_out, say, say_lines
 from syscast.cli.options import TracingCommand, read_duration
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _loop(running: Tallying, writer: _Writer, clock: _Clock, most: int | None) -
     show, leave = _live(writer, running) if writer.live else (None, None)
     try:
         while not clock.over:
-            session.read(clock.timeout(_LIVE_S if show is not None else None))
+            session.collect(clock.timeout(_LIVE_S if show is not None else None))
             if session.ended:
                 break
             if show is not None:
@@ -263,20 +263,19 @@ def _account(
     """Say how many calls were counted, lost, filtered, and where the probe raised."""
     total = ledger.total
     full = running.lost
-    unknown = any(row.missed is None for row in ledger.rows if row.role != "follow")
-    missed = str(total.missed or 0)
-    if unknown:
-        missed = "unknown" if total.missed is None else f"at least {missed}"
     lost = full + (total.missed or 0)
     raised = max(0, total.raised - full)
     filtered = max(0, total.ran - total.raised - running.total)
-    noun = "call" if running.total == 1 else "calls"
     if not quiet or lost:
+        from syscast.events.text import counted  # noqa: PLC0415  (at the end)
+
         say(
-            f"{running.total} {noun} counted at {running.targets} "
-            f"{'target' if running.targets == 1 else 'targets'}, {lost} lost (no room {full}, "
-            f"missed {missed}), {filtered} filtered, {raised} raised"
+            f"{counted(running.total, 'call')} counted at {counted(running.targets, 'target')}, "
+            f"{lost:,} lost (no room {full:,}, missed {ledger.missed_text()}), {filtered:,} "
+            f"filtered, {raised:,} raised"
         )
         for line in ledger.details()[:_RAISED_SHOWN]:
             say(line)
+    if options.stats:
+        say_lines(str(ledger).split("\n"))
     return LOST if lost and options.fail_on_loss else code

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syscast.events.block import Buffer
     from syscast.events.envelope import Origin, RawRecord
     from syscast.events.event import Event
+    from syscast.events.lost import Lost
     from syscast.events.sequence import SequenceTracker
     from syscast.spec.meta import SchemaMeta
 
@@ -40,6 +41,9 @@ _U64 = (1 << 64) - 1
 _SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
 _IDS_WORD = (RING_HEADER_SIZE + 32) // 8
 """The u64 of schema id, program id and CPU, counted from the ring header."""
+
+_TIME_WORD = RING_HEADER_SIZE // 8
+_OBSERVED = (_SEQ_WORD, _IDS_WORD, _TIME_WORD)
 
 
 class ArrayLayouts:
@@ -125,6 +129,7 @@ class Batch(Handing):
 
     Attributes:
         read: Records in the block, bad ones among them, discarded ones not.
+        lost: What is missing among the events and was noticed with them.
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class Batch(Handing):
             origin: What the records share; None where they have no envelope.
             uniform: The schema id of all records, None if they differ.
         """
+        self.lost: tuple[Lost, ...] = ()
         self._block = block if isinstance(block, bytes) else bytes(block)
         self._words = np.frombuffer(self._block, "<u8", len(self._block) // 8)
         self._layouts = layouts
@@ -307,10 +313,9 @@ class Batch(Handing):
         """Note the sequence numbers, in the order they were read."""
         if self._uniform is not None:
             step = self._layouts.dtype(self._uniform).itemsize // 8
-            tracker.observe_words(self._words[_SEQ_WORD::step], self._words[_IDS_WORD::step])
+            tracker.observe_words(*(self._words[at::step] for at in _OBSERVED))
         else:
-            places = self._places
-            tracker.observe_words(self._words[places + _SEQ_WORD], self._words[places + _IDS_WORD])
+            tracker.observe_words(*(self._words[self._places + at] for at in _OBSERVED))
 
     def _ids(self) -> list[int]:
         if self._uniform is not None:

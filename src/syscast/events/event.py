@@ -90,11 +90,13 @@ class Event(metaclass=EventType):
         _readers: typing.ClassVar[tuple[Callable[[Event], object], ...]]
         _writers: typing.ClassVar[tuple[tuple[int, Callable[[Raw], Json] | None], ...]]
         _schema: typing.ClassVar[SchemaMeta | None]
+        _loss: typing.ClassVar[bool]
 
     _fields = ()
     _readers = ()
     _writers = ()
     _schema = None
+    _loss = False
     __match_args__ = ()
 
     def __init__(self, **values: object) -> None:
@@ -303,6 +305,11 @@ def sender(event: Event) -> str:
     """The probe as the ledger names it; "" for an event made by hand."""
     origin = event._origin  # noqa: SLF001 - part of Event
     return "" if origin is None else origin.sender(event._raw)  # noqa: SLF001 - part of Event
+
+
+def is_loss(event: Event) -> bool:
+    """Whether it is a `syscast.Lost`; asking does not import that class."""
+    return event._loss  # noqa: SLF001 - part of Event
 
 
 def field_texts(event: Event) -> list[str]:

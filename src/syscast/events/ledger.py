@@ -21,17 +21,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 # A msgspec type is resolved at run time, so this import cannot move under TYPE_CHECKING.
+from syscast.events.causes import DAMAGED, MISSED, UNEXPLAINED
 from syscast.events.deliverystats import DeliveryStats
-from syscast.events.ledgerrow import (
-    DAMAGED,
-    HELPERS,
-    MISSED,
-    RING_FULL,
-    CpuRow,
-    LedgerRow,
-    counted,
-    summed,
-)
+from syscast.events.ledgerrow import HELPERS, CpuRow, LedgerRow, summed
+from syscast.events.text import counted
 from syscast.spec.meta import SiteMeta
 
 if TYPE_CHECKING:
@@ -124,7 +117,7 @@ class Ledger(msgspec.Struct, frozen=True):
         elif self.uncounted:
             yield "some probes' missed hits are not counted by this kernel: there may be more"
         full = {row.cpu: row.dropped for row in self.by_cpu.values() if row.dropped}
-        if full and losses[RING_FULL]:
+        if full:
             yield "ring full: " + ", ".join(f"{n:,} on cpu {cpu}" for cpu, n in full.items())
         if self.damaged:
             yield f"{counted(self.damaged, 'record')} could not be decoded"
@@ -152,13 +145,19 @@ class Ledger(msgspec.Struct, frozen=True):
     @property
     def lost(self) -> int:
         """Events that should have arrived and did not, as far as the kernel counts."""
-        return self.total.lost + self.damaged
+        return self.total.lost + self.damaged + self.unexplained
+
+    @property
+    def unexplained(self) -> int:
+        """Numbers that never came and that nobody counted a reason for: the witnesses disagree."""
+        return max(0, sum(row.unexplained for row in self.rows) - self.damaged)
 
     @property
     def losses(self) -> Mapping[str, int | None]:
         """What was lost by its cause; None where the kernel does not count at all."""
         found = self.total.losses
-        return {**found, DAMAGED: (found[DAMAGED] or 0) + self.damaged}
+        damaged = (found[DAMAGED] or 0) + self.damaged
+        return {**found, DAMAGED: damaged, UNEXPLAINED: self.unexplained}
 
     @property
     def uncounted(self) -> bool:
@@ -175,7 +174,11 @@ class Ledger(msgspec.Struct, frozen=True):
 
     def disagreements(self) -> list[str]:
         """Say of each probe whose two witnesses differ how they do."""
-        found = ((row.probe, row.disagreement(drained=self.drained)) for row in self.rows)
+        excused = not self.unexplained  # by damage: the number of such a record is missing, too
+        found = (
+            (row.probe, row.disagreement(drained=self.drained, excused=excused))
+            for row in self.rows
+        )
         return [f"probe {probe!r}: {text}" for probe, text in found if text]
 
     def missed_text(self) -> str:
@@ -196,6 +199,8 @@ class Ledger(msgspec.Struct, frozen=True):
             causes.append(f"damaged {_number(damaged)}")
         if total.shed:
             causes.append(f"shed {_number(total.shed)}")
+        if self.unexplained:
+            causes.append(f"unexplained {_number(self.unexplained)}")
         done = counted(total.delivered, "event") + " delivered"
         if not sends:
             done = f"ran {counted(total.ran, 'time')}"

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from syscast.events.causes import DAMAGED, MISSED, RING_FULL, SHED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
 HELPERS = frozenset({"entry", "follow"})
 """Roles of programs that send no events: their runs and filters are not the user's."""
-
-RING_FULL = "ring full"
-MISSED = "missed"
-DAMAGED = "damaged"
-SHED = "shed"
-"""Causes of loss, as `syscast.Lost` names them too."""
 
 
 class CpuRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +38,11 @@ class CpuRow(msgspec.Struct, frozen=True, kw_only=True):
     overwritten: int = 0
     read: int = 0
     gaps: int = 0
+
+    @property
+    def absent(self) -> int:
+        """Records that took a number and never came, as the kernel counted them."""
+        return self.dropped + self.aggregated + self.discarded + self.overwritten
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,21 +148,40 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
             "overwritten": self.overwritten,
         }
 
-    def disagreement(self, *, drained: bool = True) -> str:
+    @property
+    def absent(self) -> int:
+        """Records that took a number and never came, as the kernel counted them."""
+        return self.dropped + self.aggregated + self.discarded + self.overwritten
+
+    def _both(self) -> list[tuple[int, int]]:
+        """What the two witnesses say, by CPU where that is known: gaps and `absent`."""
+        by_cpu = [(each.gaps, each.absent) for each in self.cpus]
+        if [sum(column) for column in zip(*by_cpu, strict=True)] == [self.gaps, self.absent]:
+            return by_cpu
+        return [(self.gaps, self.absent)]
+
+    @property
+    def unexplained(self) -> int:
+        """Numbers that never came and that nobody counted a reason for."""
+        excess = sum(max(0, gaps - absent) for gaps, absent in self._both())
+        return max(0, excess - self.decode_errors)
+
+    def disagreement(self, *, drained: bool = True, excused: bool = False) -> str:
         """Say how the two witnesses differ: the numbers that never came and the kernel's counters.
 
         Args:
             drained: The programs are detached and the ring was read to its end; before that,
                 numbers that will never come may not show yet.
+            excused: Something else explains why more numbers are missing than were counted.
 
         Returns:
             Nothing where they agree.
         """
-        absent = self.dropped + self.aggregated + self.discarded + self.overwritten
-        if self.gaps > absent + self.decode_errors or (drained and self.gaps < absent):
+        short = any(gaps < absent for gaps, absent in self._both())
+        if (self.unexplained and not excused) or (drained and short):
             return (
                 f"witnesses disagree: {self.gaps:,} sequence numbers never came, the "
-                f"kernel counted {absent:,} records that were not sent"
+                f"kernel counted {self.absent:,} records that were not sent"
             )
         return ""
 
@@ -230,8 +250,3 @@ def _sum_cpus(rows: Iterable[LedgerRow]) -> tuple[CpuRow, ...]:
                 if name not in _NOT_OF_HELPERS or row.role not in HELPERS:
                     found[name] += int(getattr(each, name))
     return tuple(CpuRow(cpu=cpu, **sums[cpu]) for cpu in sorted(sums))
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 event``, ``1,234 events``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

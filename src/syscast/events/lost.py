@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from syscast.events.envelope import NO_HEADER
 from syscast.events.event import Event, from_raw
 from syscast.events.machineints import i32, u64
+from syscast.events.text import counted
 
 if TYPE_CHECKING:
     from syscast.events.envelope import RawRecord
@@ -30,7 +31,8 @@ class Lost(Event):
         cpu: Where they happened; -1 where that is not known.
     """
 
-    # Fields; Event declares two of these names for what its envelope has.
+    _loss = True
+
     probe: Annotated[str, 128]
     cause: Annotated[str, 32]
     count: u64
@@ -49,8 +51,7 @@ class Lost(Event):
         """Say it in words: ``1,234 events lost in 12 ms (ring full, cpu 1)``."""
         where = f", cpu {self.cpu}" if self.cpu >= 0 else ""
         span = duration_text(self.end - self.start)
-        events = "event" if self.count == 1 else "events"
-        return f"{self.count:,} {events} lost in {span} ({self.cause}{where})"
+        return f"{counted(self.count, 'event')} lost in {span} ({self.cause}{where})"
 
 
 def lost(  # noqa: PLR0913  (one for each field)

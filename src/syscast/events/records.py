@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCHEMA_AT = 32
 """Where the u16 schema id stands in a record."""
 
+_TIME_WORD = RING_HEADER_SIZE // 8
 _SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
 _IDS_WORD = (RING_HEADER_SIZE + SCHEMA_AT) // 8
 """The u64 of schema id, program id and CPU, counted from the ring header."""
@@ -88,6 +89,7 @@ class Decoder:
         self.seen: int = 0
         self.decoded: int = 0
         self.decode_errors: int = 0
+        self._observed: Buffer | None = None  # a block whose numbers were noted before
         self._origin: Origin | None = Origin(
             clock_offset_ns,
             {each.id: each.probe for each in programs},
@@ -164,11 +166,14 @@ class Decoder:
         found = list(layout.unpack_ring(block))
         self.seen += len(found)
         self.decoded += len(found)
+        if block is self._observed:
+            return found
         step = len(block) // len(found) // 8
         words = memoryview(block).cast("B").cast("Q")
         ids = words[_IDS_WORD::step].tobytes()
         if ids == ids[:8] * len(found):
-            self.sequence.observe_run(words[_IDS_WORD], words[_SEQ_WORD::step].tolist())
+            numbers, times = words[_SEQ_WORD::step].tolist(), words[_TIME_WORD::step]
+            self.sequence.observe_run(words[_IDS_WORD], numbers, times)
         else:
             self.sequence.observe(found)
         return found
@@ -186,7 +191,7 @@ class Decoder:
             layout = layouts.get(words[(at + SCHEMA_AT) >> 3] & 0xFFFF)
             if layout is not None and size == layout.size:
                 add(layout.unpack(view, at))
-        self._count(len(starts), found)
+        self._count(len(starts), found, observed=block is self._observed)
         return found
 
     def peek(self, record: Buffer) -> tuple[RawRecord, Event] | None:
@@ -197,9 +202,18 @@ class Decoder:
         raw = layout.unpack(record, 0)
         return raw, make_events([raw], self.classes, self._origin)[0]
 
-    def set_aside(self, records: list[RawRecord]) -> None:
-        """Count records that were decoded and go no further."""
-        self._count(len(records), records)
+    def set_aside(self, gone: int, records: list[RawRecord], rest: bytes) -> None:
+        """Count records that were decoded and go no further.
+
+        Args:
+            gone: How many.
+            records: All of their block, in their order: only so do numbers show what is missing.
+            rest: The block without them, which may be decoded next.
+        """
+        self.seen += gone
+        self.decoded += gone
+        self.sequence.observe(records)
+        self._observed = rest
 
     def batch(self, block: Buffer) -> Batch:
         """Decode a block of whole ring records into numpy arrays."""
@@ -213,7 +227,8 @@ class Decoder:
         self.seen += made.read
         self.decoded += len(made)
         self.decode_errors += made.read - len(made)
-        made.observe(self.sequence)
+        if block is not self._observed:
+            made.observe(self.sequence)
         return made
 
     def described(self) -> list[Described]:
@@ -241,11 +256,12 @@ class Decoder:
             return None
         return schema_id
 
-    def _count(self, seen: int, found: list[RawRecord]) -> None:
+    def _count(self, seen: int, found: list[RawRecord], *, observed: bool = False) -> None:
         self.seen += seen
         self.decoded += len(found)
         self.decode_errors += seen - len(found)
-        self.sequence.observe(found)
+        if not observed:
+            self.sequence.observe(found)
 
 
 def _layout(schema: SchemaMeta) -> _Layout:

@@ -61,3 +61,8 @@ def _second_text(seconds: int) -> str:
     except (OverflowError, OSError, ValueError):  # no clock shows this; a record was damaged
         return f"@{seconds}"
     return f"{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: ``1 event``, ``1,234 events``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

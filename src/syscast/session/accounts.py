@@ -69,7 +69,7 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     )
 
 
-_TRIED = LEDGER.index("tried")
+_TRIED, _UNRETURNED = LEDGER.index("tried"), LEDGER.index("unreturned")
 
 
 def _cpus(
@@ -104,6 +104,12 @@ def counters(part: Part, program: ProgramMeta) -> list[tuple[int, ...]]:
     # An object of an older syscast has fewer counters: what it does not count stays 0.
     size = 8 * len(LEDGER)
     return [unpack(f"<{len(LEDGER)}Q", value[:size].ljust(size, b"\0")) for value in values or ()]
+
+
+def missed(part: Part, program: ProgramMeta) -> int | None:
+    """Hits that the kernel left out; None where it does not say."""
+    unreturned = sum(row[_UNRETURNED] for row in counters(part, program))
+    return _missed_calls(part, program, unreturned)
 
 
 def _missed_calls(part: Part, program: ProgramMeta, unreturned: int) -> int | None:

@@ -37,6 +37,8 @@ _MAX_RING = 1 << 30
 MODES = ("adaptive", "push", "poll")
 RINGS = ("one", "per-cpu", "auto")
 _RING_BITS = {"per-cpu": RINGS_PER_CPU, "auto": RINGS_AUTO}
+GAPS_ON_PURPOSE = frozenset({"overwrite", "aggregate"})
+"""With these pressures a number that is missing need not be a record that was dropped."""
 PRESSURES = ("drop", "overwrite", "sample", "aggregate")
 
 

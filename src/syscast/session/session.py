@@ -15,16 +15,17 @@ import msgspec
 
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import UsageError
-from syscast.events.event import boot_time, sender
-from syscast.session.delivery import DEFAULT, duration_ns
+from syscast.events.event import boot_time, is_loss, sender
+from syscast.session.delivery import DEFAULT, GAPS_ON_PURPOSE, duration_ns
 from syscast.session.every import Every
 from syscast.session.merging import Merging
 from syscast.session.part import PIECE
+from syscast.session.stream import EventStream, Limit
 from syscast.session.waiting import Waiting
 from syscast.session.wallclock import SessionClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
     from types import TracebackType
 
     from syscast.events.aggregated import Aggregated
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
+    from syscast.events.lost import Lost
     from syscast.events.recorded import Provenance, Sender
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
     from syscast.session.delivery import Delivery
+    from syscast.session.losses import Losses
     from syscast.session.part import Part
     from syscast.session.recording import Recorder
     from syscast.session.watched import Watched
@@ -50,6 +53,11 @@ _GATHER_S = 0.001
 take all of a CPU, and every one makes the kernel interrupt the probe to say that there is more."""
 _MOST = 8 << 20
 """Bytes taken from one ring before the others have their turn."""
+
+_COUNT_S = 1.0
+"""How often the kernel's counters are asked for losses."""
+_TO_USER = 3
+"""Calls between a warning of losses and the line that reads events."""
 
 _Taken = TypeVar("_Taken")
 _Given = TypeVar("_Given")
@@ -72,7 +80,9 @@ class Session(Generic[E_co]):
     """Events of attached probes, until it is closed or the command it follows has ended.
 
     Iterate it, iterate it asynchronously, ask it for batches, or give it a callback. Events of one
-    reading come in time order. Closing detaches; what is still in the rings is then gone.
+    reading come in time order. Where some are missing, `stream` says so in their place; other ways of
+    reading issue a LostEventsWarning, at most once a second and once at the end. Closing detaches; what
+    is still in the rings is then gone.
     """
 
     def __init__(
@@ -91,6 +101,11 @@ class Session(Generic[E_co]):
         self._merging = Merging(self._parts, delivery.bound_ns / 1e9)
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
+        self._sequences = [each.decoder.sequence for each in self._parts if not each.meta.foreign]
+        self._begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._noticed: Losses | None = None
+        self._next_count = time.monotonic() + _COUNT_S
+        self._count_due = False
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self.explained: list[str] = []
@@ -110,7 +125,23 @@ class Session(Generic[E_co]):
             Nothing when the time is over, `stop` was called, or the session has ended.
         """
         self._check_open()
-        return self._read(_deadline(timeout), _MOST)
+        return self._warned(self._read(_deadline(timeout), _MOST))
+
+    def collect(self, timeout: float | None = None) -> list[E_co | Lost]:
+        """As `read`, with a `syscast.Lost` where events are missing, as `stream` gives them.
+
+        Args:
+            timeout: Seconds to wait; None waits until there is something, 0 only looks.
+        """
+        self._check_open()
+        deadline = _deadline(timeout)
+        while True:
+            ending = self._waiting.over
+            events = self._read(_soon(deadline), _MOST)
+            over = ending or (deadline is not None and time.monotonic() >= deadline)
+            found = self._merged(events, count=over and not events)
+            if found or over:
+                return found
 
     def _read(self, deadline: float | None, most: int) -> list[E_co]:
         """`read`, of at most so many bytes from each ring."""
@@ -132,8 +163,37 @@ class Session(Generic[E_co]):
 
     def _take(self, most: int, *, last: bool) -> list[E_co]:
         self._refresh_clock()
+        events = self._merging.events(most, last=last)
+        self._notice()
         # What the probes return is what they send.
-        return cast("list[E_co]", self._merging.events(most, last=last))
+        return cast("list[E_co]", events)
+
+    def _notice(self) -> None:
+        """Look for losses: in what was read now, and once a second in the kernel's counters."""
+        for sequence in self._sequences:
+            if sequence.found:
+                self._losses.gaps()
+                break
+        if self._count_due:
+            self._count_due = False
+            self._losses.count()
+
+    @property
+    def _losses(self) -> Losses:
+        if self._noticed is None:
+            from syscast.session.losses import Losses  # noqa: PLC0415  (not needed to start)
+
+            exact = self._delivery.pressure not in GAPS_ON_PURPOSE
+            self._noticed = Losses(self._parts, self._begun, exact=exact)
+        return self._noticed
+
+    def _warned(self, events: list[E_co]) -> list[E_co]:
+        """Warn of losses before events are handed out; they stay where the warning is an error."""
+        if self._noticed is not None and self._noticed.waiting:
+            self._pending = events
+            self._noticed.warn(_TO_USER)
+            self._pending = []
+        return events
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events.
@@ -149,7 +209,7 @@ class Session(Generic[E_co]):
         # Several rings are read as far as they go, because their events are sorted by time.
         most = PIECE if len(self._parts) == 1 else _MOST
         while not self._waiting.closed:
-            batch = self._read(deadline, most)
+            batch = self._warned(self._read(deadline, most))
             rest = iter(batch)
             try:
                 yield from rest if count is None else islice(rest, count)
@@ -162,7 +222,101 @@ class Session(Generic[E_co]):
                 if not count:
                     return
             if self._is_over(deadline, idle=not batch):
+                self._warn_last()
                 return
+
+    def stream(
+        self, *, timeout: float | None = None, count: int | None = None
+    ) -> EventStream[E_co | Lost]:
+        """Iterate over events and over what is missing between them, in time order.
+
+        ``for item in session.stream()`` and ``async for item in session.stream()`` give events, and
+        a `syscast.Lost` where some are missing. All of them together lost as many events as `stats`
+        says. No LostEventsWarning is issued for what is given here.
+
+        Args:
+            timeout: End after so many seconds, measured from the first step.
+            count: End after so many events, those that tell of losses not among them.
+        """
+        return EventStream(
+            lambda: self._stream(timeout, count), lambda: self._stream_async(timeout, count)
+        )
+
+    def _stream(self, timeout: float | None, count: int | None) -> Iterator[E_co | Lost]:
+        self._check_events(timeout)
+        deadline = _deadline(timeout)
+        limit = Limit(count)
+        while not self._waiting.closed and not limit.reached:
+            # Nothing wakes a reader for losses that no event follows: it looks by itself.
+            kept = bool(self._pending)  # then the rings were not looked at
+            events = self._read(_soon(deadline), _MOST)
+            if not events and self._waiting.over:
+                break
+            yield from self._given(limit, self._merged(events))
+            if not kept and self._is_over(deadline, idle=False):
+                break
+        yield from self._merged([], count=True)
+
+    async def _stream_async(
+        self, seconds: float | None, count: int | None
+    ) -> AsyncIterator[E_co | Lost]:
+        self._check_events(seconds)
+        deadline = _deadline(seconds)
+        limit = Limit(count)
+        last = False
+        while not self._waiting.closed and not limit.reached:
+            kept = bool(self._pending)
+            events = self._read(0.0, _MOST)
+            given = self._given(limit, self._merged(events))
+            with contextlib.closing(given):
+                for item in given:
+                    yield item
+            if not kept and (last or self._is_over(deadline, idle=False)):
+                break
+            last = self._waiting.ending  # what came before the end is read once more
+            if not events and not last:
+                await self._waiting.turn(_soon(deadline))
+        for item in self._merged([], count=True):
+            yield item
+
+    def _merged(self, events: list[E_co], *, count: bool = False) -> list[E_co | Lost]:
+        """Events and what is known to be missing, by time.
+
+        Args:
+            events: In time order.
+            count: Look at the kernel's counters once more.
+        """
+        if count and not self._waiting.closed:
+            self._losses.count()
+        if self._noticed is None or not self._noticed.waiting:
+            return list(events)
+        upto = None
+        if self._merging.holding:  # what is behind the loss is held back, and so is the loss
+            upto = boot_time(events[-1]) if events else 0
+        found: list[E_co | Lost] = [*self._noticed.take(upto), *events]
+        found.sort(key=boot_time)  # a stable order: a loss stands before the event that showed it
+        return found
+
+    def _given(self, limit: Limit, items: list[E_co | Lost]) -> Generator[E_co | Lost]:
+        """Yield up to a limit; who leaves early finds the rest at the next reading."""
+        rest = iter(items)
+        try:
+            for item in rest:
+                yield item
+                if not is_loss(item) and limit.count():
+                    break
+        finally:
+            left = list(rest)
+            events = [each for each in left if not is_loss(each)]
+            self._pending = cast("list[E_co]", events) + self._pending
+            if losses := [each for each in left if is_loss(each)]:
+                self._losses.waiting[:0] = cast("list[Lost]", losses)
+
+    def _warn_last(self) -> None:
+        """At the end of an iteration, warn of what the counters say."""
+        if not self._waiting.closed:
+            self._losses.count()
+        self._losses.warn(_TO_USER, last=True)
 
     def _is_over(self, deadline: float | None, *, idle: bool) -> bool:
         """Whether an iteration ends here: also where the probes never pause."""
@@ -186,7 +340,7 @@ class Session(Generic[E_co]):
         self._check_events(None)
         last = False
         while not self._waiting.closed:
-            batch = self._read(0.0, _MOST)
+            batch = self._warned(self._read(0.0, _MOST))
             rest = iter(batch)
             try:
                 for event in rest:
@@ -194,6 +348,7 @@ class Session(Generic[E_co]):
             finally:
                 self._pending = list(rest) + self._pending
             if last or self._waiting.closed:
+                self._warn_last()
                 return
             if self._waiting.ending:
                 last = True  # what came before the end is read once more
@@ -203,10 +358,18 @@ class Session(Generic[E_co]):
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches: numpy structured arrays, no Python object for each event.
 
+        What is missing among them is in `Batch.lost`; only of losses behind the last one of a
+        session that has ended is there a LostEventsWarning.
+
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(self._merging.batches, BLOCK_SIZE, timeout)
+        for batch in self._rounds(self._merging.batches, BLOCK_SIZE, timeout):
+            if self._noticed is not None and self._noticed.waiting:
+                batch.lost = tuple(self._noticed.take())
+            yield batch
+        if self._waiting.over:  # else the next batch has them
+            self._warn_last()
 
     def arrow(
         self,
@@ -248,7 +411,11 @@ class Session(Generic[E_co]):
         Args:
             timeout: End after so many seconds, measured from the first step.
         """
-        return self._rounds(self._merging.tuples, PIECE, timeout)
+        for found in self._rounds(self._merging.tuples, PIECE, timeout):
+            if self._noticed is not None:
+                self._noticed.warn(_TO_USER - 1)
+            yield found
+        self._warn_last()
 
     def _rounds(self, take: _Take[_Taken], most: int, timeout: float | None) -> Iterator[_Taken]:
         """Yield what each ring has, again and again, up to so many bytes at once."""
@@ -263,9 +430,11 @@ class Session(Generic[E_co]):
             for found in take(last=last or self._waiting.ending):
                 self._waiting.after(most)
                 idle = False
+                self._notice()
                 yield found
             if idle:
                 self._waiting.after(most)
+                self._notice()
             if idle and self._merging.holding:
                 self._merging.blink()
                 continue
@@ -534,6 +703,9 @@ class Session(Generic[E_co]):
     def _refresh_clock(self) -> None:
         self._clock.look()
         now = time.monotonic()
+        if now >= self._next_count:
+            self._next_count = now + _COUNT_S
+            self._count_due = True
         if now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_S
             for part in self._parts:
@@ -543,6 +715,12 @@ class Session(Generic[E_co]):
 
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
+
+
+def _soon(deadline: float | None) -> float:
+    """When to look at the counters at the latest."""
+    step = time.monotonic() + _COUNT_S
+    return step if deadline is None else min(step, deadline)
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

@@ -49,25 +49,29 @@ class Sieve:
         """
         view = memoryview(block)
         kept: list[memoryview] = []
-        gone: list[RawRecord] = []
+        seen: list[RawRecord] = []
+        gone = 0
         start = 0
         for at, size in zip(*walk(view), strict=True):
             end = at + pad(max(size, 0))
             if size < RECORD_HEADER_SIZE:
                 continue
             program = view[at + _PROGRAM_AT] | view[at + _PROGRAM_AT + 1] << 8
+            found = self._decoder.peek(view[at : at + size])
+            if found is None:
+                continue
+            raw, event = found
+            seen.append(raw)
             where = self._filters.get(program)
-            found = None if where is None else self._decoder.peek(view[at : at + size])
-            if where is not None and found is not None:
-                raw, event = found
-                if not self._wanted(program, where, event):
-                    gone.append(raw)
-                    kept.append(view[start : at - RING_HEADER_SIZE])
-                    start = end
+            if where is not None and not self._wanted(program, where, event):
+                gone += 1
+                kept.append(view[start : at - RING_HEADER_SIZE])
+                start = end
         if not gone:
             return block
-        self._decoder.set_aside(gone)
-        return b"".join([*kept, view[start:]])
+        rest = b"".join([*kept, view[start:]])
+        self._decoder.set_aside(gone, seen, rest)
+        return rest
 
     def _wanted(self, program: int, where: Where, event: Event) -> bool:
         try:

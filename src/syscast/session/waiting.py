@@ -238,7 +238,7 @@ class Waiting:
         self._clock.woke(ready=_CLOCK in ready)
         return any(token is not _COMMAND and token is not _CLOCK for token in ready)
 
-    async def turn(self) -> None:
+    async def turn(self, deadline: float | None = None) -> None:
         """`until` for an asyncio loop: may return though nothing is there."""
         import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
 
@@ -250,7 +250,7 @@ class Waiting:
         self._told = partial(loop.call_soon_threadsafe, _resolve, ready)
         now = time.monotonic()
         look = self._next_look(now)
-        due = [each for each in (look, self.schedule.due()) if each is not None]
+        due = [each for each in (look, deadline, self.schedule.due()) if each is not None]
         if self._command is not None and self._command.poll() is not None:
             due.append(now + _DESCENDANTS_S)
         try:

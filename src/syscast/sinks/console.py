@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from syscast.events.event import field_texts, fields_of, fields_text
+from syscast.events.event import field_texts, fields_of, fields_text, is_loss
 from syscast.events.text import clock_text, escape
 from syscast.sinks.sink import Output
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syscast.events.fields import EventField
     from syscast.sinks.sink import Stream
 
-BOLD, DIM, CYAN, GREEN = "1", "2", "36", "32"
+BOLD, DIM, CYAN, GREEN, YELLOW = "1", "2", "36", "32", "33"
 
 _GAP = "  "
 _WIDTHS = {"bool": 5, "ipv4": 15, "ipv6": 25, "ip": 25, "port": 5, "pointer": 18}
@@ -154,8 +154,8 @@ class ConsoleSink:
         """Write a batch; see `syscast.sinks.sink.Sink.write`."""
         if not events:
             return
-        if self._table is None:
-            classes = [type(event) for event in events]
+        classes = [] if self._table else [type(each) for each in events if not is_loss(each)]
+        if classes:
             self._table = _choose(classes)
             self._only = classes[0] if len(set(classes)) == 1 else None
             self._header(self._table)
@@ -173,6 +173,8 @@ class ConsoleSink:
             self._output.write_text(self._draw(columns, titles, self._output.width()))
 
     def _line(self, event: Event, width: int) -> str:
+        if is_loss(event):
+            return self._loss(event, width)
         table = self._table
         if table is None or (self._only is not None and type(event) is not self._only):
             table = self._fallback
@@ -180,6 +182,14 @@ class ConsoleSink:
         if not self._output.terminal:
             return "\t".join(cells) + "\n"
         return self._draw(table.columns, cells, width)
+
+    def _loss(self, event: Event, width: int) -> str:
+        """The line that says what is missing here."""
+        named = self._table is None or any(each.title == "PROBE" for each in self._table.columns)
+        text = escape(f"... {event.probe}: {event}" if named and event.probe else f"... {event}")
+        if width:
+            text = cut(text, width)
+        return f"\x1b[{YELLOW}m{text}\x1b[0m\n" if self._colour else f"{text}\n"
 
     def _draw(self, columns: Sequence[Column], cells: Sequence[str], width: int) -> str:
         """Draw one line for a terminal of a width."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from syscast.events.event import plain
+from syscast.events.event import is_loss, plain
 from syscast.sinks.sink import Output
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class JsonlSink:
     def write(self, events: Sequence[Event]) -> None:
         """Write a batch; see `syscast.sinks.sink.Sink.write`."""
         describe = self._describe
-        data = self._encoder.encode_lines([describe(event) for event in events])
+        data = self._encoder.encode_lines(
+            [plain(event) if is_loss(event) else describe(event) for event in events]
+        )
         if self._output.terminal:
             data = "\n".join(map(_printable, data.decode().split("\n"))).encode()
         self._output.write(data)

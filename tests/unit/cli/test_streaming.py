@@ -10,9 +10,10 @@ from syscast.cli.failures import Interrupted
 from syscast.cli.options import Options
 from syscast.cli.stopping import Stopper
 from syscast.cli.streaming import stream
-from syscast.events.event import Event
+from syscast.events.event import Event, is_loss
 from syscast.events.fieldtypes import u32
 from syscast.events.ledger import Ledger, LedgerRow, RaisedSite
+from syscast.events.lost import Lost
 from syscast.sinks.sink import SinkClosed, SinkError
 from syscast.spec.meta import SiteMeta
 from syscast.state.counter import Counter
@@ -66,8 +67,11 @@ class Session:
         self.ended = self.ended or not self.waits
         return []
 
-    def events(self, *, timeout=None):
-        while batch := self.read(timeout):
+    def collect(self, timeout=None):
+        return self.read(timeout)
+
+    def stream(self, *, timeout=None):
+        while batch := self.collect(timeout):
             yield from batch
 
     def stop(self):
@@ -104,7 +108,7 @@ class Sink:
         if self.error:
             raise self.error
         assert events
-        self.seen += [event.number for event in events]
+        self.seen += [event.count if is_loss(event) else event.number for event in events]
 
     def close(self):
         self.closed += 1
@@ -163,6 +167,7 @@ def test_a_command_that_was_cut_short_gives_0():
     assert run(Session(ticks(1, 2), command=Command(7)), Sink(), count=1) == 0
 
 
+LOSS = Lost(probe="p", cause="ring full", count=1_234, start=0, end=12_000_000, cpu=1)
 LOST = Ledger((LedgerRow(probe="p", tried=3, dropped=2, read=1, delivered=1, missed=1),))
 
 
@@ -208,9 +213,32 @@ def test_verbose_says_how_probes_are_attached(capsys):
 
 def test_losses_are_told_while_they_happen(monkeypatch, capsys):
     monkeypatch.setattr("syscast.cli.streaming._LOSS_CHECK_S", 0)
-    run(Session(ticks(1), ticks(2), ledger=LOST), Sink())
+    sink = Sink()
+    run(Session([*ticks(1), LOSS], ticks(2), ledger=LOST), sink, lambda event: event.number == 2)
+    assert sink.seen == [1_234, 2]  # what chooses among events is not asked about losses
     said = capsys.readouterr().err
-    assert said.count("3 events were lost just now") == 1
+    assert said.count("1,234 events lost just now") == 1
+
+
+def test_losses_do_not_count_as_events():
+    sink = Sink()
+    run(Session([*ticks(1), LOSS, *ticks(2, 3)]), sink, count=2)
+    assert sink.seen == [1, 1_234, 2]
+
+
+def test_stats_shows_the_whole_ledger(capsys):
+    run(Session(ledger=LOST), Sink(), stats=True)
+    said = capsys.readouterr().err
+    assert "PROBE  RAN" in said
+    assert "3 events lost: ring full 2, missed 1" in said
+
+
+def test_witnesses_that_disagree_are_told(capsys):
+    row = LedgerRow(probe="p", tried=3, dropped=2, read=1, delivered=1, missed=0, gaps=4)
+    assert run(Session(ledger=Ledger((row,))), Sink(), fail_on_loss=True) == 3
+    said = capsys.readouterr().err
+    assert "4 lost (ring full 2, missed 0, unexplained 2)" in said
+    assert "syscast: probe 'p': witnesses disagree: 4 sequence numbers never came" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

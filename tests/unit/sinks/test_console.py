@@ -3,9 +3,16 @@ import re
 
 import pytest
 
+from syscast.events.lost import Lost
 from syscast.sinks.console import Column, ConsoleSink, Table, cell_width, cut
 
 HOST = b"\x7f\0\0\1"
+
+
+def loss(count=1_234):
+    return Lost(
+        probe="inet_listen", cause="ring full", count=count, start=5, end=12_000_005, cpu=1
+    )
 
 
 def on(terminal, *batches, **options):
@@ -143,3 +150,28 @@ def test_texts_are_cut_by_cells():
 
 def test_no_events_no_header(terminal):
     assert on(terminal, []) == []
+
+
+def test_a_loss_is_a_line_of_its_own(listen, opened, seen, terminal):
+    event = seen(listen, (HOST, 80, 5))
+    text = "... 1,234 events lost in 12 ms (ring full, cpu 1)"
+    assert piped([loss(), event, loss(1)]).split("\n")[::2] == [
+        text,
+        "... 1 event lost in 12 ms (ring full, cpu 1)",
+    ]
+    # It says of what, where several probes share a table; and it decides about no columns.
+    lines = on(terminal, [loss()], [event, seen(opened, (0, b""))], [loss()])
+    assert lines[0] == lines[-1] == f"... inet_listen: {text[4:]}"
+    assert lines[1].startswith("TIME ")
+
+
+def test_a_loss_stands_out_and_fits_the_terminal(listen, narrow):
+    lines = on(narrow, [loss()], classes=[listen], colour=True)
+    assert lines[1].startswith("\x1b[33m... 1,234 events")
+    assert lines[1].endswith("…\x1b[0m")
+
+
+def test_a_loss_between_events_of_a_table_of_ones_own(seen, listen):
+    table = Table((Column("PORT", 5),), lambda event: [str(event.port)])
+    event = seen(listen, (HOST, 80, 5))
+    assert piped([event, loss(), event], table=table).split("\n")[1].startswith("... 1,234 events")

@@ -1,6 +1,7 @@
 import io
 import json
 
+from syscast.events.lost import Lost
 from syscast.sinks.jsonl import JsonlSink
 
 HOST = b"\x7f\0\0\1"
@@ -63,3 +64,11 @@ def test_other_descriptions_can_be_given(listen, seen):
 
 def test_an_empty_batch_writes_nothing():
     assert written([]) == b""
+
+
+def test_a_loss_is_an_object_of_its_own():
+    loss = Lost(probe="p", cause="missed", count=3, start=1, end=2, cpu=-1)
+    data = written([loss], describe=lambda event: {"p": event.port})
+    assert json.loads(data) == {
+        "event": "Lost", "probe": "p", "cause": "missed", "count": 3, "start": 1, "end": 2, "cpu": -1,
+    }  # fmt: skip
