@@ -60,7 +60,7 @@ class Flood:
             ring_size=ring_size,
             force_perf=perf,
         )
-        self.part = Part(self.loaded, made.spec.meta, made.classes)
+        self.part = Part(self.loaded, made, Delivery())
         self.session = Session([self.part], None, Delivery())
         self.issued = 0
 
