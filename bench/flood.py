@@ -25,25 +25,20 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np  # noqa: F401 - else the first batch waits for it
 import peers
 import surroundings
+from readers.repeated import filter_session
 from surroundings import median
 
 import syscast as sc
 from syscast import u64
 from syscast.errors import KernelError
-from syscast.kernel.bpfinfo import prog_info
-from syscast.loader.load import load
-from syscast.session.delivery import DEFAULT
-from syscast.session.filters import Filters
-from syscast.session.part import Part
-from syscast.session.plan import plan
-from syscast.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from syscast.session.session import Session
 
 ROUNDS = 5
 TEST_RUNS = {"objects": 1_000_000, "tuples": 2_000_000, "batches": 5_000_000}
@@ -58,12 +53,6 @@ class Tick(sc.Event):
     """A small event."""
 
     value: u64
-
-
-@sc.raw_tracepoint("sys_enter")
-def tick() -> Tick:
-    """The flood by test run."""
-    return Tick(value=7)
 
 
 @sc.raw_tracepoint("sys_enter")
@@ -175,31 +164,13 @@ def flood(session: Session, form: str, work: surroundings.Work, count: int) -> t
 # ------------------------------------------------------------ floods
 
 
-def filter_session() -> tuple[Session, int]:
-    """The probe `tick` loaded as a socket filter, which the kernel can be told to run N times.
-
-    Raises:
-        KernelError: This kernel's socket filters cannot call what a probe calls.
-    """
-    made = plan([tick.job()])[0]
-    programs = {
-        each.name: msgspec.structs.replace(each, type="socket_filter", attach_type="", target="")
-        for each in made.spec.programs
-    }
-    config = {**Filters().config(), **DEFAULT.config()}
-    loaded = load(made.spec, config=config, overrides=programs)
-    assert made.spec.meta is not None
-    part = Part(loaded, made.spec.meta, made.classes)
-    return Session([part]), prog_info(next(iter(loaded.programs.values())).fd).id
-
-
 def test_run(reading: int, producing: int, rounds: int, slower: int) -> list[Figures]:
     """Flood by BPF_PROG_TEST_RUN."""
     found = [Figures(form) for form in READERS]
     for _ in range(rounds):
         for figures in found:
             os.sched_setaffinity(0, {reading})
-            session, program = filter_session()
+            session, program = filter_session({})
             with session, surroundings.Producer(program, producing) as work:
                 count = TEST_RUNS[figures.reader] // slower
                 figures.add(count, *flood(session, figures.reader, work, count))

@@ -9,15 +9,16 @@ import msgspec
 import syscast as sc
 from syscast import u64
 from syscast.kernel.bpfinfo import prog_info
-from syscast.loader.load import load
 from syscast.probes import registers, syscall_table
 from syscast.session.filters import Filters
 from syscast.session.part import Part
-from syscast.session.plan import plan
+from syscast.session.plan import Plan, plan
 from syscast.session.session import Session
 
 if TYPE_CHECKING:
+    from syscast.probes.kind import Kind
     from syscast.session.delivery import Delivery
+    from syscast.spec.objectspec import ProgramSpec
 
 GETPPID = syscall_table.find("getppid", registers.here().machine).number
 
@@ -42,6 +43,14 @@ def by_run() -> Tick:
     return Tick(value=7)
 
 
+class _Repeated:
+    """Stands in for the probe's kind: the one type of program that the kernel repeats by itself."""
+
+    def prepare(self, program: ProgramSpec) -> ProgramSpec:
+        """The same code as a socket filter."""
+        return msgspec.structs.replace(program, type="socket_filter", attach_type="", target="")
+
+
 def repeated_session(delivery: Delivery) -> tuple[Session, int]:
     """`by_run` as a socket filter, the one type that the kernel repeats by itself, and its id.
 
@@ -49,16 +58,11 @@ def repeated_session(delivery: Delivery) -> tuple[Session, int]:
         SyscastError: This kernel's socket filters cannot call what a probe calls.
     """
     made = plan([by_run.job()])[0]
-    programs = {
-        each.name: msgspec.structs.replace(each, type="socket_filter", attach_type="", target="")
-        for each in made.spec.programs
-    }
-    loaded = load(
-        made.spec,
-        config={**Filters().config(), **delivery.config()},
-        overrides=programs,
-        ring_size=delivery.ring_size or 0,
-    )
     assert made.spec.meta is not None
-    part = Part(loaded, made.spec.meta, made.classes)
-    return Session([part], None, delivery), prog_info(next(iter(loaded.programs.values())).fd).id
+    kinds: dict[str, Kind] = {each.probe: _Repeated() for each in made.spec.meta.programs}  # type: ignore[dict-item]
+    repeated = Plan(
+        made.spec, made.choices, made.classes, cached=made.cached, kinds=kinds, states={}
+    )
+    part = Part.load(repeated, Filters(), delivery)
+    session = Session([part], None, delivery)
+    return session, prog_info(next(iter(part.loaded.programs.values())).fd).id
