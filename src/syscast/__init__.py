@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LostEventsWarning,
         NotSupportedError,
         PermissionDeniedError,
+        SampledEventsWarning,
         SyscastError,
         TargetError,
         UsageError,
@@ -103,6 +104,7 @@ _FROM = {
     "syscast.diagnostics": "CompileError Diagnostic Span",
     "syscast.errors": (
         "FormatError FullError InternalError KernelError LimitError LostEventsWarning "
+        "SampledEventsWarning "
         "NotSupportedError "
         "PermissionDeniedError SyscastError TargetError UsageError VerifierError"
     ),
@@ -168,6 +170,7 @@ __all__ = [
     "Port",
     "Probe",
     "Replay",
+    "SampledEventsWarning",
     "Session",
     "Span",
     "Stacks",

@@ -122,6 +122,10 @@ class LostEventsWarning(UserWarning):
     """Events were lost; the session's ledger says where."""
 
 
+class SampledEventsWarning(UserWarning):
+    """Events are left out by sampling, as was asked for; the session's ledger counts them."""
+
+
 class InternalError(Exception):
     """A bug of syscast, not of its user.
 

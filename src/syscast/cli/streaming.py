@@ -48,6 +48,8 @@ def stream(
     """
     with Stopper() as stopper, _started(stopper, start) as session:
         _introduce(session, options)
+        if options.delivery().samples:
+            session.notify(say)
         limits = _Limits(options, accept)
         recorder = None
         closed, failure = False, None
@@ -251,4 +253,8 @@ def _account(ledger: Ledger, code: int, options: Options, *, quiet: bool) -> int
         from syscast.cli.messages import say_lines  # noqa: PLC0415  (with --stats only)
 
         say_lines(str(ledger).split("\n"))
+    else:
+        for section in (ledger.pressure, ledger.cost):
+            for line in section.lines() if section is not None and not quiet else ():
+                say(line)
     return LOST if ledger.lost and options.fail_on_loss else code

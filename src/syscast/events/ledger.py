@@ -20,15 +20,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-# A msgspec type is resolved at run time, so this import cannot move under TYPE_CHECKING.
+# Types of msgspec fields are resolved at run time, so these imports cannot move under TYPE_CHECKING.
 from syscast.events.causes import DAMAGED, MISSED, UNEXPLAINED
+from syscast.events.coststats import Cost
 from syscast.events.deliverystats import DeliveryStats
 from syscast.events.ledgerrow import HELPERS, CpuRow, LedgerRow, summed
+from syscast.events.pressurestats import PressureStats
 from syscast.events.text import counted
 from syscast.spec.meta import SiteMeta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
 
 __all__ = ["HELPERS", "CpuRow", "Ledger", "LedgerRow", "RaisedSite", "Section"]
 
@@ -69,7 +72,8 @@ class Ledger(msgspec.Struct, frozen=True):
             numbers are known.
         late: Events that came after one of a later time, over all rings and probes.
         delivery: How events came.
-        cost: What tracing cost.
+        pressure: What is held back at present.
+        cost: What tracing cost; None where it was not asked for.
     """
 
     rows: tuple[LedgerRow, ...] = ()
@@ -78,7 +82,8 @@ class Ledger(msgspec.Struct, frozen=True):
     drained: bool = False
     late: int = 0
     delivery: DeliveryStats | None = None
-    cost: Section | None = None
+    pressure: PressureStats | None = None
+    cost: Cost | None = None
 
     def __iter__(self) -> Iterator[LedgerRow]:
         return iter(self.rows)
@@ -102,7 +107,7 @@ class Ledger(msgspec.Struct, frozen=True):
         if len(cpus) > 1:
             found += ["", *ledgertable.by_cpu(cpus)]
         found += ["", *self._words()]
-        for section in (self.delivery, self.cost):
+        for section in (self.delivery, self.pressure, self.cost):
             if section is not None:
                 found += section.lines()
         return "\n".join(found)
@@ -235,6 +240,7 @@ class Ledger(msgspec.Struct, frozen=True):
             "raised": [msgspec.to_builtins(each) for each in self.sites if each.count],
             "disagreements": self.disagreements(),
             "delivery": None if self.delivery is None else self.delivery.to_dict(),
+            "pressure": None if self.pressure is None else self.pressure.to_dict(),
             "cost": None if self.cost is None else self.cost.to_dict(),
         }
 

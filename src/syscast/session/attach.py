@@ -154,6 +154,12 @@ def open_session(
         jobs, left_out = expand(jobs, filters.whom)
     try:
         plans = plan(jobs, follow=follow, whom=filters.whom, delivery=delivery)
+        if delivery.pressing:
+            from syscast.session.pressing import check_events  # noqa: PLC0415  (few sessions)
+
+            check_events(
+                [each.spec for each in plans], delivery.pressure, delivery.limit, delivery.budget
+            )
         session = _open(plans, filters, command, delivery)
     except VerifierError as error:
         if not error.bug:

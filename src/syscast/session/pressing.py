@@ -179,6 +179,24 @@ def check_object(spec: ObjectSpec, limit: str | None, pressure: str) -> None:
             )
 
 
+def check_events(
+    specs: Sequence[ObjectSpec], pressure: str, limit: str | None, budget: str | float | None
+) -> None:
+    """Refuse what is said about too many events where probes send none; raises UsageError."""
+    if any(each.name == EVENTS_MAP for spec in specs for each in spec.maps):
+        return
+    wishes = {
+        "limit": limit,
+        "budget": budget,
+        "pressure": None if pressure == "drop" else pressure,
+    }
+    for what, value in wishes.items():
+        if value is not None:
+            raise UsageError(
+                f"{what} '{value}': set: the probes send no events (they only change their state)"
+            )
+
+
 def _instead(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  (only for errors)
 

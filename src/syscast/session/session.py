@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from syscast.session.losses import Losses
     from syscast.session.part import Part
     from syscast.session.recording import Recorder
+    from syscast.session.regulators import Regulators
     from syscast.session.watched import Watched
     from syscast.state.state import State
 
@@ -51,6 +52,8 @@ _SWEEP_S = 10.0
 _GATHER_S = 0.001
 """Pause of a reader of batches that is faster than its probes: rounds of a few records each would
 take all of a CPU, and every one makes the kernel interrupt the probe to say that there is more."""
+_LOOK_S = 0.1
+"""How often sampling and budget are looked after while the session only waits."""
 _MOST = 8 << 20
 """Bytes taken from one ring before the others have their turn."""
 
@@ -94,11 +97,15 @@ class Session(Generic[E_co]):
     ) -> None:
         self._parts = list(parts)
         self._delivery = delivery
+        self._regulators = _regulators(delivery, self._parts)
         self._command = command
         self._watched = watched
         self._clock = SessionClock(self._parts)
         self._waiting = Waiting(self._parts, command or watched, delivery, self._clock)
         self._merging = Merging(self._parts, delivery.bound_ns / 1e9)
+        if self._regulators is not None and self._regulators.deciding:
+            look = Every(_LOOK_S, self._regulators.look, None, lambda: False)
+            self._waiting.schedule.add(cast("Every[object]", look))
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
         self._sequences = [each.decoder.sequence for each in self._parts if not each.meta.foreign]
@@ -558,7 +565,13 @@ class Session(Generic[E_co]):
         merging = self._merging
         waiting = Counter(map(sender, self._pending)) + merging.waiting()
         found = ledger_of(self._parts, waiting, merging.order.late)
-        return msgspec.structs.replace(found, delivery=self._waiting.stats())
+        found = msgspec.structs.replace(found, delivery=self._waiting.stats())
+        return found if self._regulators is None else self._regulators.noted(found)
+
+    def notify(self, notice: Callable[[str], object]) -> None:
+        """Give a line to a function each time sampling changes, instead of one Python warning."""
+        if self._regulators is not None:
+            self._regulators.notify(notice)
 
     def aggregated(self) -> list[Aggregated]:
         """Take out what was counted by key instead of being dropped, with ``pressure="aggregate"``.
@@ -639,6 +652,8 @@ class Session(Generic[E_co]):
         """Detach the programs; what is in the rings can still be read, and the ledger is final."""
         for part in self._parts:
             part.detach()
+        if self._regulators is not None:
+            self._regulators.end()
 
     def close(self) -> None:
         """Detach, unload, end the command if it still runs; the ledger stays readable.
@@ -701,6 +716,8 @@ class Session(Generic[E_co]):
         return any(part.reader is not None for part in self._parts)
 
     def _refresh_clock(self) -> None:
+        if self._regulators is not None:
+            self._regulators.look()
         self._clock.look()
         now = time.monotonic()
         if now >= self._next_count:
@@ -711,6 +728,14 @@ class Session(Generic[E_co]):
             for part in self._parts:
                 if part.calls is not None:
                     part.calls.sweep()
+
+
+def _regulators(delivery: Delivery, parts: Sequence[Part]) -> Regulators | None:
+    if not (delivery.samples or delivery.cost):
+        return None
+    from syscast.session.regulators import Regulators  # noqa: PLC0415  (few sessions)
+
+    return Regulators(delivery, parts)
 
 
 def _deadline(timeout: float | None) -> float | None:
