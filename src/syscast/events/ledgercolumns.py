@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import nanoarrow as na
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from syscast.events.ledger import Ledger
 
 
+@cache
 def ledger_schema() -> ArrowSchema:
     """Make the schema: a column for each attribute of `LedgerRow`; unknown numbers are null."""
     return cast("ArrowSchema", na.c_schema(na.struct(dict(_columns()))))
@@ -28,6 +30,7 @@ def ledger_array(ledger: Ledger, schema: ArrowSchema) -> ArrowArray:
     return cast("ArrowArray", made)
 
 
+@cache
 def _columns() -> list[tuple[str, object]]:
     """The attributes that are text or numbers."""
     found = []

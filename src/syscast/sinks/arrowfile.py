@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _AGE_S = 1.0
 """How long an event waits before it is in the file."""
-_PIECE = 1 << 20
-"""Bytes of records that are written at once."""
+_PIECE = 3 << 18
+"""Bytes of records that are written at once: most blocks that readers give have more."""
 _CELLS = 1 << 21
 """Values that are written at once, where many event types make wide rows."""
 _ACCOUNT_SHARE = 20

@@ -74,6 +74,12 @@ class _Strings(NamedTuple):
         """Give the first bytes of each row, NUL behind them."""
         made = np.zeros((len(self.lengths), width), np.uint8)
         lengths = np.minimum(self.lengths, width)
+        if len(lengths) and lengths[0] and (self.lengths == lengths[0]).all():
+            first, size = int(self.starts[0]), int(lengths[0])
+            if int(self.starts[-1]) == first + (len(lengths) - 1) * size:  # side by side
+                end = first + len(lengths) * size
+                made[:, :size] = self.data[first:end].reshape(len(lengths), size)
+                return made
         ends = np.cumsum(lengths)
         rows = np.repeat(np.arange(len(lengths)), lengths)
         within = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
@@ -332,7 +338,10 @@ def _as_strings(matrix: cells.Bytes) -> Values:
 
 def _texts(matrix: cells.Bytes) -> tuple[list[str], cells.Numbers]:
     """Give the different texts of rows, and which one each row has."""
-    texts, places = np.unique(_as_strings(matrix), return_inverse=True)
+    if len(matrix) and (matrix == matrix[0]).all():  # sorting takes far longer
+        texts, places = _as_strings(matrix[:1]), np.zeros(len(matrix), np.int64)
+    else:
+        texts, places = np.unique(_as_strings(matrix), return_inverse=True)
     found = cast("list[bytes]", texts.tolist())
     return [each.decode("utf-8", "replace") for each in found], places
 

@@ -95,6 +95,9 @@ def chosen_rows(texts: Sequence[str], codes: Numbers) -> Rows:
     written = [text.encode() for text in texts]
     table = np.array(written or [b""])
     sizes = np.array([len(each) for each in written] or [0], np.int64)
+    if len(codes) and (codes == codes[0]).all():
+        whole = written[int(codes[0])] * len(codes)
+        return Rows(sizes[codes], np.frombuffer(whole, np.uint8))
     width = max(1, table.dtype.itemsize)
     cells = cells_of(table, width)
     return Rows(sizes[codes], _squeeze(cells[codes]))
