@@ -29,7 +29,6 @@ from syscast.spec.numbers import MAP_TYPES
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
-IN_VM = bool(os.environ.get("SYSCAST_VM"))
 LISTEN = 10
 MANY = 12_000
 
@@ -321,40 +320,18 @@ def test_shows_how_it_would_attach():
     assert choice.types is source.kernel()
 
 
-@pytest.mark.parametrize("order", ["descendants_pre", "descendants_post"])
-def test_more_cgroups_than_the_kernel_gives_at_once(order):
-    if not IN_VM:
-        pytest.skip("makes cgroups: only inside a test VM")
-    if "cgroup" not in dict(tables.every()):
-        pytest.skip("this kernel has no table of cgroups")
+def test_pull_inside_of_a_session(network):
+    class Asked(sc.Event):
+        who: i32
 
-    class Group(sc.Event):
-        id: u64
-        level: i32
+    @sc.syscall("getpgid")
+    def asked(pid):
+        return Asked(who=pid)
 
-    @sc.iterator("cgroup")
-    def groups(cgroup):
-        return Group(id=cgroup.kn.id, level=cgroup.level)
-
-    top = Path("/sys/fs/cgroup/many")
-    made = [top / f"{a}" / f"{b}" for a in range(20) for b in range(20)]
-    for each in made:
-        each.mkdir(parents=True)
-    try:
-        expected = {each.stat().st_ino for each in (top, *top.rglob("*")) if each.is_dir()}
-        rows = groups.snapshot(cgroup=str(top), order=order)
-        assert sorted(row.id for row in rows) == sorted(expected)
-        levels = [row.level for row in rows]
-        assert levels[0 if order == "descendants_pre" else -1] == min(levels)
-        few = groups.snapshot(cgroup=str(top / "7"), order=order)
-        assert len(few) == 21
-        (own,) = groups.snapshot(cgroup=str(top), order="self_only")
-        assert own.id == top.stat().st_ino
-        assert (
-            groups.snapshot(cgroup=str(made[0]), order="ancestors_up")[0].id
-            == made[0].stat().st_ino
-        )
-    finally:
-        for each in sorted((top, *top.rglob("*")), key=lambda path: -len(path.parts)):
-            if each.is_dir():
-                each.rmdir()
+    with tcp.open(netns=network.path) as table, asked.attach(pid=os.getpid()) as session:
+        entry = session.every("20ms", table.snapshot)
+        os.getpgid(os.getpid())
+        events = list(session.events(timeout=0.3))
+        assert [event.who for event in events] == [os.getpid()]
+        assert {row.port for row in entry.last} == {row.port for row in table.snapshot()}
+        assert table.stats().rows[0].gaps == 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from syscast.errors import SyscastError, UsageError
 from syscast.session.probe import Probe
+from syscast.session.snapshot import Iterator
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -34,7 +35,7 @@ def jobs_of(path: str) -> list[Job]:
         raise UsageError(f"file '{path}': read: no such file")
     found: dict[int, Job] = {}
     for value in vars(_import(path)).values():
-        if isinstance(value, Probe) and id(value) not in found:
+        if isinstance(value, Probe | Iterator) and id(value) not in found:
             found[id(value)] = value.job()
     if not found:
         raise UsageError(

@@ -25,6 +25,7 @@ _SORT_OF = {
     "syscall": "syscall",
     "software": "sample",
     "hardware": "sample",
+    "iter": "table",
 }
 _SCOPED = frozenset({"function", "uprobe", "usdt"})
 _SYSCALL_EVENTS = "syscalls"
@@ -35,7 +36,8 @@ class Entry(Record):
 
     Attributes:
         kind: ``function``, ``tracepoint``, ``raw_tracepoint`` (where tracefs is out of reach),
-            ``syscall``, ``uprobe``, ``usdt``, ``software`` or ``hardware``.
+            ``syscall``, ``uprobe``, ``usdt``, ``software``,
+            ``hardware`` or ``iter``.
         name: As a target string takes it, without the kind.
         module: The module it is in; ``""`` for the kernel itself. Of user space: the file.
         types: The BTF that declares it.
@@ -92,6 +94,8 @@ def targets(pattern: str = "*", *, types: Btf | None = None) -> Iterator[Entry]:
         yield from _tracepoints(matches, kernel)
     if "syscall" in sorts:
         yield from _syscalls(matches, kernel)
+    if "table" in sorts:
+        yield from _tables(matches)
     if "sample" in sorts:
         yield from _samples(pattern, matches, kernel)
 
@@ -153,6 +157,14 @@ def _raw_tracepoints(matches: Callable[[str], bool], kernel: Btf) -> Iterator[En
     for name in sorted(set(tracepoints(kernel))):
         if matches(name):
             yield Entry("raw_tracepoint", name, "", kernel)
+
+
+def _tables(matches: Callable[[str], bool]) -> Iterator[Entry]:
+    from syscast.probes import iterator  # noqa: PLC0415  (only when asked for)
+
+    for name, found in iterator.every():
+        if matches(name):
+            yield Entry("iter", name, "", found)
 
 
 def _samples(pattern: str, matches: Callable[[str], bool], kernel: Btf) -> Iterator[Entry]:

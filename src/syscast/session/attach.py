@@ -140,12 +140,6 @@ def open_session(
     """`attach` for probes that need not be decorated functions."""
     filters = filters or Filters()
     check_rights(", ".join(f"probe '{each.name or each.target}'" for each in jobs[:3]))
-    for each in jobs:
-        if each.target.startswith("iter:"):
-            raise UsageError(
-                f"iterator '{each.target.removeprefix('iter:')}': attach: it has rows to read, not events to "
-                "wait for (call its snapshot(), or use syscast snapshot)"
-            )
     follow = filters.follow or command is not None
     left_out: list[Refused] = []
     if any(is_pattern(each.target) for each in jobs):
@@ -294,6 +288,8 @@ def _open(
     delivery: Delivery,
 ) -> Session:
     """Load and attach; whatever fails, nothing stays behind."""
+    for each in plans:
+        _check_events(each.spec)
     if command is not None or filters.pid is not None or filters.tid is not None:
         _check_pid_namespace()
     with contextlib.ExitStack() as undo:
@@ -333,6 +329,15 @@ def _watch(filters: Filters) -> Watched | None:
     if filters.tid is not None:
         watched.check_thread(filters.tid)
     return watched.watch(filters.pid) if filters.pid is not None else None
+
+
+def _check_events(spec: ObjectSpec) -> None:
+    for program in spec.programs:
+        if program.attach_type == "trace_iter":
+            raise UsageError(
+                f"iterator '{program.target}': attach: it has rows to read, not events to wait for (call its "
+                "snapshot(), or use syscast snapshot)"
+            )
 
 
 def _start(command: Sequence[str] | None) -> StoppedCommand | None:
