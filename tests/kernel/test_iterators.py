@@ -21,10 +21,13 @@ import syscast as sc
 from syscast import features, i32, u8, u16, u32, u64
 from syscast.btf import source
 from syscast.buffers import seqfile
+from syscast.cli import rows
 from syscast.kernel import bpfmaps
 from syscast.kernel.bpfinfo import map_info
 from syscast.probes import iterator as tables
 from syscast.probes import registry
+from syscast.session.scope import EVERYTHING
+from syscast.session.snapshot import open_table
 from syscast.spec.numbers import MAP_TYPES
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
@@ -335,3 +338,11 @@ def test_pull_inside_of_a_session(network):
         assert [event.who for event in events] == [os.getpid()]
         assert {row.port for row in entry.last} == {row.port for row in table.snapshot()}
         assert table.stats().rows[0].gaps == 0
+
+
+def test_the_columns_of_every_table_load():
+    for name, types in tables.every():
+        if name in {"bpf_map_elem", "bpf_sk_storage_map", "sockmap"}:
+            continue  # of one map
+        made = rows.make(tables.ITER.resolve(name, types), types, rows.Wish())
+        open_table(made.job, EVERYTHING).close()  # not read: this machine is others' too
