@@ -7,7 +7,7 @@ whole ones and nothing else: so their rows have no queues and no inode.
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 # A probe's parameters have the types that BTF gives them.
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN202
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from syscast.events.text import decode_text
 from syscast.frontend.python.language import cast, container_of, wrap32
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syscast.btf.lookup import Btf
 
 AF_INET6 = 10
@@ -173,7 +175,7 @@ class Netlink(Event):
     netns: u32
 
 
-def inode_of(sk):
+def _inode_of(sk):
     """The inode of a whole socket."""
     socket = sk.sk_socket
     if socket is None:
@@ -181,7 +183,7 @@ def inode_of(sk):
     return container_of(socket, "struct socket_alloc", "socket").vfs_inode.i_ino
 
 
-def distance(high, low):
+def _distance(high, low):
     """From one sequence number to another; 0 where it is behind it."""
     found = wrap32(high - low)
     if found >= NEGATIVE:
@@ -231,14 +233,14 @@ def tcp_of(types: Btf) -> object:
         inode = 0
         if state not in (TIME_WAIT, NEW_SYN_RECV):
             sk = cast("struct sock", sk_common)
-            inode = inode_of(sk)
+            inode = _inode_of(sk)
             if state == LISTEN:
                 recv_q = sk.sk_ack_backlog
                 backlog = sk.sk_max_ack_backlog
             else:
                 tp = cast("struct tcp_sock", sk_common)
-                recv_q = distance(tp.rcv_nxt, tp.copied_seq)
-                send_q = distance(tp.write_seq, tp.snd_una)
+                recv_q = _distance(tp.rcv_nxt, tp.copied_seq)
+                send_q = _distance(tp.write_seq, tp.snd_una)
         return send(sk_common, v6, state, (recv_q, send_q, backlog), uid, inode)
 
     return tcp
@@ -279,8 +281,8 @@ def udp_of(types: Btf) -> object:
     def udp(udp_sk, uid):
         sk = udp_sk.inet.sk
         recv_q = wrap32(sk.sk_backlog.rmem_alloc.counter)
-        send_q = distance(sk.sk_wmem_alloc.refs.counter, 1)
-        return send(sk, v6, (recv_q, send_q), uid, inode_of(sk))
+        send_q = _distance(sk.sk_wmem_alloc.refs.counter, 1)
+        return send(sk, v6, (recv_q, send_q), uid, _inode_of(sk))
 
     return udp
 
@@ -293,7 +295,7 @@ def unix_of(_types: Btf) -> object:
         peer_inode = 0
         peer = unix_sk.peer
         if peer is not None:
-            peer_inode = inode_of(peer)
+            peer_inode = _inode_of(peer)
         length = 0
         address = unix_sk.addr
         if address is not None:
@@ -303,7 +305,7 @@ def unix_of(_types: Btf) -> object:
                 state=sk.skc_state,
                 recv_q=wrap32(sk.sk_backlog.rmem_alloc.counter),
                 uid=uid,
-                inode=inode_of(sk),
+                inode=_inode_of(sk),
                 peer=peer_inode,
                 netns=sk.skc_net.net.ns.inum,
                 length=length,
@@ -314,7 +316,7 @@ def unix_of(_types: Btf) -> object:
             state=sk.skc_state,
             recv_q=wrap32(sk.sk_backlog.rmem_alloc.counter),
             uid=uid,
-            inode=inode_of(sk),
+            inode=_inode_of(sk),
             peer=peer_inode,
             netns=sk.skc_net.net.ns.inum,
             length=0,
@@ -347,7 +349,7 @@ def netlink_of(_types: Btf) -> object:
             port=nlk.portid,
             groups=groups,
             recv_q=wrap32(sk.sk_backlog.rmem_alloc.counter),
-            inode=inode_of(sk),
+            inode=_inode_of(sk),
             netns=sk.skc_net.net.ns.inum,
         )
 
@@ -359,7 +361,12 @@ def _has_v6(types: Btf) -> bool:
     return sock is not None and find_member(types, sock, "skc_v6_rcv_saddr") is not None
 
 
-FUNCTIONS = {"tcp": tcp_of, "udp": udp_of, "unix": unix_of, "netlink": netlink_of}
+FUNCTIONS: dict[str, Callable[[Btf], object]] = {
+    "tcp": tcp_of,
+    "udp": udp_of,
+    "unix": unix_of,
+    "netlink": netlink_of,
+}
 EVENTS: dict[str, type[Event]] = {"tcp": Tcp, "udp": Udp, "unix": Unix, "netlink": Netlink}
 STATES: dict[str, tuple[str, type[IntEnum]]] = {
     "tcp": ("sk_common.skc_state", TcpState),

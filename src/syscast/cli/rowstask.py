@@ -2,7 +2,7 @@
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 # A probe's parameters have the types that BTF gives them.
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN202
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from syscast.events.fieldtypes import Comm, Pointer, u32, u64
 from syscast.frontend.python.language import path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syscast.btf.lookup import Btf
 
 READ, WRITE, EXEC, MAY_SHARE = 1, 2, 4, 0x80
@@ -89,7 +91,7 @@ class Area(Event):
     path: Annotated[str, 256]
 
 
-def state_of(task, renamed):
+def _state_of(task, renamed):
     """The state under either of its names, since the member was renamed once (v5.14)."""
     if renamed:
         return task.__state  # noqa: SLF001  (a member of the kernel's struct)
@@ -102,7 +104,7 @@ def task_of(types: Btf) -> object:
     renamed = task_struct is not None and find_member(types, task_struct, "__state") is not None
 
     def task(task):
-        state = state_of(task, renamed) & KEPT
+        state = _state_of(task, renamed) & KEPT
         if state & FREEZABLE:
             state -= FREEZABLE
         ended = task.exit_state
@@ -172,5 +174,9 @@ def area_of(_types: Btf) -> object:
     return task_vma
 
 
-FUNCTIONS = {"task": task_of, "task_file": file_of, "task_vma": area_of}
+FUNCTIONS: dict[str, Callable[[Btf], object]] = {
+    "task": task_of,
+    "task_file": file_of,
+    "task_vma": area_of,
+}
 EVENTS: dict[str, type[Event]] = {"task": Task, "task_file": File, "task_vma": Area}

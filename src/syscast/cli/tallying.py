@@ -75,7 +75,9 @@ class TallyingCommand(TracingCommand):
 
     def __init__(self, name: str | None, **attributes: object) -> None:
         super().__init__(name, **attributes)
-        self.params = [each for each in self.params if each.name not in _OF_EVENTS]
+        self.params: list[click.Parameter] = [
+            each for each in self.params if each.name not in _OF_EVENTS
+        ]
         for each in self.params:
             if isinstance(each, click.Option):
                 each.help = _OTHER_HELP.get(each.name or "", each.help)

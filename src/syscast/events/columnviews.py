@@ -28,9 +28,9 @@ _MOST_CELLS = 1 << 30
 class ColumnView:
     """One column."""
 
-    offset = 0
-    n_children = 0
-    dictionary = None
+    offset: int = 0
+    n_children: int = 0
+    dictionary: None = None
 
     def __init__(self, length: int, buffers: Sequence[memoryview]) -> None:
         self.length = length
@@ -56,7 +56,7 @@ class RowsView(ColumnView):
     def __init__(self, length: int, columns: Sequence[ColumnView]) -> None:
         super().__init__(length, ())
         self._columns = columns
-        self.n_children = len(columns)
+        self.n_children: int = len(columns)
 
     def child(self, i: int) -> ColumnView:
         """One column."""

@@ -30,12 +30,12 @@ class Gap:
     __slots__ = ("count", "end", "first", "key", "since", "until")
 
     def __init__(self, key: int, first: int, end: int, count: int, since: int, until: int) -> None:
-        self.key = key
-        self.first = first
-        self.end = end
-        self.count = count
-        self.since = since
-        self.until = until
+        self.key: int = key
+        self.first: int = first
+        self.end: int = end
+        self.count: int = count
+        self.since: int = since
+        self.until: int = until
 
     @property
     def program(self) -> int:
