@@ -39,6 +39,7 @@ COMMANDS = {
     "record": Entry("record", "Record events in a file, for later and for other programs."),
     "replay": Entry("replay", "Show the events of a recording."),
     "bcc": Entry("bcc", "Run a script written for bcc, with a drop-in of syscast's."),
+    "stats": Entry("stats", "Show what the running sessions do: rates, losses, rings, cost."),
     "list": Entry("list", "List functions, tracepoints and syscalls with their signatures."),
     "show": Entry("show", "Show a target's arguments, or a struct, and how to attach to it."),
     "doctor": Entry("doctor", "Show what this kernel and this user can do, and what falls back."),

@@ -64,12 +64,12 @@ def by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
     return grid([["CPU", *columns], *cells])
 
 
-def grid(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align cells: the first column to the left, numbers to the right."""
+def grid(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Align cells: the first ``left`` columns to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         _GAP.join(
-            cell.rjust(width) if at else cell.ljust(width)
+            cell.rjust(width) if at >= left else cell.ljust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

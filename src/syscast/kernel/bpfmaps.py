@@ -99,6 +99,19 @@ def map_create(attr: MapAttr, cure: str = "") -> Fd:
     return opened(bpfcall.MAP_CREATE, buffer, f"map '{attr.name}': create", cure)
 
 
+def object_id(fd: Fd) -> int:
+    """Id of a map or a program, unique while it lives; raises KernelError.
+
+    Both info structs begin with u32 type and u32 id; the kernel fills as much as there is room for.
+    """
+    told = bytearray(8)
+    buffer = attribute()
+    put32(buffer, 0, fd.fileno(), len(told))
+    put64(buffer, 8, address(told))
+    checked(bpfcall.OBJ_GET_INFO_BY_FD, buffer, f"{fd.what}: get id")
+    return int.from_bytes(told[4:], "little")
+
+
 def _element(fd: Fd, key: int, value: int, flags: int) -> bytearray:
     buffer = attribute()
     put32(buffer, 0, fd.fileno())

@@ -311,6 +311,7 @@ def _open(
             part.attach()
         session = Session(parts, started, delivery, watched)
         undo.pop_all()
+    session.announce()
     if started is not None:
         try:
             started.release()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from syscast.events.ledger import Ledger
     from syscast.events.lost import Lost
     from syscast.events.recorded import Provenance, Sender
+    from syscast.kernel.descriptors import Fd
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
     from syscast.session.delivery import Delivery
@@ -115,6 +116,7 @@ class Session(Generic[E_co]):
         self._count_due = False
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
+        self._announced: Fd | None = None
         self.explained: list[str] = []
         self.written: dict[str, object] = {}
         self.left_out: list[Refused] = []
@@ -669,12 +671,20 @@ class Session(Generic[E_co]):
                     last.callback(leader.close)
             for part in self._parts:
                 last.callback(part.close)
+            if self._announced is not None:
+                last.callback(self._announced.close)
             last.callback(self._clock.close)
             last.callback(self._waiting.close)
             if self._command is not None and self._waiting.own:
                 self._end_command(self._command)
             self.detach()
             self._final = self.stats()
+
+    def announce(self) -> None:
+        """Let ``syscast stats`` find this session."""
+        from syscast.session.announcing import announce  # noqa: PLC0415  (sessions that are attached)
+
+        self._announced = announce(self._parts)
 
     def _end_command(self, command: StoppedCommand) -> None:
         """End the command and what it started: nobody else knows of its descendants."""
@@ -687,6 +697,8 @@ class Session(Generic[E_co]):
         for part in self._parts:
             for link in part.links.values():
                 link.close()
+        if self._announced is not None:
+            self._announced.close()
 
     def __enter__(self) -> Self:
         return self
