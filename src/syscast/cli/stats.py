@@ -119,11 +119,14 @@ def _measure() -> Fd | None:
 class _View:
     """Tables, one behind the other."""
 
+    _first = True
+
     def show(self, sessions: Sequence[Session]) -> None:
         """Show one look."""
         from syscast.cli.messages import show  # noqa: PLC0415  (once there is something)
 
-        show([*_table(sessions), ""])
+        show([*([] if self._first else [""]), *_table(sessions)])
+        self._first = False
 
     def close(self) -> None:
         """Show no more."""

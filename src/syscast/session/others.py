@@ -97,7 +97,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: Of its map, which no other session ever has.
-        time: Monotonic, in seconds.
+        time: Boot clock, in seconds.
         fill: Share of its fullest ring that waits to be read; None where that cannot be seen.
         more: Programs that it did not tell of.
     """
@@ -170,7 +170,7 @@ def _look(number: int, told: Told, missed: Mapping[int, int | None]) -> Look:
     return Look(
         id=number,
         told=told,
-        time=time.monotonic(),
+        time=time.clock_gettime(time.CLOCK_BOOTTIME),
         probes=tuple(_together(each) for each in rows.values()),
         fill=max(fills, default=None),
         more=sum(part.more for part in told.parts),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from syscast.session.others import Look, ProbeLook
 
-_CPU_NS = 1e9
+_NS = 1e9
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def between(before: Sequence[Look], now: Sequence[Look], *, measured: bool) -> list[Session]:
-    """Compare two looks; a session that was not there before has done all it did since.
+    """Compare two looks; what a session that was not there before did, it did since its start.
 
     Args:
         before: The earlier look.
@@ -82,7 +82,7 @@ def between(before: Sequence[Look], now: Sequence[Look], *, measured: bool) -> l
     made = []
     for each in sorted(now, key=lambda look: (look.told.started, look.id)):
         old = earlier.get(each.id)
-        elapsed = each.time - old.time if old is not None else 0.0
+        elapsed = each.time - (old.time if old is not None else each.told.started / _NS)
         known = {probe.probe: probe for probe in old.probes} if old is not None else {}
         probes = tuple(
             _probe(known.get(probe.probe), probe, elapsed, measured=measured)
@@ -108,10 +108,12 @@ def _probe(old: ProbeLook | None, now: ProbeLook, elapsed: float, *, measured: b
     def rate(before: int, after: int) -> float:
         return max(0, after - before) / elapsed if elapsed > 0 else 0.0
 
-    ran = rate(old.ran, now.ran) if old is not None else 0.0
-    sent = rate(old.sent, now.sent) if old is not None else 0.0
+    ran = rate(old.ran if old is not None else 0, now.ran)
+    sent = rate(old.sent if old is not None else 0, now.sent)
     spent = runs = None
-    if measured and old is not None and None not in {old.run_ns, now.run_ns, elapsed or None}:
+    # Only two looks tell: the kernel measures since somebody asked for it.
+    known = old is not None and None not in {old.run_ns, now.run_ns}
+    if measured and old is not None and known and elapsed > 0:
         spent = (now.run_ns or 0) - (old.run_ns or 0)
         runs = (now.run_count or 0) - (old.run_count or 0)
     return Probe(
@@ -121,5 +123,5 @@ def _probe(old: ProbeLook | None, now: ProbeLook, elapsed: float, *, measured: b
         lost=now.lost,
         missed=now.missed,
         ns_per_hit=spent / runs if spent is not None and runs else None,
-        cpu=spent / (elapsed * _CPU_NS) if spent is not None else None,
+        cpu=spent / (elapsed * _NS) if spent is not None else None,
     )
