@@ -256,6 +256,10 @@ class Waiting:
         try:
             # The loop's own clock counts milliseconds, upwards.
             left = max(0.0, min(due) - now - _MILLISECOND_S) if due else None
+            if not self._pace.asking and self._left():
+                # A perf event says once that it has something (perf_poll() in kernel/events/core.c), and
+                # said so just now to the loop that began to watch it, which will ask again.
+                left = 0.0
             await asyncio.wait([ready], timeout=left)
         finally:
             self._told = None
@@ -274,13 +278,13 @@ class Waiting:
             Whether a function was called.
         """
         while not self.over:
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
             if self._call_due():
                 return True
-            now = time.monotonic()
             due = [each for each in (deadline, self.schedule.due()) if each is not None]
+            now = time.monotonic()
             left = min([_WAIT_S, *(each - now for each in due)])
-            if deadline is not None and now >= deadline:
-                return False
             if self._command is not None and self._command.poll() is not None and self._all_gone():
                 return False
             time.sleep(max(left, 0.0))
