@@ -4,6 +4,8 @@ The promise of `syscast.session.waiting` is tried with a reader that changes to 
 and the test shows that it would see a lost wake-up, by breaking the promise on purpose.
 """
 
+# ruff: noqa: ARG001 - probes name what a call has, and fixtures act by being asked for
+
 from __future__ import annotations
 
 import asyncio
@@ -365,9 +367,9 @@ def test_no_wake_up_is_lost(hasty, seed):
 
 def test_a_lost_wake_up_would_be_seen(hasty, monkeypatch):
     """The same reader, that does not take its promise back."""
-    monkeypatch.setattr(Promise, "take_back", lambda self: None)
+    monkeypatch.setattr(Promise, "take_back", lambda _: None)
     give = Promise.give
-    monkeypatch.setattr(Promise, "give", lambda self, interval: give(self, 3600))
+    monkeypatch.setattr(Promise, "give", lambda self, _: give(self, 3600))
     pauses = [0.0003] * 200 + [1.0, 0.01, 0]
     with calling(pauses) as (pid, start), getpriority.attach(pid=pid, latency="2ms") as session:
         if session._parts[0].control is None or not features.supported("ringbuf"):
