@@ -39,6 +39,7 @@ class Pace:
     Attributes:
         asking: Now.
         interval: Seconds between two looks while asking; 0 where the ring fills faster than that.
+        rooms: Bytes of each ring.
         due: Monotonic time of the next look while asking.
         quiet: So few records came lately that being told costs less.
         changes: How often the choice has changed.
@@ -54,7 +55,7 @@ class Pace:
             now: Monotonic time.
         """
         self._free = mode == "adaptive" and latency > 0
-        self._rooms = rooms
+        self.rooms: Sequence[int] = rooms
         self._rates = [0.0] * len(rooms)
         self._longest = latency * _SLEPT
         self._gap = min(_GAP_S, latency / _GAP_SHARE)
@@ -102,7 +103,7 @@ class Pace:
             self._elapsed, self._before = self._look - self._before, self._look
             self._rates = [rate * _KEPT for rate in self._rates]
         interval = self._longest
-        for at, (room, size) in enumerate(zip(self._rooms, taken, strict=True)):
+        for at, (room, size) in enumerate(zip(self.rooms, taken, strict=True)):
             rate = max(size / self._elapsed, self._rates[at])
             self._rates[at] = rate
             if rate * interval * _FILL > room:

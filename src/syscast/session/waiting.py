@@ -70,13 +70,12 @@ class Waiting:
         self._asleep = RLock()
         self._told: Callable[[], object] | None = None
         self._began = now = time.monotonic()
-        rooms = [part.room for part in self._parts]
-        self._pace = Pace(delivery.mode, delivery.latency_ns / 1e9, rooms, now)
+        self._pace = Pace(delivery.mode, delivery.latency_ns / 1e9, self._rooms(), now)
         self._deaf = False
         self._promise = Promise(delivery, self._parts)
         self._unsure = now
         self._more = False
-        self._taken = [0] * len(rooms)
+        self._taken = [0] * len(self._parts)
         self._seen = 0
         self._wakeups = 0
         self._rounds = 0
@@ -144,9 +143,13 @@ class Waiting:
             return
         if not self._deaf:
             self._stop_ears()
+            pace.rooms = self._rooms()  # rings of CPUs may be new
         with self._asleep:
             if not self.closed:
                 self._promise.give(pace.interval)
+
+    def _rooms(self) -> list[int]:
+        return [part.room for part in self._parts]
 
     def _left(self) -> int:
         """Bytes that are in the rings, reserved ones included."""

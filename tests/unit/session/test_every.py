@@ -21,7 +21,9 @@ class Quiet:
         self.fd = Fd(number, "a pipe")
         self.reader = SimpleNamespace(fd=self.fd, closed=False, available=lambda: 0)
         self.meta = SimpleNamespace(foreign=True, programs=())
-        self.decoder = SimpleNamespace(seen=0)
+        self.decoder = SimpleNamespace(seen=0, views=lambda found: [number for (number,) in found])
+        self.intake = None
+        self.detached = False
         self.control = None
         self.room = 1 << 20
         self.taken = 0
@@ -29,12 +31,14 @@ class Quiet:
         if busy:
             os.write(self.write_end, b"x")
 
-    def events(self, most):
-        del most
+    def gather(self, _, now, *__, **___):
         if self.busy:
             self.decoder.seen += 1
             self.taken += 100
-        return [self.taken] if self.busy else []
+        return now
+
+    def release(self, *_):
+        return [(self.taken,)] if self.busy else []
 
     def close(self):
         self.fd.close()

@@ -18,7 +18,7 @@ class Reader:
     def look(self, after, records, *, emptied=True, sizes=None):
         self.now += after
         self.pace.looking(self.now)
-        sizes = sizes or [records * RECORD] + [0] * (len(self.pace._rooms) - 1)
+        sizes = sizes or [records * RECORD] + [0] * (len(self.pace.rooms) - 1)
         self.pace.looked(self.now, sizes, records, emptied=emptied)
 
     def looks(self, times, after, records):
