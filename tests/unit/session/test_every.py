@@ -40,27 +40,37 @@ class Quiet:
     def release(self, *_):
         return [(self.taken,)] if self.busy else []
 
+    def detach(self):
+        self.detached = True
+
     def close(self):
         self.fd.close()
         os.close(self.write_end)
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """Makes sessions over such a part, which have no ledger to close with."""
+    monkeypatch.setattr(Session, "stats", lambda _: None)
+    made = []
+
+    def make(*, busy=False):
+        made.append(Session([Quiet(busy=busy)]))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+
+
 @pytest.fixture(params=["quiet", "busy"])
-def session(request):
-    part = Quiet(busy=request.param == "busy")
-    made = Session([part])
-    yield made
-    made._waiting.close()
-    part.close()
+def session(request, opened):
+    return opened(busy=request.param == "busy")
 
 
 @pytest.fixture
-def quiet():
-    part = Quiet()
-    made = Session([part])
-    yield made
-    made._waiting.close()
-    part.close()
+def quiet(opened):
+    return opened()
 
 
 def elapsed(act):
@@ -187,12 +197,13 @@ def test_an_exception_ends_the_session_and_comes_out(session, way):
         WAYS[way](session, 5)
     assert session.ended
     assert (handle.calls, handle.cancelled, other.cancelled) == (1, True, False)
-    assert list(session.events(timeout=0.05)) is not None  # what is left can be read
+    assert (
+        list(session.events(timeout=0.05)) is not None
+    )  # what is left can be read, or it is closed
 
 
-def test_events_before_an_exception_were_delivered():
-    part = Quiet(busy=True)
-    session = Session([part])
+def test_events_before_an_exception_were_delivered(opened):
+    session = opened(busy=True)
     seen = []
 
     def work():
@@ -202,9 +213,7 @@ def test_events_before_an_exception_were_delivered():
     with pytest.raises(LookupError):
         session.run(seen.append, timeout=5)
     assert seen == [100 * (each + 1) for each in range(len(seen))]
-    assert part.taken == seen[-1]
-    session._waiting.close()
-    part.close()
+    assert session._parts[0].taken == seen[-1]
 
 
 def test_a_thread_may_cancel(quiet):
@@ -227,10 +236,7 @@ def test_an_interval_of_nothing(quiet):
         quiet.every(0, lambda: None)
 
 
-def test_a_closed_session_takes_none():
-    part = Quiet()
-    session = Session([part])
-    session._waiting.close()
-    part.close()
+def test_a_closed_session_takes_none(quiet):
+    quiet.close()
     with pytest.raises(UsageError, match="closed"):
-        session.every("1s", lambda: None)
+        quiet.every("1s", lambda: None)
