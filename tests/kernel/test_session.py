@@ -173,16 +173,22 @@ def test_a_callback_gets_each_event_and_may_stop():
     assert seen == tokens(5)
 
 
-def test_a_callback_that_fails_ends_the_run_only():
+def test_a_callback_that_fails_ends_the_session_with_what_it_was_given():
+    seen = []
+
     def callback(event):
-        raise LookupError(event.who)
+        seen.append(event.who)
+        if len(seen) == 2:
+            raise LookupError(event.who)
 
     with getpriority.attach(pid=ME) as session:
         for token in tokens(3):
             ask(token)
-        with pytest.raises(LookupError, match=str(FIRST_TOKEN)):
+        with pytest.raises(LookupError, match=str(FIRST_TOKEN + 1)):
             session.run(callback)
-        assert whom(session.read(0)) == tokens(2, FIRST_TOKEN + 1)
+        assert session.ended
+        assert session.stats()["getpriority"].ran >= 3
+    assert seen == tokens(2)
 
 
 def test_iterating_asynchronously():
