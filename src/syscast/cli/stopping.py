@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from _thread import start_new_thread
 from typing import TYPE_CHECKING, Protocol, Self
 
 from syscast.cli.failures import Interrupted
+from syscast.kernel.signals import end_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,6 +66,7 @@ class Stopper:
         self._opening = False
         self._before: dict[int, object] = {}
         self._second: _Second | None = None
+        self._hook = sys.unraisablehook
 
     def begin(self) -> None:
         """From now on a session is being opened."""
@@ -90,6 +93,7 @@ class Stopper:
     ) -> None:
         if self.signal:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = self._hook
         for number, before in self._before.items():
             signal.signal(number, before)  # type: ignore[arg-type]  # what signal() itself gave
         if self._second is not None:
@@ -100,6 +104,8 @@ class Stopper:
             return  # `_Second` has seen it, too
         self.signal = number
         self._second = _Second()
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = _not_lost
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._look_again)
         self._look_again(number, frame)
 
@@ -127,18 +133,22 @@ def _may_raise(frame: FrameType | None, *, opening: bool) -> bool:
     return found
 
 
+def _not_lost(lost: sys.UnraisableHookArgs) -> None:
+    """Try again where the interpreter could not hand on what the handler raised."""
+    if isinstance(lost.exc_value, Interrupted):
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    else:
+        sys.__unraisablehook__(lost)
+
+
 class _Second:
     """Waits for a second signal, in a thread of its own, and ends the process by it."""
 
     def __init__(self) -> None:
-        from _thread import start_new_thread  # noqa: PLC0415  (once a signal came)
-
-        from syscast.kernel.signals import end_by  # noqa: PLC0415
-
         reading, self._writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(reading, True)
         self._fd_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        start_new_thread(_wait, (reading, time.monotonic(), end_by))
+        start_new_thread(_wait, (reading, time.monotonic()))
 
     def close(self) -> None:
         """Wait no longer."""
@@ -146,7 +156,7 @@ class _Second:
         os.close(self._writing)
 
 
-def _wait(reading: int, first: float, end_by: Callable[[int], object]) -> None:
+def _wait(reading: int, first: float) -> None:
     while data := os.read(reading, 1):
         number = data[0]
         same = _SAME_CTRL_C_S if number == signal.SIGINT else _SAME_WISH_S

@@ -103,8 +103,9 @@ class Child:
         import threading  # noqa: PLC0415  (by now the child is on its way: this costs no time)
 
         watchdog = threading.Timer(TIMEOUT * (1 + len(request) / _SMALL), self._kill)
-        watchdog.start()
+        watchdog.daemon = True  # an exception right behind start() leaves it to itself
         try:
+            watchdog.start()
             _write_all(self._stdin, len(request).to_bytes(4, "little") + request)
             if self.meanwhile is not None:
                 self.meanwhile()
