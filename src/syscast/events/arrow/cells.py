@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Numbers: TypeAlias = npt.NDArray[np.int64]
+Words: TypeAlias = npt.NDArray[np.uint32]
+Long: TypeAlias = npt.NDArray[np.uint64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 AF_INET = 2
 AF_INET6 = 10
-_V6_CELLS = 48
 _MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
 _MAPPED_TEXT = np.frombuffer(b"::ffff:", np.uint8)
 
@@ -118,7 +119,7 @@ def ip_rows(addresses: Bytes) -> Rows:
     cells = _ipv6_cells(addresses[:, 4:20])
     short = is_ipv4(addresses)
     cells[short] = 0
-    cells[short, :15] = _ipv4_cells(addresses[short, 4:8])
+    cells[short, :16] = _ipv4_cells(addresses[short, 4:8])
     return _packed(cells)
 
 
@@ -145,8 +146,13 @@ def _squeeze(cells: Bytes) -> Bytes:
 
 
 def _packed(cells: Bytes) -> Rows:
-    filled = cells != 0
-    return Rows(filled.sum(axis=1), cells[filled])
+    """Leave out the NULs; the number of cells is a multiple of 8."""
+    flat = cells.reshape(-1)
+    filled = flat != 0
+    # Eight flags at a time: sums of bytes that stay below 256, added up by a multiplication.
+    sums = filled.view(np.uint64).reshape(len(cells), cells.shape[1] // 8).sum(axis=1)
+    lengths = (sums * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return Rows(lengths.astype(np.int64), flat[filled])
 
 
 def _is_utf8(lengths: Numbers, data: Bytes) -> bool:
@@ -169,34 +175,41 @@ def _escaped(lengths: Numbers, data: Bytes) -> Rows:
 
 
 @cache
-def _bytes_text() -> Bytes:
-    """Decimal text of each byte with a dot behind it, in 4 cells."""
-    table = np.array([f"{number}." for number in range(256)], "S4")
-    return table.view(np.uint8).reshape(256, 4)
+def _byte_words() -> tuple[Words, Words]:
+    """Decimal text of each byte, 4 cells in a word: with a dot behind it, and without."""
+    dotted, plain = (
+        np.array([f"{number}{end}" for number in range(256)], "S4").view(np.uint32)
+        for end in (".", "")
+    )
+    return dotted, plain
 
 
 def _ipv4_cells(addresses: Bytes) -> Bytes:
-    cells = _bytes_text()[addresses].reshape(len(addresses), 16)
-    cells[:, 12:][cells[:, 12:] == ord(".")] = 0
-    return np.ascontiguousarray(cells[:, :15])
+    dotted, plain = _byte_words()
+    words = np.empty((len(addresses), 4), np.uint32)
+    words[:, :3] = dotted[addresses[:, :3]]
+    words[:, 3] = plain[addresses[:, 3]]
+    return words.view(np.uint8)
 
 
 class _Shapes(NamedTuple):
-    """How to write an IPv6 address, by the set of its groups that are zero (a bit mask).
+    """How to write an IPv6 address; a group takes 8 cells, which are one word.
 
     Attributes:
-        shown: Whether a group is written, [256, 8].
-        before: What stands before it, two cells, [256, 8, 2].
+        digits: Hexadecimal text of each group, without leading zeros, behind two free cells.
+        shown: By the set of groups that are zero (a bit mask): which are written, [256, 8].
+        before: And what stands before each, [256, 8].
     """
 
-    shown: Flags
-    before: Bytes
+    digits: Long
+    shown: Long
+    before: Long
 
 
 @cache
 def _shapes() -> _Shapes:
     shown = np.ones((256, 8), np.bool_)
-    before = np.zeros((256, 8, 2), np.uint8)
+    before = np.zeros((256, 8, 8), np.uint8)
     before[:, 1:, 0] = ord(":")
     for mask in range(256):
         zero = [bool(mask & 0x80 >> group) for group in range(8)]
@@ -207,10 +220,22 @@ def _shapes() -> _Shapes:
         start = runs.index(longest)
         shown[mask, start : start + longest] = False
         before[mask, start : start + longest] = 0
-        before[mask, start] = ord(":")
+        before[mask, start, :2] = ord(":")
         if start + longest < 8:
             before[mask, start + longest] = 0
-    return _Shapes(shown, before)
+    words = np.where(shown, np.uint64((1 << 64) - 1), np.uint64(0))
+    return _Shapes(_digits(), words, before.view(np.uint64)[:, :, 0])
+
+
+def _digits() -> Long:
+    groups = np.arange(1 << 16)
+    nibbles = np.stack([groups >> shift & 15 for shift in (12, 8, 4, 0)], axis=1)
+    written = np.frombuffer(b"0123456789abcdef", np.uint8)[nibbles]
+    leading = np.logical_and.accumulate(nibbles[:, :3] == 0, axis=1)
+    written[:, :3][leading] = 0
+    cells = np.zeros((1 << 16, 8), np.uint8)
+    cells[:, 2:6] = written
+    return cells.view(np.uint64)[:, 0]
 
 
 def _run(flags: list[bool], start: int) -> int:
@@ -221,24 +246,14 @@ def _run(flags: list[bool], start: int) -> int:
 
 
 def _ipv6_cells(addresses: Bytes) -> Bytes:
-    count = len(addresses)
     shapes = _shapes()
-    nibbles = np.empty((count, 8, 4), np.uint8)
-    pairs = addresses.reshape(count, 8, 2)
-    nibbles[:, :, 0::2] = pairs >> 4
-    nibbles[:, :, 1::2] = pairs & 15
-    written = np.frombuffer(b"0123456789abcdef", np.uint8)[nibbles]
-    leading = np.logical_and.accumulate(nibbles[:, :, :3] == 0, axis=2)
-    written[:, :, :3][leading] = 0
-    masks = np.packbits((pairs == 0).all(axis=2), axis=1)[:, 0]
-    written[~shapes.shown[masks]] = 0
-    cells = np.empty((count, 8, 6), np.uint8)
-    cells[:, :, :2] = shapes.before[masks]
-    cells[:, :, 2:] = written
-    flat = cells.reshape(count, _V6_CELLS)
+    groups = np.ascontiguousarray(addresses).view(">u2").astype(np.uint16)
+    masks = np.packbits(groups == 0, axis=1)[:, 0]
+    words = shapes.digits[groups] & shapes.shown[masks] | shapes.before[masks]
+    cells = words.view(np.uint8)
     mapped = is_mapped(addresses)
     if mapped.any():
-        flat[mapped] = 0
-        flat[mapped, :7] = _MAPPED_TEXT
-        flat[mapped, 7:22] = _ipv4_cells(addresses[mapped, 12:16])
-    return flat
+        cells[mapped] = 0
+        cells[mapped, :7] = _MAPPED_TEXT
+        cells[mapped, 7:23] = _ipv4_cells(addresses[mapped, 12:16])
+    return cells
