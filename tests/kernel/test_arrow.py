@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import sys
 import threading
 import time
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nanoarrow as na
 import pytest
 
 import syscast as sc
+from syscast import features
 from syscast.btf import source
 
 if TYPE_CHECKING:
@@ -78,7 +83,7 @@ def test_a_session_as_one_table():
     assert before // 1000 - 1000 <= min(times) <= max(times) <= after // 1000 + 1000
 
 
-@pytest.mark.skipif(not os.environ.get("SYSCAST_VM"), reason="sets the machine's clock")
+@pytest.mark.skipif(not os.environ.get("SYSCAST_VM"), reason="sets the clock: only inside a test VM")
 @pytest.mark.parametrize("way", ["events", "batches"])
 def test_times_before_and_after_the_clock_is_set(way):
     found: list[int] = []
@@ -111,3 +116,48 @@ def ask() -> tuple[int, int]:
     before = time.time_ns()
     os.getppid()
     return before, time.time_ns()
+
+
+class Task(sc.Event):
+    pid: sc.u32
+    tid: sc.u32
+    name: sc.Comm
+
+
+def test_a_table_of_the_kernel_as_a_table():
+    if not features.probe("iterator"):
+        pytest.skip("the kernel has no iterators")
+
+    @sc.iterator("task")
+    def tasks(task):
+        return Task(pid=task.tgid, tid=task.pid, name=task.comm)
+
+    with tasks.open(pid=ME) as table:
+        found = rows(table.arrow(dictionaries=False))
+    mine = [row for row in found if row["tid"] == ME]
+    comm = Path("/proc/self/comm").read_text().rstrip("\n")
+    assert [(row["pid"], row["name"], row["event"]) for row in mine] == [(ME, comm, "Task")]
+
+
+@pytest.mark.skipif(
+    bool(os.environ.get("SYSCAST_VM")), reason="DuckDB takes too long to start in an emulated machine"
+)
+def test_the_example_that_asks_in_sql(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    path = Path(__file__).parents[2] / "examples/opens_sql.py"
+    spec = importlib.util.spec_from_file_location("example_opens_sql", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    (tmp_path / "there").touch()
+    names = [os.fsencode(tmp_path / "there"), os.fsencode(tmp_path) + b"/gone\xff"]
+    with module.openat.attach(pid=ME) as session:
+        for _ in range(7):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    os.close(os.open(name, os.O_RDONLY))
+        events = session.arrow(timeout=0.3)  # noqa: F841 - found by its name
+        found = duckdb.sql(f"select path, opens, failed from ({module.QUESTION})").fetchall()
+    counts = {path: (opens, failed) for path, opens, failed in found}
+    assert counts[f"{tmp_path}/there"] == (7, 0)
+    assert counts[f"{tmp_path}/gone\\xff"] == (7, 7)

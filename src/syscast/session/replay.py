@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from types import TracebackType
 
+    from syscast.events.arrow.columns import Addresses
+    from syscast.events.arrow.stream import Stream
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.ledger import Ledger
@@ -178,6 +180,31 @@ class Replay(Generic[E_co]):
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches; with a speed, each comes when its last event is due."""
         return self._rounds(self._batch, timeout)
+
+    def arrow(
+        self,
+        *,
+        timeout: float | None = None,
+        raw: bool = False,
+        addresses: Addresses = "text",
+        dictionaries: bool = True,
+    ) -> Stream:
+        """Give the events as a stream of Arrow columns, as `Session.arrow`.
+
+        Args:
+            timeout: End after so many seconds, measured from the first batch.
+            raw: As in `syscast.events.batch.Batch.arrow`.
+            addresses: As there.
+            dictionaries: As there.
+
+        Raises:
+            UsageError: There is no such form.
+        """
+        from syscast.events.arrow.columns import Form  # noqa: PLC0415  (few ask for it)
+        from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
+
+        form = Form(raw, addresses, dictionaries)
+        return stream_of(self._decoder.described(), form, lambda: self.batches(timeout=timeout))
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, as `Session.tuples`; timing as for `batches`."""

@@ -401,14 +401,14 @@ class Session(Generic[E_co]):
         Raises:
             UsageError: There is no such form, or no probe sends events.
         """
-        from syscast.events.arrow.columns import Form, table_of  # noqa: PLC0415  (few ask for it)
-        from syscast.events.arrow.stream import Stream  # noqa: PLC0415  (numpy costs 100 ms)
+        from syscast.events.arrow.columns import Form  # noqa: PLC0415  (few ask for it)
+        from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
 
         self._check_open()
         self._check_events(timeout)
         described = [each for part in self._parts for each in part.decoder.described()]
-        table = table_of(described, Form(raw, addresses, dictionaries))
-        return Stream(table, lambda: self.batches(timeout=timeout))
+        form = Form(raw, addresses, dictionaries)
+        return stream_of(described, form, lambda: self.batches(timeout=timeout))
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, faster than events and without numpy.

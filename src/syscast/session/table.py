@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syscast.buffers.seqfile import SeqFile
+    from syscast.events.arrow.columns import Addresses
+    from syscast.events.arrow.stream import Stream
     from syscast.events.batch import Batch
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
@@ -62,6 +64,29 @@ class Table(Generic[E]):
             with self._lock:
                 found = decoder.batch(block)
             yield found
+
+    def arrow(
+        self,
+        *,
+        raw: bool = False,
+        addresses: Addresses = "text",
+        dictionaries: bool = True,
+    ) -> Stream:
+        """Give the rows as a stream of Arrow columns, as `Session.arrow`.
+
+        Args:
+            raw: As in `syscast.events.batch.Batch.arrow`.
+            addresses: As there.
+            dictionaries: As there.
+
+        Raises:
+            UsageError: There is no such form.
+        """
+        from syscast.events.arrow.columns import Form  # noqa: PLC0415  (few ask for it)
+        from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
+
+        form = Form(raw, addresses, dictionaries)
+        return stream_of(self._part.decoder.described(), form, self.batches)
 
     def _blocks(self) -> Iterator[bytes]:
         from syscast.features.recordclock import record_clock  # noqa: PLC0415  (declaring one loads nothing)

@@ -1,9 +1,13 @@
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syscast.errors import UsageError
+from syscast.events.arrow.back import block_of
+from syscast.events.arrow.build import table_in
 from syscast.events.foreign import ForeignDecoder
+from syscast.events.records import Decoder
 from syscast.spec.meta import FieldMeta, SchemaMeta
 
 # struct event { u32 pid; char comm[16]; u64 when; char path[20]; }, 4 bytes of padding at the end
@@ -75,3 +79,20 @@ def test_garbage_never_raises(records, block):
     decoder.block_events(block)
     decoder.batch(block)
     assert decoder.seen == decoder.decoded + decoder.decode_errors
+
+
+def test_arrow_has_the_fields_and_no_envelope(ring):
+    batch = ForeignDecoder(EVENT).batch(ring([record(), record(8, b"\xff")]))
+    columns = pa.record_batch(batch.arrow(raw=True))
+    columns.validate(full=True)
+    assert columns.schema.names == ["event", "pid", "comm", "when", "path", "comm_raw", "path_raw"]
+    assert columns.column("path").to_pylist() == ["/etc", "\\xff"]
+    assert columns.column("path_raw").to_pylist() == [None, b"\xff"]
+    assert columns.column("event").to_pylist() == ["event"] * 2
+    with pytest.raises(UsageError, match="its events have no envelope"):
+        batch.times()
+    exported = batch.arrow(raw=True)
+    table = table_in(exported.schema)
+    decoder = Decoder([table.members[0].schema])
+    again = decoder.block_tuples(block_of(exported.array, table))
+    assert [raw[9:] for raw in again] == [event._raw[9:] for event in batch.events()]

@@ -60,6 +60,18 @@ def test_tuples_and_batches_are_the_same_too(path):
     assert times == [each.time for each in session.live if isinstance(each, Opened)]
 
 
+def test_the_arrow_stream_of_a_recording(path):
+    session = recorded(path)
+    with sc.replay(path) as again:
+        table = again.arrow().to_arrow()
+    assert table.num_rows == len(session.live)
+    assert table.column("time").cast("int64").to_pylist() == [each.time for each in session.live]
+    assert table.column("probe").to_pylist() == [each.probe for each in session.live]
+    paths = [each.path for each in session.live if isinstance(each, Opened)]
+    opened = [name == "Opened" for name in table.column("event").to_pylist()]
+    assert table.filter(opened).column("path").to_pylist() == paths
+
+
 def test_asyncio_run_read_and_parts_of_the_stream(path):
     session = recorded(path)
 

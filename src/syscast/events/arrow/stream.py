@@ -9,15 +9,23 @@ import nanoarrow as na
 from nanoarrow.c_array_stream import CArrayStream
 
 from syscast.events.arrow.build import columns_of, schema_of
+from syscast.events.arrow.columns import table_of
 from syscast.events.arrow.exports import Columns
 from syscast.events.arrow.handing import Handing
 from syscast.kernel.arrowstream import forget, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from syscast.events.arrow.build import ArrowArray, ArrowSchema, Source
-    from syscast.events.arrow.columns import Table
+    from syscast.events.arrow.columns import Described, Form, Table
+
+
+def stream_of(
+    classes: Iterable[Described], form: Form, batches: Callable[[], Iterator[Source]]
+) -> Stream:
+    """Make a stream over batches of some event classes; raises as `table_of`."""
+    return Stream(table_of(classes, form), batches)
 
 
 class _End(bytearray):
