@@ -83,7 +83,9 @@ def test_a_session_as_one_table():
     assert before // 1000 - 1000 <= min(times) <= max(times) <= after // 1000 + 1000
 
 
-@pytest.mark.skipif(not os.environ.get("SYSCAST_VM"), reason="sets the clock: only inside a test VM")
+@pytest.mark.skipif(
+    not os.environ.get("SYSCAST_VM"), reason="sets the clock: only inside a test VM"
+)
 @pytest.mark.parametrize("way", ["events", "batches"])
 def test_times_before_and_after_the_clock_is_set(way):
     found: list[int] = []
@@ -140,7 +142,8 @@ def test_a_table_of_the_kernel_as_a_table():
 
 
 @pytest.mark.skipif(
-    bool(os.environ.get("SYSCAST_VM")), reason="DuckDB takes too long to start in an emulated machine"
+    bool(os.environ.get("SYSCAST_VM")),
+    reason="DuckDB takes too long to start in an emulated machine",
 )
 def test_the_example_that_asks_in_sql(tmp_path):
     duckdb = pytest.importorskip("duckdb")
