@@ -269,7 +269,7 @@ ROWS = (
     Feature(
         "uprobe_multi", "one link to many places of a file", "one uprobe per place", _uprobe_multi
     ),
-    Feature("iterator", "programs that walk kernel objects", "/proc is read instead", _iterator),
+    Feature("iterator", "programs that walk kernel objects", "no tables (snapshot)", _iterator),
     Feature(
         "link_missed",
         "kprobe links count the hits that the kernel left out",

@@ -6,6 +6,7 @@ makes one call and ends. What it opens (a socket, the file of an iterator) stays
 
 from __future__ import annotations
 
+import errno
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,11 +41,7 @@ def in_network_of(namespace: Fd, make: Callable[[], _Made]) -> _Made:
         try:
             code = syscall("setns", namespace.fileno(), CLONE_NEWNET)
             if code < 0:
-                from syscast.kernel.rights import cure_for  # noqa: PLC0415  # only when refused
-
-                raise KernelError.from_errno(  # noqa: TRY301  # carried over to the caller
-                    f"{namespace.what}: enter", -code, "setns", cure_for("setns")
-                )
+                raise _refused(namespace, -code)  # noqa: TRY301  # carried over to the caller
             made.append(make())
         except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
             failed.append(error)
@@ -55,3 +52,10 @@ def in_network_of(namespace: Fd, make: Callable[[], _Made]) -> _Made:
     if failed:
         raise failed[0]
     return made[0]
+
+
+def _refused(namespace: Fd, code: int) -> KernelError:
+    from syscast.kernel.rights import cure_for  # noqa: PLC0415  # only when refused
+
+    cure = "it is no network namespace" if code == errno.EINVAL else cure_for("setns")
+    return KernelError.from_errno(f"{namespace.what}: enter", code, "setns", cure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
@@ -37,6 +38,7 @@ class Table(Generic[E]):
         self._part = part
         self._link = link
         self._narrowing = narrowing
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self._final: Ledger | None = None
 
@@ -125,6 +127,12 @@ class Table(Generic[E]):
 
         if self._link.closed:
             raise UsageError(f"{self._link.describe()}: read: it is closed")
+        if os.getpid() != self._owner:
+            # The program puts rows together in memory that all who read by it share.
+            raise UsageError(
+                f"{self._link.describe()}: read: it belongs to the process that opened it (open one of your own "
+                "after the fork)"
+            )
         network = self._narrowing.network
         if network is None:
             return SeqFile(self._link.open())
