@@ -305,6 +305,21 @@ def test_counting_while_it_is_taken_out_loses_nothing():
     assert sum(each.count for each in counted) == row.aggregated > 0
 
 
+def test_a_stream_has_the_counts_among_its_events():
+    with sc.attach(getpriority, pid=ME, pressure="aggregate", ring_size=4096) as session:
+        ask(500)
+        found = list(session.stream(timeout=0.1, count=10))
+        ask(500)
+        session.detach()
+        found += session.stream(timeout=0.1)
+        row = session.stats()["getpriority"]
+        assert session.stats().problems() == []
+    counts = [each.count for each in found if isinstance(each, sc.Aggregated)]
+    assert sum(counts) == row.aggregated > 500
+    assert len(found) - len(counts) == row.delivered
+    assert not [each for each in found if isinstance(each, sc.Lost)]
+
+
 # ---------------------------------------------------------------- own cost
 
 needs_stats = pytest.mark.skipif(

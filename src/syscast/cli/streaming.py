@@ -212,7 +212,7 @@ class _Losses:
 
 
 def _lost(event: Event) -> int:
-    found: object = getattr(event, "count", 0)
+    found: object = getattr(event, "count", 0) if hasattr(event, "cause") else 0
     return found if isinstance(found, int) else 0
 
 

@@ -42,6 +42,8 @@ class Aggregated(Event):
     start: u64
     end: u64
 
+    _loss = True  # it stands among events, and is none of them
+
     if not TYPE_CHECKING:
 
         @property
@@ -60,7 +62,7 @@ class Aggregated(Event):
         }
 
     def __str__(self) -> str:
-        """Say it in words: ``vfs_read: 1,234 more events in 12 ms (comm=dd)``."""
+        """Say it in words: ``1,234 more events in 12 ms (comm=dd)``."""
         from syscast.events.event import field_texts  # noqa: PLC0415  (for people only)
 
         texts: dict[str, str] = dict(zip(self.__match_args__, field_texts(self), strict=True))
@@ -68,7 +70,7 @@ class Aggregated(Event):
         events = "event" if self.count == 1 else "events"
         where = f" ({shown})" if shown else ""
         span = duration_text(self.end - self.start)
-        return f"{texts['probe']}: {self.count:,} more {events} in {span}{where}"
+        return f"{self.count:,} more {events} in {span}{where}"
 
 
 _TAKEN = ("probe", "count", "start", "end", "time", "key")

@@ -111,6 +111,10 @@ class StateMaps:
         """All keys and values; raises KernelError."""
         return [(key, self._rows(value)) for key, value in self._active.items()]
 
+    def empty(self) -> bool:
+        """Whether a hash has no key at present; raises KernelError."""
+        return next(iter(self._active.keys()), None) is None
+
     def drain(self) -> list[tuple[bytes, Rows]]:
         """Take everything out; raises KernelError, and UsageError in a forked child.
 

@@ -53,9 +53,9 @@ class Aggregates:
     def drain(self) -> list[Aggregated]:
         """Take out what was counted, in the order of its ends; raises KernelError.
 
-        It costs some ms: the kernel waits until no program uses what is taken out.
+        It costs some ms where there is something: the kernel waits until no program uses it.
         """
-        return self._events(self._maps.drain())
+        return [] if self._maps.empty() else self._events(self._maps.drain())
 
     def _events(self, rows: Sequence[tuple[bytes, tuple[bytes, ...]]]) -> list[Aggregated]:
         offset = wall_offset_ns(record_clock())

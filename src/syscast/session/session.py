@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from syscast.kernel.descriptors import Fd
     from syscast.kernel.spawn import StoppedCommand
     from syscast.link.many import Refused
+    from syscast.session.counts import SessionCounts
     from syscast.session.delivery import Delivery
     from syscast.session.losses import Losses
     from syscast.session.part import Part
@@ -117,6 +118,7 @@ class Session(Generic[E_co]):
         self._next_sweep = time.monotonic() + _SWEEP_S
         self._final: Ledger | None = None
         self._announced: Fd | None = None
+        self._counts = _counts(delivery, self._parts)
         self.explained: list[str] = []
         self.written: dict[str, object] = {}
         self.left_out: list[Refused] = []
@@ -192,7 +194,7 @@ class Session(Generic[E_co]):
         if self._noticed is None:
             from syscast.session.losses import Losses  # noqa: PLC0415  (not needed to start)
 
-            exact = self._delivery.pressure not in GAPS_ON_PURPOSE
+            exact = self._delivery.pressed not in GAPS_ON_PURPOSE
             self._noticed = Losses(self._parts, self._begun, exact=exact)
         return self._noticed
 
@@ -241,7 +243,8 @@ class Session(Generic[E_co]):
 
         ``for item in session.stream()`` and ``async for item in session.stream()`` give events, and
         a `syscast.Lost` where some are missing. All of them together lost as many events as `stats`
-        says. No LostEventsWarning is issued for what is given here.
+        says. No LostEventsWarning is issued for what is given here. With ``pressure="aggregate"``, what
+        was counted instead comes once a second, as `syscast.Aggregated`.
 
         Args:
             timeout: End after so many seconds, measured from the first step.
@@ -297,6 +300,9 @@ class Session(Generic[E_co]):
         """
         if count and not self._waiting.closed:
             self._losses.count()
+        if self._counts is not None and not self._waiting.closed:
+            counts = self._counts.take(now=count)
+            events = sorted([*events, *cast("list[E_co]", counts)], key=boot_time)
         if self._noticed is None or not self._noticed.waiting:
             return list(events)
         upto = None
@@ -318,7 +324,9 @@ class Session(Generic[E_co]):
             left = list(rest)
             events = [each for each in left if not is_loss(each)]
             self._pending = cast("list[E_co]", events) + self._pending
-            if losses := [each for each in left if is_loss(each)]:
+            if self._counts is not None:
+                self._counts.keep(left)
+            if losses := [each for each in left if is_loss(each) and hasattr(each, "cause")]:
                 self._losses.waiting[:0] = cast("list[Lost]", losses)
 
     def _warn_last(self) -> None:
@@ -580,13 +588,8 @@ class Session(Generic[E_co]):
 
         All counts taken out so far add up to the ledger's ``aggregated``. It costs some ms each time.
         """
-        found = [
-            event
-            for part in self._parts
-            if part.aggregates is not None
-            for event in part.aggregates.drain()
-        ]
-        return sorted(found, key=boot_time)
+        self._check_open()
+        return self._counts.take() if self._counts is not None else []
 
     # ------------------------------------------------------------ recording
 
@@ -748,6 +751,14 @@ def _regulators(delivery: Delivery, parts: Sequence[Part]) -> Regulators | None:
     from syscast.session.regulators import Regulators  # noqa: PLC0415  (few sessions)
 
     return Regulators(delivery, parts)
+
+
+def _counts(delivery: Delivery, parts: Sequence[Part]) -> SessionCounts | None:
+    if delivery.aggregate_by is None:
+        return None
+    from syscast.session.counts import SessionCounts  # noqa: PLC0415  (few sessions)
+
+    return SessionCounts(parts)
 
 
 def _deadline(timeout: float | None) -> float | None:
