@@ -101,7 +101,7 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
     from syscast.cli.stopping import Stopper  # noqa: PLC0415
     from syscast.cli.streaming import command_code, say_if_gone  # noqa: PLC0415
     from syscast.session.tally import open_tally  # noqa: PLC0415
-    from syscast.sinks.sink import Output, SinkClosed  # noqa: PLC0415
+    from syscast.sinks.sink import Output, SinkClosed, SinkError  # noqa: PLC0415
 
     if options.count is not None and every is None:
         raise click.UsageError("--count is the number of tables, and needs --every")
@@ -115,15 +115,20 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
         with running.session as session:
             _introduce(running, options)
             clock = _Clock(options.duration, every)
-            closed = False
+            closed, failure = False, None
             try:
                 _loop(running, _Writer(output, options, every, view), clock, options.count)
             except SinkClosed:
                 closed = True
+            except SinkError as error:
+                failure = error  # a full disk: what was counted is said all the same
             say_if_gone(session, stopper, options)
             early = bool(stopper.signal) or closed or clock.over
             code = OK if early else command_code(session)
-        return _account(running, session.stats(), code, options, quiet=closed)
+        code = _account(running, session.stats(), code, options, quiet=closed)
+        if failure is not None:
+            raise failure
+        return code
 
 
 class _Clock:
