@@ -38,7 +38,7 @@ class CpuRing:
         self.cpu: int = cpu
         self.event: Fd = perf.open_bpf_output(cpu, wakeup_events=wakeup_events)
         try:
-            self.memory: PerfRingMemory = _mapped(self.event, size)
+            self.memory: PerfRingMemory = mapped(self.event, size)
         except BaseException:
             self.event.close()
             raise
@@ -69,15 +69,15 @@ class CpuRing:
         self.event.close()
 
 
-def _mapped(event: Fd, size: int) -> PerfRingMemory:
-    """Map a ring, a smaller one where the limit of locked memory asks for it."""
+def mapped(event: Fd, size: int, *, writable: bool = True) -> PerfRingMemory:
+    """Map a ring, a smaller one where the limit of locked memory asks for it; raises KernelError."""
     try:
-        return PerfRingMemory(event, size)
+        return PerfRingMemory(event, size, writable=writable)
     except PermissionDeniedError:
         raise_memlock()
     while True:
         try:
-            return PerfRingMemory(event, size)
+            return PerfRingMemory(event, size, writable=writable)
         except PermissionDeniedError:
             if size <= PAGE_SIZE:
                 raise

@@ -128,7 +128,7 @@ class PerfReader(Guarded):
         with self._lock:
             self._check("read")
             self._collect(_MANY, max_bytes)
-            block, taken = _block(self._kept, max_bytes)
+            block, taken = block_of(self._kept, max_bytes)
             del self._kept[:taken]
             return block
 
@@ -167,7 +167,7 @@ def _time(record: bytes) -> int:
     return int(_TIME.unpack_from(record)[0]) if len(record) >= _TIME.size else 0
 
 
-def _block(records: list[bytes], max_bytes: int) -> tuple[Block, int]:
+def block_of(records: list[bytes], max_bytes: int) -> tuple[Block, int]:
     """Records in the ring buffer's form, and how many of them fitted."""
     room = max_bytes
     taken = 0

@@ -14,6 +14,8 @@ from syscast.errors import FormatError
 RECORD_LOST = 2
 RECORD_SAMPLE = 9
 
+_WRITERS = 4
+
 _HEADER = struct.Struct("<IHH")
 _SAMPLE = struct.Struct("<IHHI")
 _LOST = struct.Struct("<IHHQQ")
@@ -68,6 +70,50 @@ def parse(data: bytes, max_records: int) -> Parsed:
             lost += _LOST.unpack_from(data, position)[4]
         position += size
     return Parsed(found, lost, position)
+
+
+def newest_first(data: bytes) -> list[bytes]:
+    """Read the records of a ring that is written backward and keeps the newest.
+
+    Args:
+        data: The whole ring from its newest record on; zeros where nothing was written yet.
+
+    Returns:
+        The samples' bytes, the newest first, up to where records are cut. If the ring went around, some more
+        of the oldest are left out: their space may just have been taken by programs that were writing.
+
+    Raises:
+        FormatError: The ring is damaged.
+    """
+    found: list[tuple[int, bytes]] = []
+    position = largest = 0
+    end = len(data)
+    whole = True
+    while position + _SAMPLE.size <= end:
+        kind, _, size = _HEADER.unpack_from(data, position)
+        if not size:
+            break
+        fits = size >= _HEADER.size and not size % 8
+        length = _SAMPLE.unpack_from(data, position)[3] if kind == RECORD_SAMPLE and fits else 0
+        if not fits or _SAMPLE.size + length > max(size, _SAMPLE.size):
+            whole = False
+            if position < end - _WRITERS * largest:
+                raise FormatError(
+                    f"perf ring: read: a record of {size} bytes at byte {position} of {end}"
+                )
+            break  # of a record that is being overwritten
+        if position + size > end:
+            whole = False
+            break
+        if kind == RECORD_SAMPLE:
+            first = position + _SAMPLE.size
+            found.append((position + size, data[first : first + length]))
+            largest = max(largest, size)
+        position += size
+    if whole and position + _SAMPLE.size <= end:
+        return [record for _, record in found]
+    # One program in each of the contexts task, softirq, interrupt and NMI.
+    return [record for stop, record in found if stop <= end - _WRITERS * largest]
 
 
 def _uniform(data: bytes, max_records: int) -> Parsed | None:

@@ -246,6 +246,8 @@ class TracingCommand(click.Command):
             name: ctx.params.pop(name) for name in Options.__struct_fields__ if name in ctx.params
         }
         ctx.params["options"] = options = Options(**common, command=command)
+        if options.count is not None and options.pressure == "overwrite":
+            raise click.UsageError("--count and --pressure overwrite exclude each other", ctx)
         if command and options.pid is not None:
             raise click.UsageError("--pid and a command behind '--' exclude each other", ctx)
         if options.follow and options.pid is None:

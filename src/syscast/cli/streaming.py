@@ -114,6 +114,11 @@ def _show(
     """Write events until the end."""
     try:
         output.open()
+        if session.is_flight_recorder:
+            from syscast.cli.flight import fly  # noqa: PLC0415  (few commands)
+
+            fly(session, output, limits.deadline, accept)
+            return
         _pump(session, output, limits, _Losses(shown=shown))
         if not limits.reached:
             session.detach()

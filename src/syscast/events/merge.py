@@ -24,7 +24,8 @@ _TIME: Callable[[RawRecord], int] = itemgetter(0)
 _UNEVEN_NS = 50_000
 """In one ring, a record may be so much older than the one before it: the time is read after the space was
 taken, and an interrupt may come in between."""
-_EVER = (1 << 64) - 1
+EVER = (1 << 64) - 1
+"""Beyond all times."""
 
 
 class Marked(Protocol):
@@ -102,7 +103,7 @@ class Lane:
     def awaited(self) -> int:
         """`complete`, or the end of time where the ring has given nothing for too long."""
         if self._stuck and self._now - self._stuck >= self._bound:
-            return _EVER
+            return EVER
         return self.complete
 
 
@@ -129,7 +130,7 @@ class Merge:
             records.sort(key=_TIME)
             self.held = records
 
-    def take(self, complete: int = _EVER) -> list[RawRecord]:
+    def take(self, complete: int = EVER) -> list[RawRecord]:
         """Give what need not wait any longer, in the order of time.
 
         Args:

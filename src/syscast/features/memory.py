@@ -27,6 +27,15 @@ def _ringbuf() -> Result:
     return attempt(probe)
 
 
+def _ringbuf_overwrite() -> Result:
+    def probe() -> None:
+        flags = bpfmaps.F_RB_OVERWRITE
+        attr = MapAttr(bpfmaps.TYPE_RINGBUF, 0, 0, PAGE_SIZE, flags=flags, name="probe")
+        bpfmaps.map_create(attr).close()
+
+    return attempt(probe)
+
+
 def _perf_buffer() -> Result:
     def probe() -> None:
         cpu = host.online_cpus()[0]
@@ -100,6 +109,12 @@ def _task_storage() -> Result:
 
 ROWS = (
     Feature("ringbuf", "the BPF ring buffer", "one perf buffer per CPU", _ringbuf),
+    Feature(
+        "ringbuf_overwrite",
+        "ring buffers that keep the newest records",
+        "a perf ring per CPU, paused while it is copied",
+        _ringbuf_overwrite,
+    ),
     Feature("perf_buffer", "per-CPU perf buffers", "only the ring buffer", _perf_buffer),
     Feature(
         "global_data",

@@ -139,6 +139,11 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+_OVERWRITE_POS = (
+    16  # behind producer_pos and pending_pos, struct bpf_ringbuf in kernel/bpf/ringbuf.c
+)
+
+
 class RingMemory:
     """The pages of a BPF_MAP_TYPE_RINGBUF map, as one reader sees them.
 
@@ -161,11 +166,18 @@ class RingMemory:
             raise
         self._consumer = self._reader.part(0, 8, "Q")
         self._producer = self._writer.part(0, 8, "Q")
+        self._overwritten = self._writer.part(_OVERWRITE_POS, 8, "Q")
         self.data: memoryview[int] = self._writer.part(PAGE_SIZE, 2 * size)
 
     def producer(self) -> int:
         """Where the kernel will write next; records before it may be read."""
         position = self._producer[0]
+        fence()
+        return position
+
+    def overwritten(self) -> int:
+        """Where the oldest record stands that is not overwritten, in a ring that keeps the newest."""
+        position = self._overwritten[0]
         fence()
         return position
 
@@ -202,10 +214,16 @@ class PerfRingMemory:
         data: ``size`` bytes.
     """
 
-    def __init__(self, fd: Fd, size: int) -> None:
-        """Map a ring of ``size`` bytes of data; raises KernelError."""
+    def __init__(self, fd: Fd, size: int, *, writable: bool = True) -> None:
+        """Map a ring of ``size`` bytes of data; raises KernelError.
+
+        Args:
+            fd: The event.
+            size: Bytes.
+            writable: The kernel waits for `consume`; else it overwrites the oldest records.
+        """
         self.size = size
-        self._pages = Mapping(fd, PAGE_SIZE + size, writable=True)
+        self._pages = Mapping(fd, PAGE_SIZE + size, writable=writable)
         self._positions = self._pages.part(_DATA_HEAD, 16, "Q")
         self.data: memoryview[int] = self._pages.part(PAGE_SIZE, size)
 

@@ -31,11 +31,15 @@ _DISABLED = 1 << 0
 _INHERIT = 1 << 1
 _FREQUENCY = 1 << 10
 _WATERMARK = 1 << 14
+_WRITE_BACKWARD = 1 << 27
 _ATTR_SIZE = 112  # PERF_ATTR_SIZE_VER5; all fields used here are in it
+
+_NEVER = (1 << 32) - 1
 
 _IOC_ENABLE = 0x2400
 _IOC_DISABLE = 0x2401
 _IOC_SET_BPF = 0x40042408
+_IOC_PAUSE_OUTPUT = 0x40042409
 
 _SAMPLING_CURE = (
     "the machine has no such counter, or the rate is over kernel.perf_event_max_sample_rate"
@@ -195,13 +199,17 @@ def open_raw(attr: bytes, aim: Aim) -> Fd:
     return _call(bytearray(attr), f"perf event {event_type}:{config}", aim, _SAMPLING_CURE)
 
 
-def open_bpf_output(cpu: int, *, wakeup_events: int = 1, watermark: int = 0) -> Fd:
+def open_bpf_output(
+    cpu: int, *, wakeup_events: int = 1, watermark: int = 0, backward: bool = False
+) -> Fd:
     """A ring that ``bpf_perf_event_output`` writes to, for one CPU.
 
     Args:
         cpu: Its number; must be online.
         wakeup_events: Records before the reader is woken.
         watermark: Bytes before it is woken, instead; 0 for none.
+        backward: Write from the end to the beginning, for a ring that keeps the newest records;
+            nobody is woken.
 
     Raises:
         KernelError: Not opened (ENODEV: the CPU is offline).
@@ -211,8 +219,8 @@ def open_bpf_output(cpu: int, *, wakeup_events: int = 1, watermark: int = 0) -> 
         _COUNT_SW_BPF_OUTPUT,
         sample_period=1,
         sample_type=_SAMPLE_RAW,
-        bits=_WATERMARK if watermark else 0,
-        wakeup=watermark or wakeup_events,
+        bits=(_WATERMARK if watermark else 0) | (_WRITE_BACKWARD if backward else 0),
+        wakeup=_NEVER if backward else watermark or wakeup_events,
     )
     return _open(attr, f"perf ring of cpu {cpu}", cpu=cpu)
 
@@ -232,6 +240,12 @@ def enable(event: Fd) -> None:
 def disable(event: Fd) -> None:
     """PERF_EVENT_IOC_DISABLE; raises KernelError."""
     _control(event, _IOC_DISABLE, 0, "disable", "PERF_EVENT_IOC_DISABLE")
+
+
+def pause_output(event: Fd, *, paused: bool) -> None:
+    """PERF_EVENT_IOC_PAUSE_OUTPUT: while paused, what programs send is refused; raises KernelError."""
+    name = "PERF_EVENT_IOC_PAUSE_OUTPUT"
+    _control(event, _IOC_PAUSE_OUTPUT, int(paused), "pause" if paused else "resume", name)
 
 
 def set_bpf(event: Fd, prog: Fd) -> None:

@@ -10,7 +10,7 @@ from syscast.spec.meta import LEDGER, LEDGER_MAP, RAISED_MAP
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from syscast.session.part import Part
     from syscast.spec.meta import ProgramMeta
@@ -54,6 +54,8 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
     waiting = min(pending[program.probe], received)
     pending[program.probe] -= waiting
     missing = sequence.missing(program.id, tried) if part.drained else sequence.gaps(program.id)
+    if part.flight is not None:
+        counted["overwritten"] = _overwritten(counted, missing)
     return LedgerRow(
         probe=program.probe,
         role=program.role,
@@ -85,8 +87,15 @@ def _cpus(
             gaps = max(0, values[_TRIED] - received)
         if any(values) or received:
             counted = dict(zip(LEDGER, values, strict=True))
+            if part.flight is not None:
+                counted["overwritten"] = _overwritten(counted, gaps)
             found.append(CpuRow(cpu=cpu, read=received, gaps=gaps, **counted))
     return tuple(found)
+
+
+def _overwritten(counted: Mapping[str, int], missing: int) -> int:
+    """Records of a flight recorder that newer ones took the place of: what is missing for no other reason."""
+    return max(0, missing - counted["dropped"] - counted["discarded"] - counted["aggregated"])
 
 
 def _sifted(part: Part, program: ProgramMeta) -> tuple[int, int]:

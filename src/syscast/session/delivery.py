@@ -85,9 +85,14 @@ class Delivery(msgspec.Struct, frozen=True):
                 "latency '0': set: mode 'poll' sleeps between looks (give how long, or take mode 'push')"
             )
         size = self.ring_size
-        if size is not None and not 0 < size <= _MAX_RING:
+        if size is not None and (type(size) is not int or not 0 < size <= _MAX_RING):
             raise UsageError(
                 f"ring size '{size}': set: it is out of range (1 to {_MAX_RING} bytes)"
+            )
+        if self.records and self.rings == "auto":
+            raise UsageError(
+                "rings 'auto': set: a flight recorder has no reader that could see a flood "
+                "(take 'one' or 'per-cpu')"
             )
         _ = self.rate, self.share, self.aggregate_by  # read, they raise
 
@@ -100,6 +105,11 @@ class Delivery(msgspec.Struct, frozen=True):
     def pressed(self) -> str:
         """The first word of ``pressure``."""
         return self.pressure.partition(" ")[0]
+
+    @property
+    def records(self) -> bool:
+        """Whether the rings keep the newest events for dumps: a flight recorder."""
+        return self.pressed == "overwrite"
 
     @property
     def aggregate_by(self) -> tuple[str, ...] | None:
@@ -168,7 +178,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return values
 
     def _wake_bits(self) -> int:
-        if self.mode == "poll":
+        if self.mode == "poll" or self.records:
             return DELIVER_NEVER
         if not self.latency_ns:
             return DELIVER_ALWAYS

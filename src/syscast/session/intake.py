@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscast.events.merge import Lane, Merge
+from syscast.events.merge import EVER, Lane, Merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class Intake:
         """Whether something is held back."""
         return bool(self.merge.held or self._blocks)
 
-    def gather(self, most: int, now: int, behind: int, *, alone: bool) -> int:
+    def gather(self, most: int, now: int, behind: int, *, last: bool) -> int:
         """Read what is in the rings and decode it.
 
         Args:
@@ -72,7 +72,7 @@ class Intake:
             now: Boot clock in ns, looked at before this call.
             behind: Up to this time all rings of the session were read before. A ring that is far ahead
                 of it keeps what it has, unless it fills: the others are to be read first.
-            alone: The session has no other part.
+            last: Wait for nothing that may still come, once all that is there was read.
 
         Returns:
             Up to which time the rings are read.
@@ -81,6 +81,7 @@ class Intake:
         more = False
         for ring, lane in lanes:
             if not self._wanted(ring, lane, behind):
+                more = True
                 continue
             found: list[RawRecord] = []
             left = most
@@ -89,28 +90,32 @@ class Intake:
                 found += self._decoder.block_tuples(data)
             lane.end(found[-1][0] if found else 0)
             self.merge.add(found)
-            more = left <= 0
-        if len(lanes) == 1 and alone and not more:
-            return (1 << 64) - 1  # nothing else is there that this could come before
+            more = more or left <= 0
+        if last and not more:
+            return EVER
         return min(lane.awaited for _, lane in lanes)
 
-    def batch(self, now: int, order: Order, *, last: bool) -> Batch | None:
+    def batch(self, now: int, order: Order, *, last: bool, flush: bool) -> Batch | None:
         """Take what is in several rings as one batch in the order of time; None if there is nothing.
 
         Args:
             now: As for `gather`.
             order: Notes what is given.
-            last: Hold nothing back.
+            last: Wait for nothing that may still come, once all that is there was read.
+            flush: Hold nothing back.
         """
         from syscast.events.sorting import merged, times  # noqa: PLC0415  (numpy costs 100 ms)
 
         lanes = self._begin(now)
         blocks = self._blocks
         behind = min(lane.complete for _, lane in lanes)
+        more = False
         for ring, lane in lanes:
             if not self._wanted(ring, lane, behind):
+                more = True
                 continue
             data = self._take(ring, _BATCH)
+            more = more or bool(data)
             stride = self._stride([data])
             lane.end(int(times(data, stride)[-1]) if stride else 0)
             if data:
@@ -118,8 +123,8 @@ class Intake:
         if not blocks:
             return None
         complete = min(lane.awaited for _, lane in lanes)
-        if last:
-            complete = (1 << 64) - 1
+        if flush or (last and not more):
+            complete = EVER
         stride = self._stride(blocks)
         done, rest = merged(blocks, stride, complete)
         self._blocks = [rest] if rest else []

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from syscast.events.event import boot_time, sender
-from syscast.events.merge import Order
+from syscast.events.merge import EVER, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _PIECE = 1 << 18
 """Bytes that a round of tuples takes from each ring, where there are several."""
 _TIME: Callable[[RawRecord], int] = itemgetter(0)
-_EVER = (1 << 64) - 1
 _BLINK_S = 0.00005
 """Sleep where nothing has come but what waits for a ring that is being written."""
 
@@ -43,6 +42,7 @@ class Merging:
         self._parts = parts
         self._bound = bound
         self._complete = 0
+        self._flushing = False
         self.order: Order = Order()
 
     @property
@@ -64,7 +64,7 @@ class Merging:
 
         Args:
             most: Bytes from each ring.
-            last: Hold nothing back.
+            last: Wait for nothing that may still come.
         """
         found = self._round(most, last=last)
         if len(found) == 1:
@@ -93,9 +93,13 @@ class Merging:
         """Read and take a batch of each part."""
         for part in self._parts:
             if part.reader is not None and not part.reader.closed:
-                made = part.batch(now(), self.order, last=last)
+                made = part.batch(now(), self.order, last=last, flush=self._flushing)
                 if made is not None:
                     yield made
+
+    def flush(self) -> None:
+        """Hold nothing back from now on, whatever comes late."""
+        self._flushing = True
 
     def by(self, deadline: float | None) -> float | None:
         """When to look again at the latest.
@@ -119,11 +123,14 @@ class Merging:
             part for part in self._parts if part.reader is not None and not part.reader.closed
         ]
         behind = self._complete
+        last = last or all(part.detached for part in parts)
+        # One ring alone has nothing that another could come before.
+        last = last or (len(parts) == 1 and not self._several(parts[0]))
         self._complete = complete = min(
-            (part.gather(most, begun, behind, alone=len(parts) == 1) for part in parts), default=0
+            (part.gather(most, begun, behind, last=last) for part in parts), default=EVER
         )
-        if last or all(part.detached for part in parts):
-            complete = _EVER
+        if self._flushing:
+            complete = EVER
         return [(part, part.release(complete)) for part in parts]
 
     @staticmethod

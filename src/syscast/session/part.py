@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from syscast.buffers.opening import open_reader
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
+from syscast.events.merge import EVER
 from syscast.events.records import Decoder
 from syscast.loader.load import load
 from syscast.probes import registry
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from syscast.session.aggregates import Aggregates
     from syscast.session.delivery import Delivery
     from syscast.session.filters import Filters
+    from syscast.session.flight import FlightRecorder
     from syscast.session.keptcalls import KeptCalls
     from syscast.session.plan import Plan
     from syscast.session.sieve import Sieve
@@ -66,6 +68,7 @@ class Part:
         taken: Bytes read from the ring.
         reader: Reads the rings; None where no program sends an event.
         intake: Puts what they have in the order of time.
+        flight: Keeps the newest records for dumps, in place of a reader.
         spreading: Decides about rings of CPUs; None where there is one ring for all.
         states: Objects that the probes share with Python, by name.
         sieve: Filters that Python runs; None where there are none.
@@ -105,7 +108,12 @@ class Part:
         self.reader: Reader | None = None
         self.intake: Intake | None = None
         self.spreading: Spreading | None = None
-        if EVENTS_MAP in loaded.maps:
+        self.flight: FlightRecorder | None = None
+        if EVENTS_MAP in loaded.maps and delivery.records:
+            from syscast.session.flight import open_recorder  # noqa: PLC0415  (few sessions)
+
+            self.flight = open_recorder(loaded, self.decoder, meta.programs)
+        elif EVENTS_MAP in loaded.maps:
             self.reader = self._opened(delivery)
             self.intake = Intake(self.reader, self.decoder, self._take, delivery.bound_ns)
         self._shared = shared
@@ -126,8 +134,9 @@ class Part:
         from syscast.session.spreading import Spreading  # noqa: PLC0415
 
         reader = ShardedReader(maps[EVENTS_MAP], Shards(shards))
-        self.spreading = Spreading(reader, self._spread)
-        if delivery.rings == "per-cpu":
+        spread = delivery.rings == "per-cpu"
+        self.spreading = Spreading(reader, self._spread, spread=spread)
+        if spread:
             try:
                 reader.spread()
             except BaseException:
@@ -171,12 +180,20 @@ class Part:
 
                 aggregates = Aggregates(spec, delivery.aggregate_by)
                 undo.callback(aggregates.close)
+            if delivery.records and not ours:
+                raise UsageError(
+                    f"object '{spec.name}': record: its records have no time (a flight recorder "
+                    "needs an object that syscast made)"
+                )
             loaded = load(
                 spec,
                 config=_config(spec.meta, filters, delivery) if ours else None,
                 ring_size=delivery.ring_size or 0,
-                force_perf=not probing.supported("ringbuf"),
+                force_perf=not probing.supported(
+                    "ringbuf_overwrite" if delivery.records else "ringbuf"
+                ),
                 rings=delivery.rings,
+                overwrite=delivery.records,
                 overrides=overrides,
                 shared={
                     **(shared.maps if shared is not None else {}),
@@ -218,24 +235,24 @@ class Part:
     def events(self, most: int) -> list[Event]:
         """Take what is in the rings, at most so many bytes from each, as objects in the order of time."""
         self.gather(most, 0, 0)
-        return self.decoder.views(self.release((1 << 64) - 1))
+        return self.decoder.views(self.release(EVER))
 
-    def gather(self, most: int, now: int, behind: int, *, alone: bool = True) -> int:
+    def gather(self, most: int, now: int, behind: int, *, last: bool = True) -> int:
         """Read at most so many bytes from each ring; `release` gives them.
 
         Args:
             most: Bytes.
             now: Boot clock in ns, looked at before this call.
             behind: Up to this time all rings of the session were read before.
-            alone: The session has no other part.
+            last: Wait for nothing that may still come.
 
         Returns:
             Up to which time the rings are read.
         """
         if self.intake is None:
-            return now
+            return EVER
         self._look()
-        return self.intake.gather(most, now, behind, alone=alone)
+        return self.intake.gather(most, now, behind, last=last)
 
     def release(self, complete: int) -> list[RawRecord]:
         """Give what was read and need not be held back any longer, in the order of time.
@@ -253,24 +270,30 @@ class Part:
         data = self._take(self.reader.lanes[0], PIECE)
         return self.decoder.block_tuples(data) if data else None
 
-    def batch(self, now: int, order: Order, *, last: bool) -> Batch | None:
+    def batch(self, now: int, order: Order, *, last: bool, flush: bool) -> Batch | None:
         """Take what is in the rings, as arrays; None if there is nothing.
 
         Args:
             now: As for `gather`.
             order: Notes what comes from several rings.
-            last: Hold nothing back.
+            last: Wait for nothing that may still come.
+            flush: Hold nothing back.
         """
         if self.reader is None or self.intake is None:
             return None
         self._look()
         if self.intake.several:
-            return self.intake.batch(now, order, last=last)
+            return self.intake.batch(now, order, last=last, flush=flush)
         data = self._take(self.reader.lanes[0], BLOCK_SIZE)
         return self.decoder.batch(data) if data else None
 
     def sift_by(self, refused: Mapping[int, Where]) -> None:
         """Run these filters, by program id, on whatever is read from now on."""
+        if refused and self.flight is not None:
+            raise UsageError(
+                "filter 'where': set: it runs in Python, and a flight recorder's events stay in the kernel "
+                "(filter what dump() gives; explain() says why it cannot run in the kernel)"
+            )
         if refused:
             from syscast.session.sieve import Sieve  # noqa: PLC0415  (rare)
 
@@ -318,6 +341,8 @@ class Part:
         """Whether all programs are detached and the ring was read to its end."""
         if not self.detached:
             return False
+        if self.flight is not None:
+            return self.flight.complete
         reader = self.reader
         try:
             return reader is None or reader.closed or not reader.available()
@@ -344,6 +369,8 @@ class Part:
                 last.callback(self.control.close)
             if self.reader is not None:
                 last.callback(self.reader.close)
+            if self.flight is not None:
+                last.callback(self.flight.close)
             for link in self.links.values():
                 last.callback(link.close)
 

@@ -136,6 +136,7 @@ class Session(Generic[E_co]):
             Nothing when the time is over, `stop` was called, or the session has ended.
         """
         self._check_open()
+        self._check_rings()
         return self._warned(self._read(_deadline(timeout), _MOST))
 
     def collect(self, timeout: float | None = None) -> list[E_co | Lost]:
@@ -145,6 +146,7 @@ class Session(Generic[E_co]):
             timeout: Seconds to wait; None waits until there is something, 0 only looks.
         """
         self._check_open()
+        self._check_rings()
         deadline = _deadline(timeout)
         while True:
             ending = self._waiting.over
@@ -165,9 +167,10 @@ class Session(Generic[E_co]):
             ending = self._waiting.ending
             events = self._take(most, last=ending)
             self._waiting.after(most)
-            if events or ending:
+            holding = self._merging.holding
+            if events or (ending and not holding):
                 return events
-            if self._merging.holding:
+            if holding:
                 self._merging.blink()
             elif not self._waiting.until(deadline):
                 return self._take(most, last=True)
@@ -348,7 +351,12 @@ class Session(Generic[E_co]):
             self._end = taken + sum(
                 part.reader.available() for part in self._parts if part.reader is not None
             )
-        return taken >= self._end and not self._merging.holding
+        if taken < self._end:
+            return False
+        if self._merging.holding:
+            self._merging.flush()
+            return False
+        return True
 
     def __iter__(self) -> Iterator[E_co]:
         return self.events()
@@ -524,6 +532,52 @@ class Session(Generic[E_co]):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def is_flight_recorder(self) -> bool:
+        """Whether its rings keep the newest events for `dump`: ``pressure="overwrite"``."""
+        return self._delivery.records
+
+    def dump(self) -> list[E_co]:
+        """What the rings of a flight recorder hold now, in the order of time.
+
+        With ``pressure="overwrite"`` the newest events stay in the kernel and nobody is woken for them. A dump
+        gives all that is there and leaves it there: an event may be in several dumps. The recording goes
+        on meanwhile; the ledger counts each event once. Other threads may call it, too.
+
+        Raises:
+            UsageError: The session is closed, or no flight recorder, or its ring is overwritten faster
+                than it can be copied.
+        """
+        self._check_dump()
+        events = [
+            event
+            for part in self._parts
+            if part.flight is not None
+            for event in part.decoder.views(part.flight.dump(detached=part.detached))
+        ]
+        if len(self._parts) > 1:
+            events.sort(key=boot_time)
+        return cast("list[E_co]", events)
+
+    def dump_batches(self) -> list[Batch]:
+        """`dump` as batches, one for each of the session's objects that has events."""
+        self._check_dump()
+        found = [
+            part.flight.batch(detached=part.detached)
+            for part in self._parts
+            if part.flight is not None
+        ]
+        return [each for each in found if each is not None]
+
+    def _check_dump(self) -> None:
+        self._check_open()
+        self._refresh_clock()
+        if not self.is_flight_recorder:
+            raise UsageError(
+                "session: dump: its rings are read (attach with pressure='overwrite' to keep the "
+                "newest events in them)"
+            )
 
     # ------------------------------------------------------------ ending
 
@@ -718,8 +772,16 @@ class Session(Generic[E_co]):
         if self._waiting.closed:
             raise UsageError("session: read: it is closed")
 
+    def _check_rings(self) -> None:
+        if self._delivery.records:
+            raise UsageError(
+                "session: read: its rings keep the newest events (dump() gives them; another "
+                "pressure than 'overwrite' lets them be read)"
+            )
+
     def _check_events(self, timeout: float | None) -> None:
         """Refuse to wait without an end for events that no probe sends."""
+        self._check_rings()
         if timeout is None and self._command is None and not self._sends and not self.ended:
             raise UsageError(
                 "session: read: its probes send no events (wait() for the end or some seconds, "

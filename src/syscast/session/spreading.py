@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 3
 """So many rounds in a row must find the ring over half full."""
+_SEVERAL = 2
 _LOOKED_AT = 64
 """Records whose CPUs are looked at."""
 _HEADER = 8
@@ -34,41 +35,54 @@ class Spreading:
         reader: Its rings.
     """
 
-    def __init__(self, reader: ShardedReader, switch: Callable[[], None]) -> None:
+    def __init__(self, reader: ShardedReader, switch: Callable[[], None], *, spread: bool) -> None:
         """Begin.
 
         Args:
             reader: The rings.
             switch: Tells running programs to use the rings of their CPUs.
+            spread: They do so from the beginning.
         """
         self.reader = reader
         self._switch = switch
+        self._spread = spread
         self._crowded = 0
+        self._cpus: set[int] = set()
         self._next_check = 0.0
 
     def before(self) -> None:
         """Before a round of reading: see how full the ring for all is."""
         ring = self.reader.lanes[0]
-        self._crowded = self._crowded + 1 if 2 * ring.available() > ring.size else 0
+        if self._spread:
+            return
+        if 2 * ring.available() > ring.size:
+            self._crowded += 1
+        else:
+            self._crowded = 0
+            self._cpus.clear()
 
     def seen(self, data: bytes) -> None:
         """After a block was read from the ring for all; makes rings where it is time."""
         if not data:
             return
-        if self.reader.spread_out:
+        if self._spread:
             # Somebody has no ring of his own yet: records from before the switch, or a new CPU.
             now = time.monotonic()
             if now >= self._next_check:
                 self._next_check = now + _CHECK_S
                 self.reader.spread()
-        elif self._crowded >= _ROUNDS and several_cpus(data):
+        elif self._crowded:
+            self._cpus |= cpus_of(data)
+            if self._crowded < _ROUNDS or len(self._cpus) < _SEVERAL:
+                return
+            self._spread = True
             self.reader.spread()
             self._next_check = time.monotonic() + _CHECK_S
             self._switch()
 
 
-def several_cpus(block: bytes) -> bool:
-    """Whether the first records of a block came from more than one CPU."""
+def cpus_of(block: bytes) -> set[int]:
+    """The CPUs that the first records of a block came from."""
     found: set[int] = set()
     at = 0
     for _ in range(_LOOKED_AT):
@@ -77,4 +91,4 @@ def several_cpus(block: bytes) -> bool:
         (header,) = unpack_from("<I", block, at)
         found.update(unpack_from("<I", block, at + _CPU_AT))
         at += (header & _LENGTH) + 15 & -8
-    return len(found) > 1
+    return found
