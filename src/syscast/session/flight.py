@@ -84,7 +84,7 @@ class FlightRecorder:
         known = self._next
         fresh = [raw for raw in found if raw[1] >= known.get((raw[6], raw[7]), 0)]
         fresh.sort(key=_number)
-        self._counting.set_aside(fresh)
+        self._counting.set_aside(len(fresh), fresh, b"")
         for raw in fresh:
             known[raw[6], raw[7]] = raw[1] + 1
         self.dumps += 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from syscast.events.merge import EVER, Lane, Merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from syscast.buffers.reader import Reader
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
@@ -24,6 +22,22 @@ _AHEAD_NS = 1_000_000
 """A ring may be read so much further than the others."""
 
 
+class Source(Protocol):
+    """Where blocks come from, and what is left out of them."""
+
+    def take(self, ring: Reader, most: int) -> bytes:
+        """Read a block, at most so many bytes, and filter it."""
+        ...
+
+    def fetch(self, ring: Reader, most: int) -> bytes:
+        """Read a block as it is."""
+        ...
+
+    def sift(self, block: bytes) -> bytes:
+        """Give what the filters leave of a block, which is to be decoded next."""
+        ...
+
+
 class Intake:
     """Reads all rings of a part and holds back what others may still come before.
 
@@ -35,7 +49,7 @@ class Intake:
         self,
         reader: Reader,
         decoder: Decoder,
-        take: Callable[[Reader, int], bytes],
+        source: Source,
         bound_ns: int,
     ) -> None:
         """Begin.
@@ -43,12 +57,12 @@ class Intake:
         Args:
             reader: The rings.
             decoder: Of their records.
-            take: Reads from one ring, at most so many bytes.
+            source: Reads from one ring.
             bound_ns: How long what was read waits for a record that was begun and is not there.
         """
         self._reader = reader
         self._decoder = decoder
-        self._take = take
+        self._source = source
         self._bound = bound_ns
         self._lanes: dict[Reader, Lane] = {}
         self._blocks: list[bytes] = []  # of batches, undecoded
@@ -85,7 +99,7 @@ class Intake:
                 continue
             found: list[RawRecord] = []
             left = most
-            while left > 0 and (data := self._take(ring, min(most, _BLOCK))):
+            while left > 0 and (data := self._source.take(ring, min(most, _BLOCK))):
                 left -= len(data)
                 found += self._decoder.block_tuples(data)
             lane.end(found[-1][0] if found else 0)
@@ -114,7 +128,7 @@ class Intake:
             if not self._wanted(ring, lane, behind):
                 more = True
                 continue
-            data = self._take(ring, _BATCH)
+            data = self._source.fetch(ring, _BATCH)
             more = more or bool(data)
             stride = self._stride([data])
             lane.end(int(times(data, stride)[-1]) if stride else 0)
@@ -131,7 +145,8 @@ class Intake:
         if not done:
             return None
         order.note(times(done, stride), int)
-        return self._decoder.batch(done)
+        left = self._source.sift(done)
+        return self._decoder.batch(left) if left else None
 
     def _begin(self, now: int) -> list[tuple[Reader, Lane]]:
         lanes = self._lanes

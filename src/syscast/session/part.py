@@ -115,7 +115,7 @@ class Part:
             self.flight = open_recorder(loaded, self.decoder, meta.programs)
         elif EVENTS_MAP in loaded.maps:
             self.reader = self._opened(delivery)
-            self.intake = Intake(self.reader, self.decoder, self._take, delivery.bound_ns)
+            self.intake = Intake(self.reader, self.decoder, self, delivery.bound_ns)
         self._shared = shared
         self.aggregates: Aggregates | None = aggregates
         self.states: dict[str, State] = shared.states if shared is not None else {}
@@ -267,7 +267,7 @@ class Part:
         if self.reader is None:
             return None
         self._look()
-        data = self._take(self.reader.lanes[0], PIECE)
+        data = self.take(self.reader.lanes[0], PIECE)
         return self.decoder.block_tuples(data) if data else None
 
     def batch(self, now: int, order: Order, *, last: bool, flush: bool) -> Batch | None:
@@ -284,7 +284,7 @@ class Part:
         self._look()
         if self.intake.several:
             return self.intake.batch(now, order, last=last, flush=flush)
-        data = self._take(self.reader.lanes[0], BLOCK_SIZE)
+        data = self.take(self.reader.lanes[0], BLOCK_SIZE)
         return self.decoder.batch(data) if data else None
 
     def sift_by(self, refused: Mapping[int, Where]) -> None:
@@ -299,18 +299,28 @@ class Part:
 
             self.sieve = Sieve(refused, self.decoder)
 
-    def _take(self, ring: Reader, most: int) -> bytes:
+    def take(self, ring: Reader, most: int) -> bytes:
+        """Read a block from a ring, and filter it."""
         end = self.taken + _SIFTED
         while True:
-            data = ring.read_block(most).data
-            self.taken += len(data)
-            if self.spreading is not None and ring is self.spreading.reader.lanes[0]:
-                self.spreading.seen(data)
-            if self.sieve is None or not data:
+            data = self.fetch(ring, most)
+            if not data:
                 return data
-            left = self.sieve.sift(data)
+            left = self.sift(data)
             if left or self.taken >= end:
                 return left
+
+    def fetch(self, ring: Reader, most: int) -> bytes:
+        """Read a block from a ring."""
+        data = ring.read_block(most).data
+        self.taken += len(data)
+        if self.spreading is not None and ring is self.spreading.reader.lanes[0]:
+            self.spreading.seen(data)
+        return data
+
+    def sift(self, block: bytes) -> bytes:
+        """Give what the filters in Python leave of a block, which is to be decoded next."""
+        return block if self.sieve is None else self.sieve.sift(block)
 
     def _look(self) -> None:
         if self.spreading is not None:
