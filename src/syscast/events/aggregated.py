@@ -14,7 +14,7 @@ from syscast.spec.meta import FieldMeta, SchemaMeta
 from syscast.spec.pressure import HEAD_SIZE, layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from struct import Struct
 
     from syscast.events.envelope import RawRecord
@@ -109,17 +109,17 @@ class Counts:
             "type[Aggregated]", EventType("Aggregated", (Aggregated,), namespace, schema=made)
         )
 
-    def event(self, key: bytes, value: bytes, offset: int) -> Aggregated:
+    def event(self, key: bytes, value: bytes, wall: Callable[[int], int]) -> Aggregated:
         """Make the event of one key.
 
         Args:
             key: As it lies in the map.
             value: As it lies in the map; see `syscast.spec.pressure`.
-            offset: Wall clock minus boot clock, in ns.
+            wall: Boot clock to wall clock, in ns.
         """
         count, first, last = unpack("<QQQ", value)
         parts = self._parts.unpack_from(key)
-        fields = (self._probe, *parts, count, first + offset, last + offset)
+        fields = (self._probe, *parts, count, wall(first), wall(last))
         return from_raw(self.type, cast("RawRecord", (last, *NO_HEADER[1:], *fields)))
 
 

@@ -10,6 +10,8 @@ from syscast.events.machineints import i32, u64
 from syscast.events.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syscast.events.envelope import RawRecord
 
 ALL_CPUS = -1
@@ -55,7 +57,14 @@ class Lost(Event):
 
 
 def lost(  # noqa: PLR0913  (one for each field)
-    probe: str, cause: str, count: int, *, start: int, end: int, cpu: int, offset: int
+    probe: str,
+    cause: str,
+    count: int,
+    *,
+    start: int,
+    end: int,
+    cpu: int,
+    wall: Callable[[int], int],
 ) -> Lost:
     """Make one of times on the boot clock.
 
@@ -66,9 +75,9 @@ def lost(  # noqa: PLR0913  (one for each field)
         start: Boot clock in ns.
         end: Boot clock in ns; the stream is sorted by it.
         cpu: As in `Lost`.
-        offset: Wall clock minus boot clock, in ns.
+        wall: Boot clock to wall clock, in ns.
     """
-    fields = (probe.encode(), cause.encode(), count, start + offset, end + offset, cpu)
+    fields = (probe.encode(), cause.encode(), count, wall(start), wall(end), cpu)
     raw = (end, *NO_HEADER[1:], *fields)
     return from_raw(Lost, cast("RawRecord", raw))
 

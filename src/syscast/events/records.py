@@ -11,6 +11,7 @@ import msgspec
 
 from syscast.errors import UsageError
 from syscast.events.block import is_uniform, walk
+from syscast.events.clock import offset_at
 from syscast.events.envelope import Origin
 from syscast.events.event import fields_of, make_event_class, make_events
 from syscast.events.schema import FIRST_FIELD, RING_HEADER_SIZE, ordered, pad, record_struct
@@ -118,6 +119,12 @@ class Decoder:
         """Say what the wall clock is: `syscast.events.clock.WallClock` has both."""
         if self._origin is not None:
             self._origin = msgspec.structs.replace(self._origin, offset_ns=offset, steps=steps)
+
+    def wall(self, boot: int) -> int:
+        """Turn a time of the records' clock into wall-clock time, both in ns."""
+        if self._origin is None:
+            return boot
+        return boot + offset_at(boot, self._origin.offset_ns, self._origin.steps)
 
     def read(self, program: int) -> int:
         """Count the records of one program that were decoded."""

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from syscast.events.aggregated import Counts, origin_of
 from syscast.events.event import boot_time
-from syscast.features.recordclock import record_clock
-from syscast.kernel.host import wall_offset_ns
 from syscast.loader.statemaps import StateMaps
 from syscast.spec.meta import state_data
 from syscast.spec.pressure import AGGREGATED_MAP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from syscast.events.aggregated import Aggregated
     from syscast.loader.loaded import LoadedMap
@@ -29,6 +27,7 @@ class Aggregates:
 
     Attributes:
         total: Events in all that was taken out so far.
+        wall: Boot clock to wall clock, in ns; to be set by the owner.
 
     Raises:
         KernelError: The kernel refused a map.
@@ -44,6 +43,7 @@ class Aggregates:
         self._counts: dict[tuple[int, int], Counts] = {}
         self._maps = StateMaps(AGGREGATED_MAP, inner, outer)
         self.total: int = 0
+        self.wall: Callable[[int], int] = int
 
     @property
     def maps(self) -> Mapping[str, LoadedMap]:
@@ -58,10 +58,9 @@ class Aggregates:
         return [] if self._maps.empty() else self._events(self._maps.drain())
 
     def _events(self, rows: Sequence[tuple[bytes, tuple[bytes, ...]]]) -> list[Aggregated]:
-        offset = wall_offset_ns(record_clock())
         found: list[Aggregated] = []
         for key, (value,) in rows:
-            event = self._of(key).event(key, value, offset)
+            event = self._of(key).event(key, value, self.wall)
             self.total += event.count
             found.append(event)
         found.sort(key=boot_time)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from syscast.events.causes import DAMAGED, MISSED, RING_FULL, UNEXPLAINED
 from syscast.events.text import counted
+from syscast.features.recordclock import record_clock
 from syscast.spec.meta import LEDGER
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class _PartLosses:
             start=min(span),
             end=span[1],
             cpu=cpu,
-            offset=self._part.decoder.clock_offset_ns,
+            wall=self._part.decoder.wall,
         )
 
 
@@ -261,4 +262,4 @@ def _sentence(found: Sequence[Lost]) -> str:
 
 
 def _now() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.clock_gettime_ns(record_clock())

@@ -118,6 +118,8 @@ class Part:
             self.intake = Intake(self.reader, self.decoder, self, delivery.bound_ns)
         self._shared = shared
         self.aggregates: Aggregates | None = aggregates
+        if aggregates is not None:
+            aggregates.wall = self.decoder.wall
         self.states: dict[str, State] = shared.states if shared is not None else {}
         if shared is not None:
             shared.count_losses(loaded)

@@ -150,6 +150,7 @@ def test_events_and_arrays_agree(offset, drawn, times):
     batch = decoder.batch(block)
     expected = [(boot + offset_at(boot, offset, steps)) & ((1 << 64) - 1) for boot in times]
     assert [event.time for event in batch.events()] == expected
+    assert [decoder.wall(boot) & ((1 << 64) - 1) for boot in times] == expected
     assert batch.array["time"].tolist() == expected
     assert batch.times().view(np.uint64).tolist() == expected
     event = batch.events()[0]
