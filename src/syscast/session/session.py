@@ -157,7 +157,17 @@ class Session(Generic[E_co]):
                 return found
 
     def _read(self, deadline: float | None, most: int) -> list[E_co]:
-        """`read`, of at most so many bytes from each ring."""
+        """`read`, of at most so many bytes from each ring; nothing once another thread has closed."""
+        self._waiting.check_own()
+        with self._waiting.inside:
+            try:
+                return [] if self._waiting.closed else self._look(deadline, most)
+            except (UsageError, ValueError, OSError):
+                if self._waiting.closed:  # by a signal handler, in between
+                    return []
+                raise
+
+    def _look(self, deadline: float | None, most: int) -> list[E_co]:
         if self._pending:
             waiting, self._pending = self._pending, []
             return waiting
@@ -301,11 +311,12 @@ class Session(Generic[E_co]):
             events: In time order.
             count: Look at the kernel's counters once more.
         """
-        if count and not self._waiting.closed:
-            self._losses.count()
-        if self._counts is not None and not self._waiting.closed:
-            counts = self._counts.take(now=count)
-            events = sorted([*events, *cast("list[E_co]", counts)], key=boot_time)
+        if count:
+            self._count_losses()
+        with self._waiting.inside:
+            if self._counts is not None and not self._waiting.closed:
+                counts = self._counts.take(now=count)
+                events = sorted([*events, *cast("list[E_co]", counts)], key=boot_time)
         if self._noticed is None or not self._noticed.waiting:
             return list(events)
         upto = None
@@ -334,9 +345,26 @@ class Session(Generic[E_co]):
 
     def _warn_last(self) -> None:
         """At the end of an iteration, warn of what the counters say."""
-        if not self._waiting.closed:
-            self._losses.count()
+        self._count_losses()
         self._losses.warn(_TO_USER, last=True)
+
+    def _count_losses(self) -> None:
+        with self._waiting.inside:
+            if not self._waiting.closed:
+                self._losses.count()
+
+    def _where_rings_end(self) -> int:
+        """How many bytes there are to take, at the first call."""
+        if self._end is None:
+            with self._waiting.inside:
+                if self._waiting.is_closed():
+                    return 0
+                self._end = sum(
+                    part.taken + part.reader.available()
+                    for part in self._parts
+                    if part.reader is not None
+                )
+        return self._end
 
     def _is_over(self, deadline: float | None, *, idle: bool) -> bool:
         """Whether an iteration ends here: also where the probes never pause."""
@@ -346,12 +374,7 @@ class Session(Generic[E_co]):
             return True
         if not self._waiting.ending or self._pending:
             return False
-        taken = sum(part.taken for part in self._parts)
-        if self._end is None:
-            self._end = taken + sum(
-                part.reader.available() for part in self._parts if part.reader is not None
-            )
-        if taken < self._end:
+        if sum(part.taken for part in self._parts) < self._where_rings_end():
             return False
         if self._merging.holding:
             self._merging.flush()
@@ -448,30 +471,47 @@ class Session(Generic[E_co]):
         deadline = _deadline(timeout)
         last = False
         while not self._waiting.closed:
-            self._waiting.before(self._merging.by(deadline))
-            self._refresh_clock()
             idle = True
             before = sum(part.taken for part in self._parts)
-            for found in take(last=last or self._waiting.ending):
-                self._waiting.after(most)
+            for found in self._round(take, most, deadline, last=last):
                 idle = False
-                self._notice()
                 yield found
-            if idle:
-                self._waiting.after(most)
-                self._notice()
             if idle and self._merging.holding:
                 self._merging.blink()
                 continue
             if last if idle else self._is_over(deadline, idle=False):
                 return
             if idle:
-                last = not self._waiting.until(deadline)
+                with self._waiting.inside:
+                    last = not self._waiting.until(deadline)
             elif (
                 self._delivery.gathers
                 and sum(part.taken for part in self._parts) - before < PIECE // 2
             ):
                 time.sleep(_GATHER_S)
+
+    def _round(
+        self, take: _Take[_Taken], most: int, deadline: float | None, *, last: bool
+    ) -> Iterator[_Taken]:
+        """One look at all rings; ends where another thread closes."""
+        self._waiting.check_own()
+        inside = self._waiting.inside
+        with inside:
+            if self._waiting.closed:
+                return
+            self._waiting.before(self._merging.by(deadline))
+            self._refresh_clock()
+            taking = take(last=last or self._waiting.ending)
+        while True:
+            with inside:
+                if self._waiting.is_closed():
+                    return
+                found = next(taking, None)
+                self._waiting.after(most)
+                self._notice()
+            if found is None:
+                return
+            yield found
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait without reading, for probes that send no events: their state says what they saw.
@@ -628,7 +668,12 @@ class Session(Generic[E_co]):
 
         merging = self._merging
         waiting = Counter(map(sender, self._pending)) + merging.waiting()
-        found = ledger_of(self._parts, waiting, merging.order.late)
+        try:
+            found = ledger_of(self._parts, waiting, merging.order.late)
+        except (UsageError, ValueError, OSError):
+            if not self._waiting.is_closed():
+                raise
+            return self.stats()  # another thread has closed, and kept the last one
         found = msgspec.structs.replace(found, delivery=self._waiting.stats())
         return found if self._regulators is None else self._regulators.noted(found)
 
@@ -756,6 +801,11 @@ class Session(Generic[E_co]):
                 link.close()
         if self._announced is not None:
             self._announced.close()
+
+    def __reduce__(self) -> str:
+        raise UsageError(
+            f"session: pickle: it belongs to process {os.getpid()} (attach in the process that reads)"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from _thread import RLock  # threading costs a start 2 ms
 from functools import partial
 from typing import TYPE_CHECKING
 
+from syscast.errors import UsageError
 from syscast.kernel.polling import Poller
 from syscast.session.every import Schedule
 from syscast.session.pace import Pace
@@ -49,6 +50,7 @@ class Waiting:
         ending: `stop` was called, or the command and its descendants are gone.
         closed: The session is closed.
         schedule: Functions to call meanwhile.
+        inside: Held by the thread that looks at the rings or sleeps; `close` waits for it.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Waiting:
         self.ending: bool = False
         self.closed: bool = False
         self.schedule: Schedule = Schedule()
-        self._asleep = RLock()
+        self.inside: RLock = RLock()
         self._told: Callable[[], object] | None = None
         self._began = now = time.monotonic()
         self._pace = Pace(delivery.mode, delivery.latency_ns / 1e9, self._rooms(), now)
@@ -99,6 +101,22 @@ class Waiting:
     def own(self) -> bool:
         """Whether this process is the one that made the session, not a child forked from it."""
         return os.getpid() == self._owner
+
+    def is_closed(self) -> bool:
+        """``closed``, asked again where another thread may have changed it."""
+        return self.closed
+
+    def check_own(self) -> None:
+        """Refuse to read in a forked child: what it shares with its parent is the parent's.
+
+        Raises:
+            UsageError: This is another process.
+        """
+        if not self.own:
+            raise UsageError(
+                f"session: read: it belongs to process {self._owner}, from which this one was forked "
+                "(attach in the process that reads)"
+            )
 
     # ------------------------------------------------------------ looks
 
@@ -144,7 +162,7 @@ class Waiting:
         if not self._deaf:
             self._stop_ears()
             pace.rooms = self._rooms()  # rings of CPUs may be new
-        with self._asleep:
+        with self.inside:
             if not self.closed:
                 self._promise.give(pace.interval)
 
@@ -153,13 +171,13 @@ class Waiting:
 
     def _left(self) -> int:
         """Bytes that are in the rings, reserved ones included."""
-        with self._asleep:
+        with self.inside:
             readers = [part.reader for part in self._parts] if not self.closed else []
             return sum(each.available() for each in readers if each is not None)
 
     def _stop_ears(self) -> None:
         """Ask from now on."""
-        with self._asleep:
+        with self.inside:
             if self.closed:
                 return
             for part in self._parts:
@@ -174,7 +192,7 @@ class Waiting:
         seen yet: the CPU's stores become visible later than its loads are made. So the caller
         looks again, and sleeps no longer than the latency until that is long over.
         """
-        with self._asleep:
+        with self.inside:
             if self.closed:
                 return
             self._promise.take_back()
@@ -231,7 +249,7 @@ class Waiting:
                 time.sleep(left)  # epoll_wait(2) counts milliseconds
                 return False
             left = max(0.0, left // _MILLISECOND_S * _MILLISECOND_S - _ROUNDED_S)
-        with self._asleep:
+        with self.inside:
             if self.over:  # since the loop's own look
                 return False
             ready = self._poller.wait(left)
@@ -247,8 +265,11 @@ class Waiting:
 
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        number = self._poller.fileno()
-        loop.add_reader(number, _resolve, ready)
+        with self.inside:
+            if self.closed:
+                return
+            number = self._poller.fileno()
+            loop.add_reader(number, _resolve, ready)
         # Closing the poller takes it out of the loop's own, unseen: so `stop` also says it here.
         self._told = partial(loop.call_soon_threadsafe, _resolve, ready)
         now = time.monotonic()
@@ -325,12 +346,12 @@ class Waiting:
         self.stop()
         # This thread's own sleep, where a signal handler closes the session, does not count. In a
         # forked child the lock may be held by a thread that is not there.
-        left = self.own and self._asleep.acquire(timeout=_LEAVE_S)
+        left = self.own and self.inside.acquire(timeout=_LEAVE_S)
         try:
             self._poller.close()
         finally:
             if left:
-                self._asleep.release()
+                self.inside.release()
 
     def stats(self) -> DeliveryStats:
         """How records came so far."""
