@@ -13,6 +13,8 @@ from syscast.errors import FormatError
 from syscast.events.arrow.back import block_of
 from syscast.events.arrow.build import schema_of, table_in
 from syscast.events.records import Decoder
+from syscast.events.schema import record_struct
+from syscast.spec.meta import FieldMeta, SchemaMeta
 
 ADDRESSES = st.sampled_from(["text", "binary"])
 WORDS = st.sampled_from([b"\0\0", b"\0\1", b"\x0f\0", b"\xff\xff"])
@@ -124,3 +126,20 @@ def test_what_is_no_such_array_is_refused(world):
         block_of(na.c_array(other), table)
     assert table_in(na.c_schema(na.struct({"a": na.int32()}))) is None
     assert schema_of(table).metadata is not None
+
+
+def test_functions_by_name(world):
+    names = {1: "tcp_sendmsg", 2: "tcp_recvmsg"}
+    schema = SchemaMeta(4, "Many", 8, (FieldMeta("function", "function", 0, 8, labels=names),))
+    layout = record_struct(schema)
+    block = b""
+    for number, function in enumerate((2, 1, 2, 7)):
+        head = (number, number, 0, 1, 1, schema.id, 1, 0, b"sh")
+        block += struct.pack("<II", layout.size, 0) + layout.pack(*head, function)
+    batch = Decoder([schema], world.programs).batch(block)
+    shown = ["tcp_recvmsg", "tcp_sendmsg", "tcp_recvmsg", "0x7"]
+    assert [event.probe for event in batch.events()] == shown
+    found = pa.record_batch(batch)
+    assert found.column("function").to_pylist() == found.column("probe").to_pylist() == shown
+    assert returned(batch) == before(batch, 0)
+    assert returned(batch, dictionaries=False) == before(batch, 0)
