@@ -389,8 +389,8 @@ def test_a_signal_dumps_on_the_command_line():
     lines = [json.loads(line) for line in out.splitlines()]
     assert len(lines) == sum(counts)
     assert counts[0] > 0
-    seqs = [each["seq"] for each in lines]
-    assert seqs[: counts[0]] == sorted(seqs[: counts[0]])
+    times = [each["time"] for each in lines]
+    assert times[: counts[0]] == sorted(times[: counts[0]])
 
 
 def _ask_on(token):
