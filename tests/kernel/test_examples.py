@@ -705,13 +705,15 @@ COUNTING = ("read_latency", "syscalls")
 """Examples that send no events; see test_state.py."""
 HANDED_ON = ("opens_sql",)
 """Examples whose events go to another library; see test_arrow.py."""
+KEPT = ("last_calls",)
+"""Examples whose events stay in the kernel; see test_rings.py."""
 USER = ("bashreadline", "profile")
 """Examples of user space and of samples; see test_uprobes.py and test_stacks.py."""
 
 
 def test_every_example_is_here():
     """No example without a test, and the twenty that are promised."""
-    names = sorted([*(each.name for each in CASES), *COUNTING, *HANDED_ON, *USER])
+    names = sorted([*(each.name for each in CASES), *COUNTING, *HANDED_ON, *KEPT, *USER])
     assert sorted(each.stem for each in EXAMPLES.glob("*.py")) == names
     assert len(CASES) == 20
     page = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")

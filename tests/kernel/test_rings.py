@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ import syscast as sc
 from syscast import features
 from syscast.btf import source
 from syscast.events.event import boot_time
+from syscast.probes import registers, syscall_table
 
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
@@ -362,6 +364,18 @@ def test_rings_that_do_not_exist():
     ):
         with pytest.raises(sc.UsageError, match=words):
             getpriority.attach(pid=ME, **wrong)
+
+
+def test_the_last_calls_of_a_command():
+    """The example: the last system call of a process is the one that ends it."""
+    path = Path(__file__).parents[2] / "examples/last_calls.py"
+    spec = importlib.util.spec_from_file_location("example_last_calls", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.last_calls(["true"])
+    ending = syscall_table.find("exit_group", registers.here().machine).number
+    assert found[-1].number == ending
+    assert len(found) > 10
 
 
 def test_a_signal_dumps_on_the_command_line():
