@@ -1,7 +1,7 @@
 // What every probe of syscast does besides its own work, in C with libbpf's conventions. A twin does all
 // of it too, since a user sees it: the filters of `attach` in frozen read-only data, one ledger row
-// for each program, a counter for each place where a read may fail, numbered records with the whole header, rings that become perf
-// buffers on kernels without bpf_ringbuf_reserve. What a twin has not: checks of arithmetic that does not fit its type.
+// for each program, a counter for each place where a read may fail, numbered records with the whole header, one ring or one for each
+// CPU, which become perf buffers on kernels without bpf_ringbuf_reserve, sampling, and wake-ups only where the reader has not promised to look. What a twin has not: checks of arithmetic that does not fit its type.
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -17,8 +17,15 @@ char LICENSE[] SEC("license") = "GPL";
 #define FILTER_CGROUP 32
 #define FILTER_FOLLOW 64
 
+#define DELIVER_ALWAYS 1
+#define DELIVER_NEVER 2
+#define DELIVER_ADAPTIVE 4
+#define RINGS_PER_CPU 8
+#define RINGS_AUTO 16
+#define PRESSURE_SAMPLE 32
+
 const volatile struct {
-	__u32 flags, pid, tid, uid, netns, pad;
+	__u32 flags, pid, tid, uid, netns, delivery;
 	__u64 comm[2];
 } settings = {};
 
@@ -31,13 +38,38 @@ struct header {
 };
 
 struct row {
-	__u64 ran, filtered, raised, tried, dropped, spare;
+	__u64 ran, filtered, raised, tried, dropped, discarded, unreturned, limited, sampled;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 22);
 } events SEC(".maps");
+
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ring);
+} shards SEC(".maps");
+
+struct control {
+	__u64 awake_until;
+	__u32 keep_one_in, sharded;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -125,15 +157,65 @@ static __always_inline int failed(struct row *row, __u32 place)
 	return 0;
 }
 
-// A record of `size` bytes in the ring, or the scratch memory where the kernel has no ring.
+static __always_inline struct control *control_of(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+// One event of so many is kept, spread evenly.
+static __always_inline bool sampled_out(struct row *row)
+{
+	struct control *told;
+	__u64 place;
+
+	if (!(settings.delivery & PRESSURE_SAMPLE))
+		return false;
+	told = control_of();
+	if (!told)
+		return false;
+	place = row->tried + row->sampled + row->limited;
+	if ((__u64)(__u32)(place * 0x9E3779B1) * told->keep_one_in < 1ULL << 32)
+		return false;
+	row->sampled += 1;
+	return true;
+}
+
+static __always_inline bool ring_of_cpu(void)
+{
+	struct control *told;
+
+	if (settings.delivery & RINGS_PER_CPU)
+		return true;
+	if (!(settings.delivery & RINGS_AUTO))
+		return false;
+	told = control_of();
+	return told && told->sharded;
+}
+
+// A record of `size` bytes in a ring, or the scratch memory where the kernel has no ring.
 static __always_inline void *reserve(struct row *row, void *scratch, __u64 size)
 {
 	void *record;
 
-	if (has_helper(ringbuf_reserve))
-		record = bpf_ringbuf_reserve(&events, size, 0);
-	else
+	if (sampled_out(row))
+		return NULL;
+	if (has_helper(ringbuf_reserve)) {
+		__u32 cpu;
+		void *ring = NULL;
+
+		if (ring_of_cpu()) {
+			cpu = bpf_get_smp_processor_id();
+			ring = bpf_map_lookup_elem(&shards, &cpu);
+		}
+		if (ring)
+			record = bpf_ringbuf_reserve(ring, size, 0);
+		else
+			record = bpf_ringbuf_reserve(&events, size, 0);
+	} else {
 		record = scratch;
+	}
 	if (!record) {
 		row->tried += 1;
 		row->dropped += 1;
@@ -156,10 +238,26 @@ static __always_inline void fill_header(struct header *header, struct row *row, 
 	bpf_get_current_comm(header->comm, sizeof(header->comm));
 }
 
+static __always_inline __u64 wake(struct header *header)
+{
+	__u64 flags = 0;
+
+	if (settings.delivery & DELIVER_ADAPTIVE) {
+		struct control *told = control_of();
+
+		return told && header->time < told->awake_until ? BPF_RB_NO_WAKEUP : 0;
+	}
+	if (settings.delivery & DELIVER_ALWAYS)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (settings.delivery & DELIVER_NEVER)
+		flags = BPF_RB_NO_WAKEUP;
+	return flags;
+}
+
 static __always_inline void submit(void *ctx, struct row *row, void *record, __u64 size)
 {
 	if (has_helper(ringbuf_reserve))
-		bpf_ringbuf_submit(record, 0);
+		bpf_ringbuf_submit(record, wake(record));
 	else if (bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, record, size) < 0)
 		row->dropped += 1;
 }
