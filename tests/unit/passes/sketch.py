@@ -12,7 +12,14 @@ from syscast.diagnostics import Span
 from syscast.ir import ops
 from syscast.ir.builder import Builder
 from syscast.ir.ops import FieldInit
-from syscast.ir.program import ArgumentSource, Function, Program, ProgramContext
+from syscast.ir.program import (
+    ITERATOR,
+    ArgumentSource,
+    Function,
+    Guard,
+    Program,
+    ProgramContext,
+)
 from syscast.ir.types import I64, U16, PtrType, Space
 from syscast.passes.members import member
 from syscast.spec.meta import FieldMeta, SchemaMeta, SiteMeta
@@ -112,6 +119,8 @@ class Kernel:
                 ),
             )
         )
+        seq_file = b.add(Struct("seq_file", 8, (Member("buf", char_p, 0),)))
+        b.add(Struct("bpf_iter_meta", 8, (Member("seq", b.add(Ptr(seq_file)), 0),)))
         self.btf = Btf.from_bytes(b.encode(), name="vmlinux")
 
     def pointer(self, struct: int, space: Space = Space.KERNEL) -> PtrType:
@@ -176,6 +185,17 @@ def tracing(**members) -> ProgramContext:
     return ProgramContext(
         "fentry", "inet_listen", "fentry/inet_listen", "tracing", "trace_fentry", **members
     )
+
+
+def iterating(**members) -> ProgramContext:
+    """A table of sockets: (meta, struct socket *, int)."""
+    arguments = (
+        ArgumentSource("sock", offset=8, trusted=True),
+        ArgumentSource("backlog", offset=16, size=4, signed=True),
+    )
+    guard = Guard(arguments[0], 0, others=(0,), absent=True)
+    members = {"arguments": arguments, "direct_reads": True, "guards": (guard,), **members}
+    return ProgramContext(ITERATOR, "socket", "iter/socket", "tracing", "trace_iter", **members)
 
 
 def raw(**members) -> ProgramContext:
