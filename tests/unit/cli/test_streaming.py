@@ -38,6 +38,8 @@ class Command:
 class Session:
     """Gives batches, then waits until it is stopped or, with a command, ends by itself."""
 
+    is_flight_recorder = False
+
     def __init__(self, *batches, left=(), command=None, ledger=None, waits=False):
         self.states = {}
         self.batches = list(batches)
