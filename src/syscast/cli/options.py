@@ -204,7 +204,7 @@ def common_options() -> list[click.Option]:
             ["--pressure"],
             metavar="WHAT",
             default="drop",
-            help="Too many events: drop the newest, overwrite the oldest, sample, aggregate.",
+            help="Too many events: drop the newest, overwrite the oldest, sample, aggregate [by KEY].",
         ),
         option(
             ["--limit"],

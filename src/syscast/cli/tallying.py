@@ -108,7 +108,6 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
     with outputs.opened(options) as stream, Stopper() as stopper:
         output = Output(stream, "stdout" if stream is sys.stdout else "output")
         filters, command = options.filters(), list(options.command) or None
-        options.delivery().check_counting()
         stopper.begin()
         running = open_tally(query, filters, command=command)
         stopper.watch(running.session)

@@ -143,16 +143,6 @@ class Delivery(msgspec.Struct, frozen=True):
         """Whether anything was said about too many events."""
         return (self.pressure, self.limit, self.budget) != ("drop", None, None)
 
-    def check_counting(self) -> None:
-        """Refuse what has no meaning for probes that count, and send no events; raises UsageError."""
-        for name in self.__struct_fields__:
-            value: object = getattr(self, name)
-            if value != getattr(DEFAULT, name):
-                what = name.replace("_", " ")
-                raise UsageError(
-                    f"{what} '{value}': set: counting sends no events that it could be about (leave it out)"
-                )
-
     @property
     def samples(self) -> bool:
         """Whether events may be left out by sampling."""
