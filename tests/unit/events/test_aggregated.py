@@ -42,7 +42,9 @@ HEAD = pack("<II", 5, 3)
     ids=str,
 )
 def test_a_count_has_the_parts_of_its_key_as_fields(by, key, fields):
-    made = Counts(CONNECT, by, "tcp_connect").event(HEAD + key.ljust(64, b"\0"), VALUE, 5_000)
+    made = Counts(CONNECT, by, "tcp_connect").event(
+        HEAD + key.ljust(64, b"\0"), VALUE, lambda at: at + 5_000
+    )
     assert isinstance(made, Aggregated)
     assert isinstance(made, Event)
     assert made.key == fields
@@ -54,7 +56,7 @@ def test_a_count_has_the_parts_of_its_key_as_fields(by, key, fields):
 
 def test_it_says_so_in_words_and_in_json():
     made = Counts(CONNECT, ("comm", "port"), "tcp_connect").event(
-        HEAD + pack("<16sQ", b"a b", 80), VALUE, 0
+        HEAD + pack("<16sQ", b"a b", 80), VALUE, int
     )
     assert str(made) == "7 more events in 13 ms (comm=a b port=80)"
     assert json.loads(made.to_json()) == {
