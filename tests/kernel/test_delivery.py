@@ -25,6 +25,7 @@ from processes import FIRST_TOKEN, ask, forked
 import syscast as sc
 from syscast import features
 from syscast.btf import source
+from syscast.cli.main import run
 from syscast.session import pace
 from syscast.session.waiting import Promise
 
@@ -448,3 +449,26 @@ BAD = [
 def test_what_cannot_be_set(options, words):
     with pytest.raises(sc.UsageError, match=words):
         getpriority.attach(pid=ME, **options)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--latency", "soon"], "latency 'soon': set: it is no duration (such as 10ms, 1s, or 0)"),
+        (["--latency", "-5ms"], "latency '-5ms': set: it is no duration"),
+        (["--latency", "1h"], "latency '1h': set: it is over a minute"),
+        (["--mode", "pull"], "mode 'pull': set: there is none of this name"),
+        (
+            ["--mode", "poll", "--latency", "0"],
+            "latency '0': set: mode 'poll' sleeps between looks",
+        ),
+    ],
+)
+def test_what_cannot_be_set_on_the_command_line(args, words, capfd, monkeypatch):
+    monkeypatch.setattr("syscast.session.part.Part.load", pytest.fail)  # nothing is loaded
+    capfd.readouterr()
+    assert run(["trace", "syscall:getpriority", *args, "--", "true"]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"syscast: {words}")
+    assert err.count("\n") == 1
