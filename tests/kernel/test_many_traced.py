@@ -223,6 +223,7 @@ def test_tracepoints_by_the_name_of_an_argument():
         (["raw_tracepoint:*"], "raw_tracepoints, and 200 are the most (say more of the name)"),
         (["syscall:[z-a]*"], "pattern"),
         (["profile:*"], "are named one by one"),
+        (["uprobe:c:getprio*", "nonesuch"], "no such name"),
     ],
 )
 def test_patterns_that_mean_nothing_or_too_much(capsys, words, message):
@@ -264,6 +265,21 @@ def test_functions_say_their_names_and_the_rest_runs(form):
     assert names.count("inet_bind") == 3
     assert all(each.probe == each.function and each.sock for each in found)
     assert session.stats().consistent()
+
+
+def test_functions_and_system_calls_in_one_session(form):
+    del form
+
+    @sc.function("inet_l*")
+    def seen(sock): ...
+
+    with sc.attach(seen, timed, pid=os.getpid()) as session:
+        listen(2)
+        os.getpriority(os.PRIO_PROCESS, 0)
+        found = list(session.events(timeout=2))
+    names = [each.probe for each in found]
+    assert names.count("inet_listen") == 2
+    assert names.count("getpriority") == 1
 
 
 def test_calls_of_functions_with_what_they_return(form):

@@ -129,8 +129,9 @@ def _hint(text: str, target: str, whom: Whom) -> str:
     from syscast.btf import source  # noqa: PLC0415
     from syscast.btf.types import Func  # noqa: PLC0415
     from syscast.probes import registry  # noqa: PLC0415
+    from syscast.probes.names import is_pattern  # noqa: PLC0415
 
-    if not text.isidentifier():
+    if not text.isidentifier() or is_pattern(target):
         return ""
     known = [each.name for each in registry.choose(target, whom=whom).target.arguments]
     near = difflib.get_close_matches(text, [*known, *sorted(_AT_EXIT)], 2)

@@ -45,9 +45,14 @@ _SYSCALLS = 4096
 
 
 class Names:
-    """The numbers of targets and their names."""
+    """The numbers of targets and their names.
+
+    Attributes:
+        of_syscalls: System calls are among the targets.
+    """
 
     def __init__(self) -> None:
+        self.of_syscalls: bool = False
         self._by_name: dict[str, int] = {}
         self._by_number: dict[int, str] = {}
         self._starts: list[int] = []
@@ -70,15 +75,15 @@ class Names:
         self._places = [pairs[start] for start in self._starts]
 
     def labels(self) -> dict[int, str]:
-        """What numbers mean: those given to functions and tracepoints, else those of system calls.
+        """What numbers mean: those given to functions and tracepoints, and those of system calls.
 
         Where programs get no number of ours, a function's address stands for it, and the one that a
         breakpoint of one byte leaves behind.
         """
-        if not self._by_number:
-            self.name(0)
-            return dict(self._syscalls or {})
         found = dict(self._by_number)
+        if self.of_syscalls:
+            self.name(0)  # reads their table
+            found |= self._syscalls or {}
         if refusal("bpf_cookie") is not None:
             for start, name in zip(self._starts, self._places, strict=True):
                 found[start] = found[start + 1] = name

@@ -74,6 +74,7 @@ def expand(jobs: Sequence[Job], whom: Whom) -> tuple[list[Job], list[Refused]]:
             continue
         match = matching.match(job.target, whom)
         skipped += match.skipped
+        known.of_syscalls = known.of_syscalls or match.sort == "syscall"
         found, refused = _of_match(job, match, known, whom)
         skipped += refused
         if not found:
