@@ -170,7 +170,6 @@ def test_a_reader_that_leaves_ends_it_quietly(words):
         err = process.stderr.read()
     assert "Traceback" not in err
     assert "Broken" not in err
-    assert not err or "0 lost" in err
 
 
 @pytest.mark.parametrize(
@@ -227,9 +226,8 @@ def test_it_ends_with_the_process_that_it_watches(capfd, words):
     with subprocess.Popen(["sleep", "3"]) as process:
         code = run([*words, "syscall:exit_group", "--pid", str(process.pid)])
         assert process.poll() is not None
-    out, err = capfd.readouterr()
+    err = capfd.readouterr().err
     assert code == 0
-    assert "exit_group" in out or words == ["trace"]
     assert f"process {process.pid} has ended" in err
     assert SUMMARY.search(err)
 

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from many_counter import counted
 
+import syscast as sc
 from syscast import features
 from syscast.btf import source
 from syscast.errors import TargetError
@@ -127,3 +128,24 @@ def test_hundreds_of_functions_in_reasonable_time(form, record_property, capsys)
         sys.stdout.write(f"\n{words}, {len(found)} called\n")
     assert form in how
     assert found["tcp_v4_connect"] == 1
+
+
+def test_events_of_hundreds_of_functions(form, record_property, capsys):
+    @sc.function("tcp_*")
+    def called(): ...
+
+    started = time.monotonic()
+    with sc.attach(called, pid=os.getpid()) as session:
+        attached = time.monotonic() - started
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen(1)
+            with socket.create_connection(server.getsockname()):
+                pass
+        names = {each.function for each in session.events(timeout=2)}
+        leaving = time.monotonic()
+    words = f"{form}: {attached:.2f} s to attach, {time.monotonic() - leaving:.2f} s to detach"
+    record_property("seconds", words)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{words}, {len(names)} called\n")
+    assert {"tcp_v4_connect", "tcp_close"} <= names
