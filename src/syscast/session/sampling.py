@@ -18,6 +18,7 @@ from syscast.spec.meta import LEDGER, LEDGER_MAP
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from syscast.buffers.ring import RingReader
     from syscast.session.costs import Meter
     from syscast.session.part import Part
 
@@ -255,12 +256,16 @@ def stats(policy: str, kept: Keeping, budget: Budget | None) -> PressureStats:
 
 
 def _fill(part: Part) -> float:
+    """Share of the fullest ring that waits; of all together where they are perf buffers."""
     reader = part.reader
-    waiting = 0
-    if reader is not None:
-        with contextlib.suppress(UsageError):  # another thread has closed it
-            waiting = reader.available()
-    return waiting / max(part.loaded.ring_size, 1)
+    if reader is None:
+        return 0.0
+    lanes: Sequence[RingReader] = getattr(reader, "lanes", ())
+    with contextlib.suppress(UsageError):  # another thread has closed it
+        if lanes:
+            return max(each.available() / each.size for each in lanes)
+        return reader.available() / max(part.loaded.ring_size, 1)
+    return 0.0
 
 
 def _counted(part: Part, counter: str) -> int:

@@ -68,6 +68,18 @@ def test_a_ring_that_stays_over_half_full_doubles(part, keeping):
     assert part.kept in {8, 16, 32}
 
 
+def test_of_several_rings_the_fullest_counts(part, keeping):
+    def ring(waiting):
+        return SimpleNamespace(available=lambda: waiting, size=RING)
+
+    part.reader = SimpleNamespace(available=lambda: 900, lanes=[ring(300), ring(300), ring(300)])
+    looked(Relief([part], keeping, 0.0), 0.0, 1.0)
+    assert part.kept == 1
+    part.reader.lanes = [ring(0), ring(600), ring(0)]
+    looked(Relief([part], keeping, 1.0), 1.0, 0.2)
+    assert part.kept > 1
+
+
 def test_a_full_ring_that_is_being_emptied_is_left_alone(part, keeping):
     relief = Relief([part], keeping, 0.0)
 
