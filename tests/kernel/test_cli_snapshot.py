@@ -72,7 +72,7 @@ def rows(*words):
 
 def tables():
     """The tables that this kernel has."""
-    return {name for name, _ in iterator.every()}
+    return set(iterator.names(source.kernel()))
 
 
 def sockets(network, listening):
