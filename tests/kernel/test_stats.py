@@ -22,6 +22,7 @@ from syscast.session import announcing, others
 pytestmark = [pytest.mark.kernel, pytest.mark.native]
 
 ME = os.getpid()
+IN_VM = bool(os.environ.get("SYSCAST_VM"))
 SESSION = textwrap.dedent(
     """
     import os, sys, time, warnings
@@ -155,7 +156,8 @@ def test_telling_costs_a_session_little():
             told = announcing.announce(session._parts)
             times.append(time.perf_counter() - start)
             told.close()
-    assert min(times) < 0.0005  # 70 us on a machine that has nothing else to do
+    # 70 us on a machine that has nothing else to do; ten times as long in emulation.
+    assert min(times) < (0.02 if IN_VM else 0.0005)
 
 
 def test_a_session_whose_kernel_refuses_the_map_runs_all_the_same(monkeypatch):

@@ -29,7 +29,7 @@ SUBMISSION_TESTS = tuple(
         *("environment", "buffers", "loader", "features", "compiled"),
         *("kinds", "cli_listen", "examples", "cost", "refusals"),
         *("loops", "calls", "where", "paths", "state", "cli_count", "differential", "tables"),
-        "many_functions",
+        *("many_functions", "misses"),
         # Probes of user space, samples and C's pointers run on this machine, too: here only what needs kprobes.
         *("bcc_seeds", "bcc_programs", "bcc_tools"),
     )
