@@ -266,6 +266,13 @@ def explained(error: KernelError, spec: MapSpec) -> KernelError:
     sizes = f"key {spec.key_size}, value {spec.value_size}, {spec.max_entries} entries"
     flags = f", flags 0x{spec.flags:x}" if spec.flags else ""
     cause = os.strerror(error.errno).lower()
+    if error.errno == errno.ENOMEM and spec.type == "ringbuf":
+        return KernelError(
+            f"map '{spec.name}': create: {cause} (there are no {spec.max_entries} bytes for a ring; take a "
+            "smaller ring size)",
+            error.errno,
+            error.command,
+        )
     return KernelError(
         f"map '{spec.name}': create: {cause} (type {spec.type}, {sizes}{flags})",
         error.errno,

@@ -253,7 +253,6 @@ class Part:
         """
         if self.intake is None:
             return EVER
-        self._look()
         return self.intake.gather(most, now, behind, last=last)
 
     def release(self, complete: int) -> list[RawRecord]:
@@ -268,7 +267,6 @@ class Part:
         """Take a piece of what is in the only ring, as tuples; None if there is nothing."""
         if self.reader is None:
             return None
-        self._look()
         data = self.take(self.reader.lanes[0], PIECE)
         return self.decoder.block_tuples(data) if data else None
 
@@ -283,7 +281,6 @@ class Part:
         """
         if self.reader is None or self.intake is None:
             return None
-        self._look()
         if self.intake.several:
             return self.intake.batch(now, order, last=last, flush=flush)
         data = self.take(self.reader.lanes[0], BLOCK_SIZE)
@@ -314,19 +311,19 @@ class Part:
 
     def fetch(self, ring: Reader, most: int) -> bytes:
         """Read a block from a ring."""
+        spreading = self.spreading
+        common = spreading is not None and ring is spreading.reader.lanes[0]
+        if common and spreading is not None:
+            spreading.before()
         data = ring.read_block(most).data
         self.taken += len(data)
-        if self.spreading is not None and ring is self.spreading.reader.lanes[0]:
-            self.spreading.seen(data)
+        if common and spreading is not None:
+            spreading.seen(data)
         return data
 
     def sift(self, block: bytes) -> bytes:
         """Give what the filters in Python leave of a block, which is to be decoded next."""
         return block if self.sieve is None else self.sieve.sift(block)
-
-    def _look(self) -> None:
-        if self.spreading is not None:
-            self.spreading.before()
 
     def follows_somebody(self) -> bool:
         """Whether a followed process still lives (a zombie does not)."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from syscast.buffers.sharded import ShardedReader
 
 _ROUNDS = 3
-"""So many rounds in a row must find the ring over half full."""
+"""So often in a row the ring must be found over half full, each time with as much that is new."""
 _SEVERAL = 2
 _LOOKED_AT = 64
 """Records whose CPUs are looked at."""
@@ -47,15 +47,23 @@ class Spreading:
         self._switch = switch
         self._spread = spread
         self._crowded = 0
+        self._counted = 0
         self._cpus: set[int] = set()
         self._next_check = 0.0
 
     def before(self) -> None:
-        """Before a round of reading: see how full the ring for all is."""
-        ring = self.reader.lanes[0]
+        """Before a block is read from the ring for all: see how full it is."""
         if self._spread:
             return
-        if 2 * ring.available() > ring.size:
+        ring = self.reader.lanes[0]
+        (written,) = ring.mark()
+        full = 2 * ring.available() > ring.size
+        if not full and written - self._counted < ring.size:
+            return  # the rest of what was there the last time
+        if full and written - self._counted < ring.size // 2:
+            return
+        self._counted = written
+        if full:
             self._crowded += 1
         else:
             self._crowded = 0

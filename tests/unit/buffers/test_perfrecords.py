@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syscast.buffers.perfrecords import RECORD_LOST, RECORD_SAMPLE, parse
+from syscast.buffers.perfrecords import RECORD_LOST, RECORD_SAMPLE, newest_first, parse
 from syscast.errors import FormatError
 
 MANY = 1 << 20
@@ -74,3 +74,52 @@ def test_any_bytes(data):
 @given(st.lists(st.integers(0, 5).map(lambda n: bytes([n]) * (8 * n + 4)), max_size=20))
 def test_round_trip(contents):
     assert parse(b"".join(map(sample, contents)), MANY).records == contents
+
+
+# ---------------------------------------------------------------- rings that keep the newest
+
+
+def backward(payloads, size):
+    """A ring of so many bytes after these samples were written backward, from its newest record on."""
+    ring, head = bytearray(size), 0
+    for payload in payloads:
+        total = 12 + len(payload)
+        record = struct.pack("<IHHI", 9, 0, total, len(payload)) + payload
+        head -= total
+        for at, byte in enumerate(record):
+            ring[(head + at) % size] = byte
+    start = head % size
+    return bytes(ring[start:] + ring[:start])
+
+
+def payload(number):
+    return struct.pack("<Q", number).ljust(20, b".")
+
+
+def test_newest_first():
+    assert newest_first(bytes(4096)) == []
+    few = [payload(number) for number in range(10)]
+    assert newest_first(backward(few, 4096)) == few[::-1]
+
+
+@pytest.mark.parametrize("size", [4096, 4096 + 8])
+def test_the_oldest_of_a_full_ring_may_be_written_over(size):
+    many = [payload(number) for number in range(1000)]
+    found = newest_first(backward(many, size))
+    assert found == many[::-1][: len(found)]
+    assert size // 32 - 5 <= len(found) <= size // 32 - 4
+
+
+def test_a_torn_oldest_record_is_left_out():
+    data = bytearray(backward([payload(number) for number in range(1000)], 4096))
+    data[-32:] = b"\xff" * 32
+    found = newest_first(bytes(data))
+    assert found[0] == payload(999)
+    assert len(found) == 4096 // 32 - 4
+
+
+def test_damage_elsewhere_is_told():
+    data = bytearray(backward([payload(number) for number in range(1000)], 4096))
+    data[320:352] = b"\xff" * 32
+    with pytest.raises(FormatError, match="at byte 320 of 4096"):
+        newest_first(bytes(data))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+from types import SimpleNamespace
+
 import pytest
 
-from syscast.errors import UsageError
+from syscast.errors import KernelError, UsageError
 from syscast.kernel.descriptors import Fd
 from syscast.loader.loaded import LoadedMap
-from syscast.loader.maps import DEFAULT_RING_SIZE, RingChoice, choose_ring, kernel_name, ring_bytes
+from syscast.loader.maps import (
+    DEFAULT_RING_SIZE,
+    RingChoice,
+    choose_ring,
+    explained,
+    kernel_name,
+    ring_bytes,
+)
 from syscast.spec import MapSpec
 
 RING = MapSpec("events", "ringbuf", max_entries=5000)
@@ -40,6 +50,39 @@ def test_which_size_counts():
     unsized = MapSpec("events", "ringbuf")
     assert choose_ring([unsized], 0, force_perf=True).size == DEFAULT_RING_SIZE
     assert choose_ring([], 0, force_perf=True) == RingChoice(DEFAULT_RING_SIZE, perf=False)
+
+
+def shared_out(size, rings, cpus, monkeypatch):
+    monkeypatch.setattr("syscast.kernel.host.PAGE_SIZE", 4096)
+    monkeypatch.setattr("syscast.kernel.host.online_cpus", lambda: tuple(range(cpus)))
+    monkeypatch.setattr("syscast.kernel.host.possible_cpus", lambda: 64)
+    monkeypatch.setattr("syscast.features.probing.probe", lambda _: SimpleNamespace(outcome="yes"))
+    shards = MapSpec("shards", "array_of_maps", 4, 4, 1, inner=MapSpec("shard", "ringbuf"))
+    return choose_ring([RING, shards], size, force_perf=False, rings=rings)
+
+
+@pytest.mark.parametrize(
+    ("size", "cpus", "share", "spare"),
+    [
+        (1 << 20, 2, 1 << 19, 1 << 16),
+        (1 << 20, 3, 1 << 18, 1 << 15),
+        (5000, 4, 4096, 4096),  # a page is the least
+    ],
+)
+def test_cpus_share_the_size(size, cpus, share, spare, monkeypatch):
+    found = shared_out(size, "per-cpu", cpus, monkeypatch)
+    assert (found.share, found.common, found.cpus) == (share, spare, 64)
+    found = shared_out(size, "auto", cpus, monkeypatch)
+    assert (found.share, found.common) == (share, ring_bytes(size))
+    assert shared_out(size, "one", cpus, monkeypatch).cpus == 0
+
+
+def test_no_memory_for_a_ring():
+    error = KernelError(
+        "map 'events': create: cannot allocate memory", errno.ENOMEM, "BPF_MAP_CREATE"
+    )
+    found = explained(error, MapSpec("events", "ringbuf", max_entries=1 << 30))
+    assert "there are no 1073741824 bytes for a ring; take a smaller ring size" in str(found)
 
 
 @pytest.mark.parametrize(
