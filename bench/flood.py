@@ -33,6 +33,7 @@ from readers.repeated import filter_session
 from surroundings import median
 
 import syscast as sc
+import syscast.session.recording
 from syscast import u64
 from syscast.errors import KernelError
 

@@ -162,6 +162,29 @@ def test_a_flood_is_recorded_whole_and_accounted_for(path):
         assert numbers == list(range(count))
 
 
+def test_losses_are_recorded_where_they_were(path):
+    with getppid.attach(pid=ME, ring_size=4096) as session:
+        with session.recorder(path) as recorder:
+            for _ in range(3):
+                for _ in range(500):
+                    os.getppid()
+                for batch in session.batches(timeout=0):
+                    recorder.write(batch)
+            session.detach()
+            for batch in session.batches(timeout=0):
+                recorder.write(batch)
+        ledger = session.stats()
+    assert ledger.total.dropped > 1000
+    with sc.replay(path) as again:
+        items = list(again.stream())
+    missing = [each for each in items if isinstance(each, sc.Lost)]
+    assert sum(each.count for each in missing) == ledger.lost
+    assert len(items) - len(missing) == ledger["getppid"].delivered == 1500 - ledger.lost
+    assert {each.cause for each in missing} == {"ring full"}
+    times = [each.time for each in items]
+    assert times == sorted(times)
+
+
 def test_record_and_replay_by_the_command_line(syscast, path):
     done = syscast("record", path, *TARGET, "--", *CALLS)
     assert (done.returncode, done.stdout) == (0, "")
@@ -299,6 +322,6 @@ def test_a_full_disk_ends_it_with_a_count(syscast, path):
     assert path.stat().st_size <= 1_500_000
     done = syscast("replay", path, "--json")
     count = len(done.stdout.splitlines())
-    assert f"holds the first {count} events" in process.stderr
+    assert f"holds the first {count:,} events" in process.stderr
     assert count > 0
     assert "did not come to its end: file too large" in done.stderr

@@ -50,6 +50,9 @@ def _try(options: Options) -> None:
         )
     if options.output == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError("output '-': write: a recording is nothing for a terminal (name a file)")
+    # Now, before anything is attached: it takes 100 ms, in which a flood would fill a ring.
+    from syscast.session import recording  # noqa: F401, PLC0415  (recordings only)
+
     if options.output in {None, "-"}:
         return
     try:

@@ -40,7 +40,8 @@ class RecordCommand(click.Command):
         file, *rest = args
         if file.startswith("-") and file != "-":
             raise click.UsageError(
-                f"FILE comes first, before {file}: syscast record FILE TARGET... [-- COMMAND]", ctx
+                f"the file comes first, before {file}: syscast record FILE TARGET... [-- COMMAND]",
+                ctx,
             )
         ctx.params |= {"file": file, "words": tuple(_what(ctx, file, rest))}
         return []

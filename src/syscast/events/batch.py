@@ -229,11 +229,14 @@ class Batch(Handing):
         layouts, origin = self._layouts, self._origin
         if self._uniform is not None:
             rows = self._words.reshape(len(self), -1)[wanted]
-            return Batch(rows.tobytes(), layouts, origin, self._uniform if len(rows) else None)
-        found = zip(self._places[wanted].tolist(), self._schemas[wanted].tolist(), strict=True)
-        block = self._block
-        parts = [block[at * 8 : at * 8 + layouts.dtype(each).itemsize] for at, each in found]
-        return Batch(b"".join(parts), layouts, origin, None)
+            made = Batch(rows.tobytes(), layouts, origin, self._uniform if len(rows) else None)
+        else:
+            found = zip(self._places[wanted].tolist(), self._schemas[wanted].tolist(), strict=True)
+            block = self._block
+            parts = [block[at * 8 : at * 8 + layouts.dtype(each).itemsize] for at, each in found]
+            made = Batch(b"".join(parts), layouts, origin, None)
+        made.lost = self.lost
+        return made
 
     def first(self, count: int) -> Batch:
         """Give a batch of the first events only."""

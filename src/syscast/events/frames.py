@@ -3,13 +3,15 @@
 A recording is a stream of Arrow IPC messages as Arrow's own format describes them: the mark
 FF FF FF FF, the size of the metadata, the metadata (a flatbuffer), the body. Arrow has no check
 sums, so a flipped bit in a body would be another event, and nothing but the flatbuffer says how
-long a body is. So 32 bytes stand at the end of each message's metadata, where the format allows
-any padding and Arrow's readers look at nothing::
+long a body is. So a seal of 40 bytes stands at the end of each message's metadata, where the format
+allows any padding and Arrow's readers look at nothing::
 
-    char mark[8]; u64 body length; u64 events so far; u32 number of the message; u32 crc
+    char mark[8]; u64 body length; u64 events so far; u32 number of the message;
+    u32 bytes of a note before the seal, padded to 8; u32 zero; u32 crc
 
 all little endian. The CRC-32 is that of the whole message with the crc itself left out. So nothing
-reaches the parser of flatbuffers that the recorder did not write, unless somebody means it.
+reaches the parser of flatbuffers that the recorder did not write, unless somebody means it. The note
+is what belongs to the message and is no row of it: what was lost (see `syscast.events.lostnotes`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zlib import crc32
 
 from syscast.errors import FormatError
+from syscast.events.schema import pad
+from syscast.events.text import counted
 
 if TYPE_CHECKING:
     from syscast.events.block import Buffer
@@ -33,7 +37,7 @@ MAX_BODY = 1 << 30
 
 _PREFIX = struct.Struct("<II")
 _CONTINUES = 0xFFFFFFFF
-_SEAL = struct.Struct("<8sQQI")
+_SEAL = struct.Struct("<8sQQIII")
 _CRC = struct.Struct("<I")
 _SEAL_SIZE = _SEAL.size + _CRC.size
 _KINDS = (
@@ -61,10 +65,12 @@ class Frame(NamedTuple):
     Attributes:
         data: The whole message, ready for an Arrow reader; without its body where it was skimmed.
         events: Events in the recording up to the end of this message.
+        note: What else belongs to it.
     """
 
     data: memoryview
     events: int
+    note: bytes = b""
 
 
 class DamagedError(FormatError):
@@ -90,7 +96,7 @@ class DamagedError(FormatError):
             events: As above.
             what: The cause.
         """
-        count = f"{events} event{'' if events == 1 else 's'}"
+        count = counted(events, "event")
         return cls(
             f"recording '{name}': read: damaged at byte {at}: {what} (the {count} before it are whole)",
             at,
@@ -98,13 +104,14 @@ class DamagedError(FormatError):
         )
 
 
-def seal(message: Buffer, number: int, events: int) -> list[Buffer]:
+def seal(message: Buffer, number: int, events: int, note: bytes = b"") -> list[Buffer]:
     """Give an Arrow message its check sum.
 
     Args:
         message: One whole encapsulated message.
         number: Its number in the file, from 0.
         events: Events in the file when it is written.
+        note: What belongs to it and is no row.
 
     Returns:
         The parts of the message, to be written one after the other.
@@ -112,9 +119,11 @@ def seal(message: Buffer, number: int, events: int) -> list[Buffer]:
     view = memoryview(message).cast("B")
     _, size = _PREFIX.unpack_from(view)
     body = view[_PREFIX.size + size :]
-    head = bytearray(_PREFIX.pack(_CONTINUES, size + _SEAL_SIZE))
+    room = pad(len(note))
+    head = bytearray(_PREFIX.pack(_CONTINUES, size + room + _SEAL_SIZE))
     head += view[_PREFIX.size : _PREFIX.size + size]
-    head += _SEAL.pack(MARK, len(body), events, number)
+    head += note.ljust(room, b"\0")
+    head += _SEAL.pack(MARK, len(body), events, number, len(note), 0)
     head += _CRC.pack(crc32(body, crc32(head)))
     return [head, body]
 
@@ -162,16 +171,20 @@ class FrameReader:
         if size % 8 or not _SEAL_SIZE < size <= MAX_METADATA:
             raise self._damage(f"a message says that it has {size} bytes of metadata")
         head = self._bytes(size)
-        mark_found, length, events, number = _SEAL.unpack_from(head, size - _SEAL_SIZE)
+        seal_at = size - _SEAL_SIZE
+        mark_found, length, events, number, noted, _ = _SEAL.unpack_from(head, seal_at)
         if mark_found != MARK:
             raise self._unsealed()
         if length % 8 or length > MAX_BODY:
             raise self._damage(f"a message says that it has {length} bytes")
         if number != self._number or events < self.events:
             raise self._damage(f"message {number} stands where {self._number} has to")
+        if pad(noted) > seal_at:
+            raise self._damage(f"a message says that its note has {noted} bytes")
+        note = bytes(head[seal_at - pad(noted) : seal_at])[:noted]
         if self._skim and not whole:
             self._source.seek(length, os.SEEK_CUR)
-            return self._passed(memoryview(prefix + head), length, events)
+            return self._passed(Frame(memoryview(prefix + head), events), length)
         message = bytearray(_PREFIX.size + size + length)
         message[: _PREFIX.size] = prefix
         body_at = _PREFIX.size + size
@@ -181,13 +194,13 @@ class FrameReader:
         (said,) = _CRC.unpack_from(message, body_at - _CRC.size)
         if crc32(view[body_at:], crc32(view[: body_at - _CRC.size])) != said:
             raise self._damage("the check sum differs")
-        return self._passed(view, 0, events)
+        return self._passed(Frame(view, events, note), 0)
 
-    def _passed(self, data: memoryview, more: int, events: int) -> Frame:
+    def _passed(self, frame: Frame, more: int) -> Frame:
         self._number += 1
-        self.at += len(data) + more
-        self.events = events
-        return Frame(data, events)
+        self.at += len(frame.data) + more
+        self.events = frame.events
+        return frame
 
     def _bytes(self, size: int) -> bytearray:
         found = bytearray(size)

@@ -44,19 +44,21 @@ class Merged:
         """
         self._table = table
         self._probes = probes
-        self._offsets = np.zeros(sum(map(len, batches)), np.uint64)
+        self._count = sum(map(len, batches))
+        self._times = np.zeros(self._count, np.uint64)
+        self._walls = np.zeros(self._count, np.uint64)
         groups: dict[int, list[tuple[Array, Numbers]]] = {}
-        count = 0
+        start = 0
         for batch, base in zip(batches, programs, strict=True):
             for piece in batch.pieces(table):
                 rows = np.arange(len(piece.array)) if piece.rows is None else piece.rows
-                array = self._numbered(piece, base)
+                rows = rows + start
                 if table.members[piece.number].envelope:
-                    boot = array[self._key(piece.number, "time")]
-                    self._offsets[rows + count] = batch.wall(boot) - boot
-                groups.setdefault(piece.number, []).append((array, rows + count))
-            count += len(batch)
-        self._count = count
+                    boot = np.ascontiguousarray(piece.array[self._key(piece.number, "time")])
+                    self._times[rows] = boot
+                    self._walls[rows] = batch.wall(boot)
+                groups.setdefault(piece.number, []).append((self._numbered(piece, base), rows))
+            start += len(batch)
         self._pieces = self._sorted(
             [
                 Piece(
@@ -77,8 +79,9 @@ class Merged:
         return self._pieces
 
     def wall(self, boot: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """Wall-clock times of the rows' boot times."""
-        return boot + self._offsets
+        """Wall-clock times of the rows, which were given with their batches."""
+        assert len(boot) == self._count
+        return self._walls
 
     def probes(self) -> Mapping[int, str]:
         """Program id to probe."""
@@ -96,14 +99,11 @@ class Merged:
         return array
 
     def _sorted(self, pieces: list[Piece]) -> list[Piece]:
-        times = np.zeros(self._count, np.uint64)
-        for number, array, rows in pieces:
-            if self._table.members[number].envelope:
-                times[rows] = array[self._key(number, "time")]
+        times = self._times
         if not (times[1:] < times[:-1]).any():
             return [Piece(pieces[0].number, pieces[0].array, None)] if len(pieces) == 1 else pieces
         order = np.argsort(times, kind="stable")
-        self._offsets = self._offsets[order]
+        self._walls = self._walls[order]
         if len(pieces) == 1:
             return [Piece(pieces[0].number, pieces[0].array[order], None)]
         place = np.empty_like(order)

@@ -130,7 +130,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it is not complete, where the recorder knows it.
         events: Events in the file.
         end: Wall clock, ns since 1970.
-        states: Contents of what the probes shared with Python, as text, by name.
     """
 
     ledger: Ledger = Ledger()
@@ -140,7 +139,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     events: int = 0
     end: int = 0
-    states: dict[str, list[str]] = {}
 
 
 class Header(msgspec.Struct, frozen=True):

@@ -17,17 +17,20 @@ from syscast.events.arrow.back import block_of_view
 from syscast.events.arrow.columns import Form, identity, table_of
 from syscast.events.block import walk
 from syscast.events.columnviews import read_metadata, read_rows
+from syscast.events.event import boot_time
 from syscast.events.frames import DamagedError, FrameReader
+from syscast.events.lostnotes import read_note
 from syscast.events.recorded import described, read_account, read_header
 from syscast.events.schema import RING_HEADER_SIZE, pad
 from syscast.spec.meta import RECORD_HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from syscast.events.arrow.back import View
     from syscast.events.columnviews import RowsView
     from syscast.events.frames import Source
+    from syscast.events.lost import Lost
     from syscast.events.recorded import Account, Header
 
 
@@ -36,17 +39,19 @@ _MOST_BYTES = 1 << 28
 
 
 class Piece(NamedTuple):
-    """Records that had one offset of the wall clock to the boot clock.
+    """Records that had one offset of the wall clock to the boot clock, and what was lost.
 
     Attributes:
         block: Ring records with their ring headers.
         offset_ns: Wall clock minus boot clock.
         last: Boot clock of the last record, 0 without an envelope.
+        losses: What is missing among them, in the order of time.
     """
 
     block: bytes
     offset_ns: int
     last: int
+    losses: Sequence[Lost] = ()
 
 
 class RecordingReader:
@@ -55,6 +60,7 @@ class RecordingReader:
     Attributes:
         header: What stands before the events.
         account: What stands behind them, once they are read.
+        losses: What was lost behind the last of them.
     """
 
     def __init__(self, source: Source, name: str) -> None:
@@ -74,6 +80,7 @@ class RecordingReader:
             raise self._damage(f"its first message is no schema: {error}") from None
         self.header: Header = read_header(metadata, name)
         self.account: Account | None = None
+        self.losses: list[Lost] = []
         recorded = self.header.recorded
         self._table = table_of(described(recorded), Form(raw=True, dictionaries=False))
         numbers = {
@@ -99,12 +106,13 @@ class RecordingReader:
                 self._check_size(rows.length)
                 block = block_of_view(cast("View", rows), self._table, boot=True, ids=self._ids)
                 times = self._times(rows)
+                losses = read_note(frame.note)
             except (ValueError, FormatError) as error:
                 raise DamagedError.at_place(self._name, at, events, str(error)) from None
             if self.header.recorded.foreign:
                 block = _numbered(block, events)
             at, events = self._frames.at, self._frames.events
-            yield from _cut(block, *times)
+            yield from _cut(block, losses, *times)
         self.account = self._account()
 
     def _account(self) -> Account:
@@ -116,9 +124,16 @@ class RecordingReader:
         except ValueError as error:
             raise self._damage(f"its ledger is no schema: {error}") from None
         found = read_account(metadata, self._name)
+        self.losses = self._noted(frame.note)
         while self._frames.next() is not None:
             pass  # the ledger once more, as rows for other programs
         return found
+
+    def _noted(self, note: bytes) -> list[Lost]:
+        try:
+            return read_note(note)
+        except ValueError as error:
+            raise self._damage(str(error)) from None
 
     def _check_size(self, count: int) -> None:
         if count * (self._largest + RECORD_HEADER_SIZE) > _MOST_BYTES:
@@ -170,16 +185,23 @@ def _numbered(block: bytes, first: int) -> bytes:
 
 
 def _cut(
-    block: bytes, offsets: npt.NDArray[np.int64], boot: npt.NDArray[np.int64]
+    block: bytes,
+    losses: Sequence[Lost],
+    offsets: npt.NDArray[np.int64],
+    boot: npt.NDArray[np.int64],
 ) -> Iterator[Piece]:
     """Cut a block where the offset of the clocks changes."""
     if not len(offsets):
+        yield Piece(b"", 0, 0, losses)
         return
     if (offsets == offsets[0]).all():
-        yield Piece(block, int(offsets[0]), int(boot[-1]))
+        yield Piece(block, int(offsets[0]), int(boot[-1]), losses)
         return
     places = [start - RING_HEADER_SIZE for start in walk(block)[0]] + [len(block)]
     edges = [0, *(np.flatnonzero(offsets[1:] != offsets[:-1]) + 1).tolist(), len(offsets)]
     for start, end in pairwise(edges):
         part = block[places[start] : places[end]]
-        yield Piece(part, int(offsets[start]), int(boot[end - 1]))
+        last = int(boot[end - 1])
+        told = [each for each in losses if boot_time(each) <= last or end == len(offsets)]
+        losses = losses[len(told) :]
+        yield Piece(part, int(offsets[start]), last, told)

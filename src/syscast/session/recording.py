@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from syscast.events.batch import Batch
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
+    from syscast.events.lost import Lost
     from syscast.events.recorded import Account, Sender
     from syscast.spec.meta import ProgramMeta, SchemaMeta
 
@@ -44,8 +45,15 @@ class Recordable(Protocol):
         """Whether there is an end to what is read."""
         ...
 
+    on_last_losses: Callable[[Sequence[Lost]], None] | None
+    """Takes the losses behind the last batch, of which there is a warning otherwise."""
+
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Batches."""
+        ...
+
+    def missing(self) -> Sequence[Lost]:
+        """Take the losses that no reading has told of yet."""
         ...
 
     def detach(self) -> None:
@@ -80,6 +88,17 @@ class Recorder(ArrowFileSink):
         self._programs = {each.id: each.probe for each in header.recorded.programs}
         self.full: bool = False
         super().__init__(os.fspath(path), header, self._as_of_now, bases)
+
+    def open(self) -> None:
+        """Write what stands before the events."""
+        super().open()
+        self._session.on_last_losses = self.lose
+
+    def finish(self, *, complete: bool = True, reason: str = "") -> None:
+        """Write what waits and the final account; see `ArrowFileSink.finish`."""
+        self._session.on_last_losses = None
+        self.lose(self._session.missing())
+        super().finish(complete=complete, reason=reason)
 
     def run(
         self,
@@ -121,7 +140,12 @@ class Recorder(ArrowFileSink):
             yield from session.batches(timeout=_STEP_S if left is None else min(left, _STEP_S))
             self.tick()
         session.detach()
-        yield from session.batches(timeout=0)
+        drained = False
+        while not drained:  # one reading takes no more than a part
+            drained = True
+            for batch in session.batches(timeout=0):
+                drained = False
+                yield batch
 
     def _first(self, batch: Batch, count: int) -> Batch:
         """Cut a batch; what is behind counts as never read."""

@@ -6,20 +6,23 @@ import contextlib
 import os
 import time
 from bisect import bisect_right
-from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from syscast.errors import FormatError, LostEventsWarning, UsageError
-from syscast.events.event import Event, boot_time, declared_as
+from syscast.events.event import Event, boot_time, declared_as, is_loss
 from syscast.events.recorded import Sender, ledger_of
-from syscast.events.recording import RecordingReader, read_account_of
+from syscast.events.recording import Piece, RecordingReader, read_account_of
 from syscast.events.records import Decoder
+from syscast.events.text import counted
 from syscast.kernel.polling import Poller
+from syscast.session.stream import EventStream, Limit
 
 if TYPE_CHECKING:
     from collections.abc import (
+        AsyncGenerator,
         AsyncIterator,
         Callable,
+        Generator,
         Iterable,
         Iterator,
         Mapping,
@@ -33,8 +36,8 @@ if TYPE_CHECKING:
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.ledger import Ledger
+    from syscast.events.lost import Lost
     from syscast.events.recorded import Account, Provenance, Recorded
-    from syscast.events.recording import Piece
     from syscast.spec.meta import ProgramMeta, SchemaMeta
     from syscast.state.state import State
 
@@ -102,7 +105,9 @@ class Replay(Generic[E_co]):
             self._decoder = _decoder(self._reader.header.recorded, tuple(classes), self.path)
             undo.pop_all()
         self._pieces = self._reader.pieces()
-        self._pending: list[E_co] = []
+        self._pending: list[E_co | Lost] = []
+        self._missing: tuple[Lost, ...] = ()  # before the next batch
+        self.on_last_losses: Callable[[Sequence[Lost]], None] | None = None
         self._begun: tuple[float, int] | None = None
         self._poller = Poller()
         self._over = False
@@ -125,12 +130,24 @@ class Replay(Generic[E_co]):
         """
         self._check_open()
         deadline = _deadline(timeout)
+        while items := self._collect(deadline):
+            events = self._without_losses(items)
+            if events:
+                return events
+        return []
+
+    def collect(self, timeout: float | None = None) -> list[E_co | Lost]:
+        """As `read`, with a `syscast.Lost` where events are missing, as `stream` gives them."""
+        self._check_open()
+        return self._collect(_deadline(timeout))
+
+    def _collect(self, deadline: float | None) -> list[E_co | Lost]:
         while not self._ending:
             if not self._pending:
                 piece = self._next_piece()
                 if piece is None:
                     return []
-                self._pending = cast("list[E_co]", self._events(piece))
+                self._pending = self._items(piece)
                 continue
             due = self._due()
             if due:
@@ -142,44 +159,70 @@ class Replay(Generic[E_co]):
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events; arguments as for `Session.events`, errors as for `read`."""
-        if count is not None and count <= 0:
-            return
-        deadline = _deadline(timeout)
-        while not self.ended:
-            batch = self.read(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            rest = iter(batch)
-            try:
-                yield from rest if count is None else islice(rest, count)
-            finally:
-                # Who leaves the loop early finds the rest at the next reading.
-                left = list(rest)
-                self._pending = left + self._pending
-            if count is not None:
-                count -= len(batch) - len(left)
-                if not count:
-                    return
+        for item in self._each(_deadline(timeout), Limit(count)):
+            if is_loss(item):
+                self._warn([cast("Lost", item)])
+            else:
+                yield cast("E_co", item)
+
+    def stream(
+        self, *, timeout: float | None = None, count: int | None = None
+    ) -> EventStream[E_co | Lost]:
+        """Iterate over events and over what was missing between them; see `Session.stream`."""
+        return EventStream(
+            lambda: self._each(_deadline(timeout), Limit(count)),
+            lambda: self._each_async(_deadline(timeout), Limit(count)),
+        )
+
+    def _each(self, deadline: float | None, limit: Limit) -> Generator[E_co | Lost]:
+        while not self.ended and not limit.reached:
+            yield from self._given(self._collect(deadline), limit)
             if deadline is not None and time.monotonic() >= deadline:
                 return
+
+    async def _each_async(
+        self, deadline: float | None, limit: Limit
+    ) -> AsyncGenerator[E_co | Lost]:
+        import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
+
+        while not self.ended and not limit.reached:
+            items = self._collect(time.monotonic())
+            for item in self._given(items, limit):
+                yield item
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(0.0 if items else _ASYNC_S)
+
+    def _given(self, items: list[E_co | Lost], limit: Limit) -> Generator[E_co | Lost]:
+        """Yield up to a limit; who leaves early finds the rest at the next reading."""
+        rest = iter(items)
+        try:
+            for item in rest:
+                yield item
+                if not is_loss(item) and limit.count():
+                    break
+        finally:
+            self._pending = list(rest) + self._pending
 
     def __iter__(self) -> Iterator[E_co]:
         return self.events()
 
     async def __aiter__(self) -> AsyncIterator[E_co]:
-        import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
-
-        while not self.ended:
-            batch = self.read(0.0)
-            rest = iter(batch)
-            try:
-                for event in rest:
-                    yield event
-            finally:
-                self._pending = list(rest) + self._pending
-            await asyncio.sleep(0.0 if batch else _ASYNC_S)
+        async for item in self._each_async(None, Limit(None)):
+            if is_loss(item):
+                self._warn([cast("Lost", item)])
+            else:
+                yield cast("E_co", item)
 
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches; with a speed, each comes when its last event is due."""
-        return self._rounds(self._batch, timeout)
+        yield from self._rounds(self._batch, timeout)
+        if self._over and self._missing:
+            losses, self._missing = self._missing, ()
+            if self.on_last_losses is not None:
+                self.on_last_losses(losses)
+            else:
+                self._warn(losses)
 
     def arrow(
         self,
@@ -208,7 +251,7 @@ class Replay(Generic[E_co]):
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, as `Session.tuples`; timing as for `batches`."""
-        return self._rounds(lambda piece: self._decoder.block_tuples(piece.block), timeout)
+        return self._rounds(self._tuples, timeout)
 
     def _rounds(self, take: Callable[[Piece], _Taken], timeout: float | None) -> Iterator[_Taken]:
         deadline = _deadline(timeout)
@@ -223,7 +266,9 @@ class Replay(Generic[E_co]):
                     break
             if self._ending:
                 return
-            yield take(piece)
+            found = take(piece)
+            if piece.block:
+                yield found
             if deadline is not None and time.monotonic() >= deadline:
                 return
 
@@ -244,6 +289,9 @@ class Replay(Generic[E_co]):
             return None
         self._over = True  # also if this raises
         piece = next(self._pieces, None)
+        if piece is None and self._reader.losses:
+            losses, self._reader.losses = self._reader.losses, []
+            piece = Piece(b"", 0, 0, losses)
         if piece is not None:
             self._over = False
             return piece
@@ -254,6 +302,11 @@ class Replay(Generic[E_co]):
             warnings.warn(self.unfinished(account), LostEventsWarning, stacklevel=4)
         return None
 
+    def missing(self) -> Sequence[Lost]:
+        """Take the losses that no reading has told of yet."""
+        losses, self._missing = self._missing, ()
+        return losses
+
     def unfinished(self, account: Account | None = None) -> str:
         """Say why the recording did not come to its end; nothing if it did."""
         account = account or self.account()
@@ -262,13 +315,45 @@ class Replay(Generic[E_co]):
         why = account.reason or "the recorder still runs, or was killed"
         return f"recording '{self.path}': it did not come to its end: {why}"
 
-    def _events(self, piece: Piece) -> list[Event]:
+    def _items(self, piece: Piece) -> list[E_co | Lost]:
         self._decoder.clock_offset_ns = piece.offset_ns
-        return self._decoder.views(self._decoder.block_tuples(piece.block))
+        events = cast("list[E_co]", self._decoder.views(self._decoder.block_tuples(piece.block)))
+        if not piece.losses:
+            return cast("list[E_co | Lost]", events)
+        found: list[E_co | Lost] = [*piece.losses, *events]
+        found.sort(key=boot_time)  # a stable order: a loss stands before the event that showed it
+        return found
 
     def _batch(self, piece: Piece) -> Batch:
         self._decoder.clock_offset_ns = piece.offset_ns
-        return self._decoder.batch(piece.block)
+        batch = self._decoder.batch(piece.block)
+        batch.lost = (*self._missing, *piece.losses)
+        self._missing = () if piece.block else batch.lost
+        return batch
+
+    def _tuples(self, piece: Piece) -> list[RawRecord]:
+        self._warn(piece.losses)
+        return self._decoder.block_tuples(piece.block)
+
+    def _without_losses(self, items: list[E_co | Lost]) -> list[E_co]:
+        losses = [each for each in items if is_loss(each)]
+        self._warn(cast("list[Lost]", losses))
+        events = [each for each in items if not is_loss(each)] if losses else items
+        return cast("list[E_co]", events)
+
+    def _warn(self, losses: Sequence[Lost]) -> None:
+        """Warn of losses that the reader is not given."""
+        if not losses:
+            return
+        import warnings  # noqa: PLC0415  (with losses only)
+
+        text = counted(sum(each.count for each in losses), "event")
+        causes = ", ".join(dict.fromkeys(each.cause for each in losses))
+        warnings.warn(
+            f"recording '{self.path}': {text} lost when it was recorded ({causes})",
+            LostEventsWarning,
+            stacklevel=4,
+        )
 
     # ------------------------------------------------------------ timing
 

@@ -121,6 +121,7 @@ class Session(Generic[E_co]):
         self._counts = _counts(delivery, self._parts)
         self.explained: list[str] = []
         self.written: dict[str, object] = {}
+        self.on_last_losses: Callable[[Sequence[Lost]], None] | None = None
         self.left_out: list[Refused] = []
         _sessions.add(self)
 
@@ -346,6 +347,8 @@ class Session(Generic[E_co]):
     def _warn_last(self) -> None:
         """At the end of an iteration, warn of what the counters say."""
         self._count_losses()
+        if self.on_last_losses is not None:
+            self.on_last_losses(self._losses.take())
         self._losses.warn(_TO_USER, last=True)
 
     def _count_losses(self) -> None:
@@ -689,6 +692,11 @@ class Session(Generic[E_co]):
         """
         self._check_open()
         return self._counts.take() if self._counts is not None else []
+
+    def missing(self) -> list[Lost]:
+        """Take the losses that were noticed and that no reading has told of yet."""
+        self._count_losses()
+        return self._losses.take()
 
     # ------------------------------------------------------------ recording
 

@@ -20,18 +20,21 @@ from syscast.events.arrow.build import columns_of, schema_of
 from syscast.events.arrow.columns import Form, table_of
 from syscast.events.frames import END, seal
 from syscast.events.ledgercolumns import ledger_array, ledger_schema
+from syscast.events.lostnotes import write_note
 from syscast.events.merged import Merged
 from syscast.events.messages import MessageWriter, with_metadata
 from syscast.events.recorded import Account, account_metadata, described, header_metadata
+from syscast.events.text import counted
 from syscast.sinks.appending import AppendedFile
 from syscast.sinks.sink import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from syscast.events.batch import Batch
     from syscast.events.block import Buffer
+    from syscast.events.lost import Lost
     from syscast.events.recorded import Header
 
 _AGE_S = 1.0
@@ -86,6 +89,7 @@ class ArrowFileSink:
         self._most = max(1, _CELLS // len(self._table.columns))
         self._number = 0
         self._batches: list[Batch] = []
+        self._losses: list[Lost] = []
         self._rows = 0
         self._bytes = 0
         self._since = 0.0
@@ -101,7 +105,7 @@ class ArrowFileSink:
 
     def summary(self) -> str:
         """Say what was written."""
-        count = f"{self.events:,} event{'' if self.events == 1 else 's'}"
+        count = counted(self.events, "event")
         return f"recorded {count} in {self.path} ({size_text(self.size)})"
 
     def open(self) -> None:
@@ -117,7 +121,10 @@ class ArrowFileSink:
             SinkError: It cannot be written: the disk is full. The file is whole, the message says
                 how many events it holds, and the sink takes nothing more.
         """
-        if not len(batch) or self._over:
+        if self._over:
+            return
+        self.lose(batch.lost)
+        if not len(batch):
             return
         if not self._batches:
             self._since = time.monotonic()
@@ -128,6 +135,10 @@ class ArrowFileSink:
             self.flush()
         else:
             self.tick()
+
+    def lose(self, losses: Sequence[Lost]) -> None:
+        """Take what is missing among the events; it is written with the next of them."""
+        self._losses += losses
 
     def tick(self) -> None:
         """Write what waits for a second; raises as `write`."""
@@ -143,7 +154,8 @@ class ArrowFileSink:
         bases = [self._bases.get(id(each.schemas), 0) for each in batches]
         merged = Merged(batches, self._table, bases, self._probes)
         message = self._writer.batch(columns_of(merged, self._table, self._schema))
-        self._append(message, len(merged))
+        losses, self._losses = self._losses, []
+        self._append(message, len(merged), write_note(losses))
 
     def finish(self, *, complete: bool = True, reason: str = "") -> None:
         """Write what waits and the final account, and close the file; raises as `write`.
@@ -176,9 +188,9 @@ class ArrowFileSink:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def _append(self, message: bytes, rows: int) -> None:
+    def _append(self, message: bytes, rows: int, note: bytes = b"") -> None:
         events = self.events + rows
-        parts = seal(message, self._number, events)
+        parts = seal(message, self._number, events, note)
         before = self._known
         ending = self._ending(self._number + 1, events)
         try:
@@ -200,7 +212,7 @@ class ArrowFileSink:
                 self._file.append([], ending)
         with contextlib.suppress(OSError):
             self._file.close()
-        count = f"{self.events} event{'' if self.events == 1 else 's'}"
+        count = counted(self.events, "event")
         return failure(self.name, number, f"'{self.path}' is whole and holds the first {count}")
 
     def _ending(
@@ -231,7 +243,7 @@ class ArrowFileSink:
         writer = MessageWriter(with_metadata(schema, account_metadata(account)))
         rows = writer.batch(ledger_array(account.ledger, schema))
         parts: list[Buffer] = [END]
-        parts += seal(writer.schema, number, events)
+        parts += seal(writer.schema, number, events, write_note(self._losses))
         parts += seal(rows, number + 1, events)
         return b"".join([*parts, END])
 

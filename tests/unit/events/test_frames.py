@@ -30,19 +30,30 @@ def read(data, **options):
 def test_messages_come_back_with_room_behind_their_metadata():
     first, second = read(written(b"", b"12345678"))
     assert bytes(first.data)[8:32] == b"m" * 24
-    assert struct.unpack_from("<II", first.data) == (0xFFFFFFFF, 24 + 32)
+    assert struct.unpack_from("<II", first.data) == (0xFFFFFFFF, 24 + 40)
     assert bytes(second.data[-8:]) == b"12345678"
     assert (first.events, second.events) == (0, 10)
 
 
 def test_skimming_passes_over_bodies():
     found = read(written(b"", b"x" * 800), skim=True)
-    assert [len(frame.data) for frame in found] == [8 + 24 + 32] * 2
+    assert [len(frame.data) for frame in found] == [8 + 24 + 40] * 2
     reader = FrameReader(io.BytesIO(written(b"x" * 800, b"y" * 8)), "x", skim=True)
     reader.next()
-    assert reader.at == 8 + 24 + 32 + 800
+    assert reader.at == 8 + 24 + 40 + 800
     whole = reader.next(whole=True)
     assert bytes(whole.data[-8:]) == b"y" * 8
+
+
+def test_notes_stand_before_the_seal():
+    sealed = b"".join([*seal(message(), 0, 0, b"what was lost"), END])
+    (frame,) = read(sealed)
+    assert frame.note == b"what was lost"
+    assert len(frame.data) == 8 + 24 + 16 + 40 + 64
+    wrong = bytearray(sealed)
+    struct.pack_into("<I", wrong, 8 + 24 + 16 + 28, 1 << 20)
+    with pytest.raises(DamagedError, match="its note has 1048576 bytes"):
+        read(bytes(wrong))
 
 
 def test_messages_out_of_order_are_damage():

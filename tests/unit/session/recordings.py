@@ -6,12 +6,13 @@ from typing import Annotated
 
 import syscast as sc
 from syscast.events.fieldtypes import IP, IPv4, IPv6, Pointer, Port, i8, i64, u16, u32, u64
+from syscast.events.foreign import ForeignDecoder
 from syscast.events.ledger import Ledger
 from syscast.events.ledgerrow import LedgerRow
 from syscast.events.recorded import Provenance, Sender
 from syscast.events.records import Decoder
 from syscast.events.schema import record_struct
-from syscast.spec.meta import ProgramMeta
+from syscast.spec.meta import RECORD_HEADER_SIZE, ProgramMeta
 
 NOON = 1_782_907_200_000_000_000
 PROGRAMS = (
@@ -97,9 +98,13 @@ class Recorded:
         schemas = [cls.schema(number) for number, cls in classes.items()]
         self.blocks = list(blocks)
         self.decoder = Decoder(schemas, PROGRAMS, classes, NOON)
+        self.steps = ()
+        self.lost = []
+        self.lost_at_last = []
         self.live = []
         self.tuples = []
         self.detached = False
+        self.on_last_losses = None
 
     @property
     def senders(self):
@@ -113,11 +118,18 @@ class Recorded:
         del timeout
         while self.blocks:
             data = self.blocks.pop(0)
-            self.decoder.clock_offset_ns += 17
+            self.decoder.set_clock(self.decoder.clock_offset_ns + 17, self.steps)
             batch = self.decoder.batch(data)
+            batch.lost = self.lost.pop(0) if self.lost else ()
             self.live += batch.events()
             self.tuples += [event._raw for event in batch.events()]
             yield batch
+        if self.on_last_losses is not None:
+            self.on_last_losses(self.lost_at_last)
+            self.lost_at_last = []
+
+    def missing(self):
+        return []
 
     def detach(self):
         self.detached = True
@@ -129,3 +141,27 @@ class Recorded:
 
     def provenance(self):
         return Provenance(host="here", attached=("kprobe on do_open",), start=NOON)
+
+
+class RecordedForeign(Recorded):
+    """The same of an object that clang made: bare structs, without headers."""
+
+    def __init__(self, blocks):
+        super().__init__(blocks)
+        self.decoder = ForeignDecoder(Opened.schema(0))
+
+    @property
+    def senders(self):
+        return [Sender(self.decoder.schemas, PROGRAMS[:1], self.decoder.classes, foreign=True)]
+
+
+def bare(data):
+    """The payloads of a block's records, as a block."""
+    parts = []
+    at = 0
+    while at < len(data):
+        size = struct.unpack_from("<I", data, at)[0]
+        payload = data[at + 8 + RECORD_HEADER_SIZE : at + 8 + size]
+        parts += (struct.pack("<II", len(payload), 0), payload, bytes(-len(payload) % 8))
+        at += 8 + size + -size % 8
+    return b"".join(parts)

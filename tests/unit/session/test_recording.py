@@ -20,6 +20,12 @@ from syscast.session.recording import Recorder, provenance_of
 from syscast.sinks.sink import SinkClosed, SinkError
 
 
+@pytest.fixture(autouse=True)
+def ledger_of_each_piece(monkeypatch):
+    """However slow the machine is, the ledger is read for each piece that is written."""
+    monkeypatch.setattr("syscast.sinks.arrowfile._ACCOUNT_SHARE", 0)
+
+
 def session(blocks=6, count=50, seed=2, kinds=(1, 3)):
     rand = random.Random(seed)
     return Recorded([block(rand, count, kinds, start=n * count) for n in range(blocks)])

@@ -12,10 +12,17 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recordings import CLASSES, NOON, Every, Opened, Recorded, block
+from recordings import CLASSES, NOON, Every, Opened, Recorded, RecordedForeign, bare, block
 
 import syscast as sc
+from syscast.events.lost import lost
 from syscast.session.recording import Recorder
+
+
+@pytest.fixture(autouse=True)
+def ledger_of_each_piece(monkeypatch):
+    """However slow the machine is, the ledger is read for each piece that is written."""
+    monkeypatch.setattr("syscast.sinks.arrowfile._ACCOUNT_SHARE", 0)
 
 
 def recorded(path, *, blocks=5, count=40, seed=1, kinds=(1, 3), flush=False):
@@ -47,6 +54,21 @@ def test_events_come_back_field_by_field(path, seed, kinds):
     assert [each.envelope for each in events] == [each.envelope for each in session.live]
     assert [each.to_json() for each in events] == [each.to_json() for each in session.live]
     assert {type(each) for each in events} == {CLASSES[kind] for kind in kinds}
+
+
+def test_events_of_other_peoples_objects_have_no_envelope(path):
+    rand = random.Random(1)
+    session = RecordedForeign([bare(block(rand, 10, (3,))), bare(block(rand, 20, (3,)))])
+    with Recorder(session, path) as recorder:
+        recorder.run()
+    with sc.replay(path) as again:
+        events = list(again)
+        assert [event._raw for event in events] == session.tuples
+    assert events == session.live
+    assert {event.envelope for event in events} == {None}
+    with sc.replay(path, speed="original") as again:
+        (batch,) = again.batches()
+        assert batch.array.dtype.names == ("path", "flags", "mac", "pid")
 
 
 def test_tuples_and_batches_are_the_same_too(path):
@@ -106,6 +128,23 @@ def test_ledger_and_provenance_before_and_after_the_events(path):
         assert again.unfinished() == ""
 
 
+def test_a_wall_clock_that_was_set_is_told_row_by_row(path):
+    session = Recorded([block(random.Random(2), 30)])
+    session.steps = ((10_500_000, NOON + 10**12), (20_500_000, NOON - 10**12))
+    with Recorder(session, path) as recorder:
+        recorder.run()
+    with sc.replay(path) as again:
+        events = list(again)
+    assert [each.envelope for each in events] == [each.envelope for each in session.live]
+    assert events[9].time < events[10].time - 10**11 < events[19].time > events[20].time + 10**12
+    with sc.replay(path) as again:
+        batches = list(again.batches())
+    assert [len(batch) for batch in batches] == [10, 10, 10]
+    assert [each.time for batch in batches for each in batch.events()] == [
+        each.time for each in session.live
+    ]
+
+
 def test_classes_are_the_programs_own_if_it_has_them(path):
     recorded(path)
     with sc.replay(path) as again:
@@ -153,6 +192,79 @@ def test_stop_from_another_thread_ends_a_wait(path):
         assert again.read() == []
         assert again.ended
         timer.join()
+
+
+def gap(number, count=5, cause="ring full"):
+    """A loss that showed at the event of this number."""
+    boot = (number + 1) * 1_000_000
+    return lost(
+        "opened", cause, count, start=boot - 500, end=boot, cpu=1, wall=lambda each: each + NOON
+    )
+
+
+@pytest.fixture
+def lossy(path):
+    """A recording with losses: before events 3 and 7, and behind the last of 20."""
+    rand = random.Random(9)
+    session = Recorded([block(rand, 10), block(rand, 10, start=10)])
+    session.lost = [(gap(3), gap(7, cause="missed")), (gap(12),)]
+    session.lost_at_last = [gap(40)]
+    with Recorder(session, path) as recorder:
+        recorder.run()
+    return session
+
+
+def test_losses_stand_where_they_stood(path, lossy):
+    live = lossy.live
+    with sc.replay(path) as again:
+        items = list(again.stream())
+    missing = [gap(3), gap(7, cause="missed"), gap(12), gap(40)]
+    expected = [*live[:3], missing[0], *live[3:7], missing[1], *live[7:12], missing[2]]
+    assert items == [*expected, *live[12:], missing[3]]
+    assert [str(each) for each in items if isinstance(each, sc.Lost)] == list(map(str, missing))
+
+    async def all_of_it():
+        with sc.replay(path) as again:
+            return [item async for item in again.stream()]
+
+    assert asyncio.run(all_of_it()) == items
+    with sc.replay(path) as again:
+        assert [*again.stream(count=5), *again.stream()] == items
+    with sc.replay(path) as again:
+        found = [again.collect(), again.collect(), again.collect()]
+    assert [*found[0], *found[1], *found[2]] == items
+
+
+def test_losses_are_warned_of_where_they_are_not_given(path, lossy):
+    words = "lost when it was recorded"
+    with sc.replay(path) as again, pytest.warns(sc.LostEventsWarning, match=words):
+        assert list(again) == lossy.live
+    with sc.replay(path) as again, pytest.warns(sc.LostEventsWarning, match=words):
+        assert [raw for rows in again.tuples() for raw in rows] == lossy.tuples
+    with sc.replay(path) as again:
+        found = [each for batch in again.batches() for each in batch.lost]
+    assert found == [gap(3), gap(7, cause="missed"), gap(12), gap(40)]
+
+
+def test_losses_behind_everything_else(path):
+    session = Recorded([block(random.Random(9), 10)])
+    with Recorder(session, path) as recorder:
+        for batch in session.batches():
+            recorder.write(batch)
+        recorder.flush()
+        recorder.lose([gap(40, count=2)])
+    with sc.replay(path) as again:
+        assert list(again.stream()) == [*session.live, gap(40, count=2)]
+    with sc.replay(path) as again, pytest.warns(sc.LostEventsWarning, match="2 events lost"):
+        assert [len(batch) for batch in again.batches()] == [10]
+
+
+def test_losses_go_from_one_recording_to_another(path, lossy, tmp_path):
+    assert lossy.live
+    with sc.replay(path) as first, Recorder(first, tmp_path / "again.arrows") as recorder:
+        recorder.run()
+    with sc.replay(path) as first, sc.replay(tmp_path / "again.arrows") as second:
+        assert list(first.stream()) == list(second.stream())
 
 
 @pytest.mark.parametrize("speed", [0, -1, "fast", "nan", "inf", ""])

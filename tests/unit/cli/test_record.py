@@ -1,0 +1,111 @@
+"""The grammar of ``syscast record``, and what ``replay`` says, without a kernel."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from syscast.cli.main import run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "session"))
+from recordings import Recorded, block
+
+from syscast.session.recording import Recorder
+
+
+@pytest.fixture
+def said(capfd):
+    """Run a command line; give its exit code, and what it wrote to stdout and stderr."""
+
+    def command_line(*words):
+        code = run([str(each) for each in words])
+        return (code, *capfd.readouterr())
+
+    return command_line
+
+
+@pytest.fixture
+def path(tmp_path):
+    rand = random.Random(1)
+    path = tmp_path / "file.arrows"
+    with Recorder(Recorded([block(rand, 30, (3,))]), path) as recorder:
+        recorder.run()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x.arrows"], "nothing to record is named, such as: syscast record x.arrows"),
+        (["x.arrows", "--"], "nothing to record is named"),
+        (["--json", "x.arrows"], "the file comes first, before --json"),
+        (["x.arrows", "--", "cat", "f"], "only a command stands behind FILE (say what to trace"),
+        (
+            ["x.arrows", "trace", "f", "--json"],
+            "--json has no place in a recording (syscast replay",
+        ),
+        (["x.arrows", "f", "-o", "y"], "-o has no place in a recording (it goes to x.arrows)"),
+        (["x.arrows", "f", "--output=y"], "--output=y has no place in a recording"),
+        (["x.arrows", "count", "f"], "count has no events to record"),
+        (["x.arrows", "trace"], "no target is given"),
+        (["x.arrows", "f", "--nonsense"], "no such option"),
+        (["/", "f"], "'/' is a directory; FILE comes first"),
+    ],
+)
+def test_command_lines_that_say_nothing(said, words, message):
+    code, out, err = said("record", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not Path("x.arrows").exists()
+
+
+def test_help_shows_how_it_is_called(said):
+    code, out, _ = said("record", "--help")
+    assert code == 0
+    assert "syscast record opens.arrows syscall:openat filename ret -- cat /etc/hosts" in out
+
+
+def test_replay_as_text_as_json_and_in_parts(said, path):
+    code, out, err = said("replay", path, "--json")
+    assert code == 0
+    assert len(out.splitlines()) == 30
+    assert "when it was recorded: 30 events delivered" in err
+    _, out, _ = said("replay", path, "--count", "7", "--json")
+    assert len(out.splitlines()) == 7
+    _, out, _ = said("replay", path, "--duration", "10ms", "--speed", "0.01", "--json")
+    assert 1 <= len(out.splitlines()) < 30
+    copy = path.with_name("text")
+    assert said("replay", path, "-o", copy)[:2] == (0, "")
+    assert len(copy.read_text().splitlines()) == 30
+
+
+def test_verbose_says_where_it_comes_from(said, path):
+    _, _, err = said("replay", path, "-v", "--json")
+    assert "syscast: recorded 2026-" in err
+    assert " on here (Linux ?" in err
+    assert "syscast: kprobe on do_open" in err
+
+
+def test_replay_of_what_is_no_recording(said, path, tmp_path):
+    path.write_bytes(b"text\n")
+    assert said("replay", path) == (
+        1,
+        "",
+        f"syscast: recording '{path}': read: it is no recording (syscast record makes them)\n",
+    )
+    code, _, err = said("replay", tmp_path / "none")
+    assert code == 2
+    assert "open: no such file or directory" in err
+    code, _, err = said("replay", path, "--speed", "quick")
+    assert code == 2
+    assert "speed 'quick': set: it is none (original, or a factor" in err
+
+
+def test_damage_comes_behind_the_events(said, path):
+    path.write_bytes(path.read_bytes()[:-50])
+    code, out, err = said("replay", path, "--json")
+    assert code == 1
+    assert len(out.splitlines()) == 30
+    assert "damaged at byte" in err
+    assert "(the 30 events before it are whole)" in err
