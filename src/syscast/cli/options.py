@@ -133,6 +133,11 @@ _NUMBER = click.IntRange(0, _U32)
 
 def common_options() -> list[click.Option]:
     """The options, made anew for each command."""
+    return [*_filters(), *_results(), *_delivery(), *_talk()]
+
+
+def _filters() -> list[click.Option]:
+    """Whose calls."""
     option = click.Option
     return [
         option(["--pid"], type=_NUMBER, metavar="N", help="Only this process (all its threads)."),
@@ -157,6 +162,13 @@ def common_options() -> list[click.Option]:
         option(
             ["--follow"], is_flag=True, help="With --pid: its descendants from now on as well."
         ),
+    ]
+
+
+def _results() -> list[click.Option]:
+    """How many, and where they go."""
+    option = click.Option
+    return [
         option(["--count"], type=click.IntRange(min=1), metavar="N", help="End after N events."),
         option(
             ["--duration"],
@@ -176,6 +188,13 @@ def common_options() -> list[click.Option]:
             is_flag=True,
             help="Say at the end what became of each run: by probe, CPU and cause.",
         ),
+    ]
+
+
+def _delivery() -> list[click.Option]:
+    """How they come, and what if there are too many."""
+    option = click.Option
+    return [
         option(
             ["--latency"],
             metavar="TIME",
@@ -212,6 +231,13 @@ def common_options() -> list[click.Option]:
             help="At most so many events per key: '100/s by comm'.",
         ),
         option(["--budget"], metavar="SHARE", help="CPU time that tracing may take: 1%."),
+    ]
+
+
+def _talk() -> list[click.Option]:
+    """What is said on the way."""
+    option = click.Option
+    return [
         option(
             ["--explain"],
             is_flag=True,
