@@ -107,10 +107,21 @@ def start(tracers: Sequence[Tracer], rounds: int) -> list[Figure]:
     return sheet.all()
 
 
-def _start_once(tracer: Tracer, pid: int, **variables: str) -> tuple[float, float]:
+def by_lines(tracer: Tracer, pid: int) -> list[str]:
+    """The command that prints, each line at once: a line that waits for others has no latency of its own."""
     command = tracer.printing(pid)
     if tracer.family == "bpftrace":
-        command[1:1] = ["-B", "line"]  # else the first line waits for others
+        command = [
+            command[0],
+            "-B",
+            "line",
+            *(word for word in command[1:] if word not in {"-B", "full"}),
+        ]
+    return command
+
+
+def _start_once(tracer: Tracer, pid: int, **variables: str) -> tuple[float, float]:
+    command = by_lines(tracer, pid)
     with Printing(command, {**tracer.variables(), **variables}) as running:
         seconds = running.first_event()
         until = time.monotonic() + MEMORY_AFTER_S
@@ -311,7 +322,7 @@ def _latency_of_lines(
 ) -> tuple[float, float, float]:
     """The pipe is read on the other CPU, at once; bpftrace's time is the monotonic clock."""
     waits: list[int] = []
-    with Printing(tracer.printing(work.pid), tracer.variables()) as running:
+    with Printing(by_lines(tracer, work.pid), tracer.variables()) as running:
         _until_attached()
 
         def read() -> None:
