@@ -251,12 +251,18 @@ class _Run(Preprocessor):
             tokens = list(scan(tokens, 0, self._named))
         place = tokens[0].lineno
         name = tokens[0].value
+        if name == "__VA_OPT__":
+            raise self.fail(
+                place,
+                f"macro '{name}': it belongs to macros with variable arguments and cannot be defined",
+            )
         if any(each.value == "__VA_OPT__" for each in tokens):
             full, empty = _optional(tokens)
             self.define(empty)
-            without = self.macros[name]
+            without = self.macros.get(name)
             self.define(full)
-            self.macros[name].without = without
+            if name in self.macros:  # else the preprocessor refused the name
+                self.macros[name].without = without
             return
         try:
             super().define(tokens)

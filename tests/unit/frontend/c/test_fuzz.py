@@ -12,12 +12,19 @@ from fuzzc.check import Wrong, check
 from fuzzc.texts import GOOD, text
 
 TEXTS = 300
+FOUND = (964830587,)
+"""Seeds of texts that once were neither taken nor refused."""
 CI_SECONDS = 60
 
 
 @pytest.mark.parametrize("good", GOOD)
 def test_the_texts_that_are_mutated_are_good(good: str) -> None:
     assert check(good)
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_texts_that_once_fell_through(seed: int) -> None:
+    check(text(Random(seed)))
 
 
 def test_random_texts() -> None:
