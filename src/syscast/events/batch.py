@@ -7,6 +7,7 @@ Only this module needs numpy.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from syscast.errors import UsageError
 from syscast.events.arrow.handing import Handing
 from syscast.events.block import walk
-from syscast.events.event import make_events
+from syscast.events.event import declared_as, make_events
 from syscast.events.schema import RING_HEADER_SIZE, envelope_key, pad, record_dtype, record_struct
 from syscast.spec.meta import RECORD_HEADER_SIZE
 
@@ -106,7 +107,9 @@ class ArrayLayouts:
         from syscast.events.arrow.columns import Described  # noqa: PLC0415
 
         return [
-            Described(self.classes[each].__name__, schema, self.header)
+            Described(
+                self.classes[each].__name__, schema, self.header, declared_as(self.classes[each])
+            )
             for each, schema in self.schemas.items()
             if schema_id in {None, each}
         ]
@@ -290,7 +293,11 @@ class Batch(Handing):
         found: list[Piece] = []
         for each in self._ids():
             schema = self._layouts.schemas[each]
-            number = numbers.get(identity(schema, envelope=self._origin is not None))
+            told = self._origin is not None
+            declared = declared_as(self._layouts.classes[each])
+            number = numbers.get(identity(schema, envelope=told, declared=declared))
+            if number is None and declared:  # the table knows no classes
+                number = numbers.get(identity(schema, envelope=told))
             if number is not None:
                 rows = None if self._uniform is not None else self._rows(each)
                 found.append(Piece(number, self._view(each), rows))
@@ -307,6 +314,18 @@ class Batch(Handing):
         table = np.array([offset & _U64 for offset in offsets], np.uint64)
         found: npt.NDArray[np.uint64] = boot + table[np.searchsorted(since, boot, side="right")]
         return found
+
+    def programs(self) -> Counter[int]:
+        """How many of the events each program sent, by id; without an envelope, all are of 0."""
+        if self._origin is None:
+            return Counter({0: len(self)})
+        at = _IDS_WORD
+        if self._uniform is not None:
+            words = self._words[at :: self._layouts.dtype(self._uniform).itemsize // 8]
+        else:
+            words = self._words[self._places + at]
+        numbers, counts = np.unique(words >> np.uint64(16) & np.uint64(0xFFFF), return_counts=True)
+        return Counter(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
 
     def probes(self) -> Mapping[int, str]:
         """Program id to probe."""

@@ -151,7 +151,10 @@ class Header(msgspec.Struct, frozen=True):
 
 def described(recorded: Recorded) -> list[Described]:
     """The event types, as `syscast.events.arrow.columns.table_of` takes them."""
-    return [Described(each.name, each, not recorded.foreign) for each in recorded.schemas]
+    return [
+        Described(each.name, each, not recorded.foreign, recorded.classes.get(each.id, ""))
+        for each in recorded.schemas
+    ]
 
 
 def header_metadata(header: Header) -> dict[str, str]:

@@ -82,14 +82,13 @@ class RecordingReader:
         self.account: Account | None = None
         self.losses: list[Lost] = []
         recorded = self.header.recorded
-        self._table = table_of(described(recorded), Form(raw=True, dictionaries=False))
-        numbers = {
-            identity(each.schema, envelope=each.envelope): number
-            for number, each in enumerate(self._table.members)
-        }
+        classes = described(recorded)
+        self._table = table_of(classes, Form(raw=True, dictionaries=False))
+        numbers = self._table.numbers()
         self._ids = [0] * len(numbers)
-        for each in reversed(recorded.schemas):
-            self._ids[numbers[identity(each, envelope=not recorded.foreign)]] = each.id
+        for each in reversed(classes):
+            key = identity(each.schema, envelope=each.envelope, declared=each.declared)
+            self._ids[numbers[key]] = each.schema.id
         self._largest = max((pad(each.size) for each in recorded.schemas), default=0)
         self._sources = {each.source: place for place, each in enumerate(self._table.columns)}
 

@@ -13,7 +13,7 @@ from syscast.errors import UsageError
 from syscast.events.block import is_uniform, walk
 from syscast.events.clock import offset_at
 from syscast.events.envelope import Origin
-from syscast.events.event import fields_of, make_event_class, make_events
+from syscast.events.event import declared_as, fields_of, make_event_class, make_events
 from syscast.events.schema import FIRST_FIELD, RING_HEADER_SIZE, ordered, pad, record_struct
 from syscast.events.sequence import SequenceTracker
 from syscast.spec.meta import RECORD_HEADER_SIZE
@@ -243,7 +243,12 @@ class Decoder:
         from syscast.events.arrow.columns import Described  # noqa: PLC0415 - only Arrow needs it
 
         return [
-            Described(self.classes[number].__name__, schema, self._origin is not None)
+            Described(
+                self.classes[number].__name__,
+                schema,
+                self._origin is not None,
+                declared_as(self.classes[number]),
+            )
             for number, schema in self.schemas.items()
         ]
 

@@ -6,14 +6,14 @@ import os
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
 from syscast._version import __version__
-from syscast.errors import UsageError
+from syscast.errors import FormatError, UsageError
 from syscast.events.event import declared_as
-from syscast.events.recorded import Header, Provenance, Recorded, account_of
+from syscast.events.recorded import Account, Header, Provenance, Recorded, account_of, ledger_of
 from syscast.sinks.arrowfile import ArrowFileSink
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.events.ledger import Ledger
     from syscast.events.lost import Lost
-    from syscast.events.recorded import Account, Sender
+    from syscast.events.recorded import Sender
     from syscast.spec.meta import ProgramMeta, SchemaMeta
 
 _STEP_S = 0.25
@@ -69,6 +69,15 @@ class Recordable(Protocol):
         ...
 
 
+@runtime_checkable
+class _Replayed(Protocol):
+    """A recording that is recorded once more: what its ledger says is over."""
+
+    def account(self) -> Account:
+        """What stands behind the events."""
+        ...
+
+
 class Recorder(ArrowFileSink):
     """Writes a session's batches to a file; see `syscast.Session.recorder`.
 
@@ -84,8 +93,9 @@ class Recorder(ArrowFileSink):
         """
         header, bases = _header(session)
         self._session = session
-        self._cut: Counter[str] = Counter()
-        self._programs = {each.id: each.probe for each in header.recorded.programs}
+        self._cut: Counter[int] = Counter()
+        self._copied: Counter[int] = Counter()
+        self._programs = header.recorded.programs
         self.full: bool = False
         super().__init__(os.fspath(path), header, self._as_of_now, bases)
 
@@ -98,7 +108,16 @@ class Recorder(ArrowFileSink):
         """Write what waits and the final account; see `ArrowFileSink.finish`."""
         self._session.on_last_losses = None
         self.lose(self._session.missing())
+        if complete and isinstance(self._session, _Replayed):
+            account = self._told(self._session)
+            complete, reason = account.complete, account.reason
         super().finish(complete=complete, reason=reason)
+
+    def write(self, batch: Batch) -> None:
+        """Take a batch of the session; see `ArrowFileSink.write`."""
+        if isinstance(self._session, _Replayed):
+            self._copied += self._by_program(batch)
+        super().write(batch)
 
     def run(
         self,
@@ -151,23 +170,39 @@ class Recorder(ArrowFileSink):
         """Cut a batch; what is behind counts as never read."""
         if count == len(batch):
             return batch
-        for event in batch.events()[count:]:
-            envelope = event.envelope
-            self._cut[envelope.probe if envelope is not None else ""] += 1
-        return batch.first(count)
+        first = batch.first(count)
+        self._cut += self._by_program(batch) - self._by_program(first)
+        return first
+
+    def _by_program(self, batch: Batch) -> Counter[int]:
+        """How many events of a batch each program sent, by its id in the file."""
+        base = self._bases.get(id(batch.schemas), 0)
+        return Counter({base + number: count for number, count in batch.programs().items()})
 
     def _as_of_now(self) -> Account:
-        return account_of(self.corrected(self._session.stats()), time.time_ns())
+        if isinstance(self._session, _Replayed):
+            ledger = ledger_of(self._told(self._session))
+        else:
+            ledger = self._session.stats()
+        return account_of(self.corrected(ledger), time.time_ns())
+
+    def _told(self, session: _Replayed) -> Account:
+        """What a recording says of itself, which may be cut off, or come through a pipe later."""
+        try:
+            return session.account()
+        except (FormatError, UsageError):
+            return Account(reason="the recording it was made of has no ledger")
 
     def corrected(self, ledger: Ledger) -> Ledger:
         """The ledger without the events behind the last one that was wanted."""
-        if not self._cut:
+        copied = isinstance(self._session, _Replayed)
+        # There is a row for each program, in their order.
+        if len(ledger.rows) != len(self._programs) or not (self._cut or copied):
             return ledger
-        left = self._cut.copy()
         rows = []
-        for row in ledger.rows:
-            cut = min(left[row.probe], row.delivered)
-            left[row.probe] -= cut
+        for row, program in zip(ledger.rows, self._programs, strict=True):
+            cut = row.delivered - self._copied[program.id] if copied else self._cut[program.id]
+            cut = max(0, min(cut, row.delivered))
             rows.append(replace(row, read=row.read - cut, delivered=row.delivered - cut))
         return replace(ledger, rows=tuple(rows))
 

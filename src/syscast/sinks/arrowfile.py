@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from msgspec.structs import replace
 
+from syscast.errors import UsageError
 from syscast.events.arrow.build import columns_of, schema_of
 from syscast.events.arrow.columns import Form, table_of
 from syscast.events.frames import END, seal
@@ -96,6 +97,7 @@ class ArrowFileSink:
         self._known = Account()
         self._next_account = 0.0
         self._over = False
+        self._open = False
         self._file = AppendedFile(path)
 
     @property
@@ -110,6 +112,7 @@ class ArrowFileSink:
 
     def open(self) -> None:
         """Write what stands before the events."""
+        self._open = True
         self._file.begin()
         self._append(self._writer.schema, 0)
 
@@ -117,12 +120,19 @@ class ArrowFileSink:
         """Take a batch; it is in the file a second later at most, if `tick` is called.
 
         Raises:
+            UsageError: It was not opened, or the batch is of another session.
             SinkClosed: Nobody reads any more.
             SinkError: It cannot be written: the disk is full. The file is whole, the message says
                 how many events it holds, and the sink takes nothing more.
         """
         if self._over:
             return
+        self._check_open("write")
+        if self._bases and id(batch.schemas) not in self._bases:
+            raise UsageError(
+                f"recorder '{self.path}': write: the batch is of another session (a recording has "
+                "one session's events)"
+            )
         self.lose(batch.lost)
         if not len(batch):
             return
@@ -166,6 +176,7 @@ class ArrowFileSink:
         """
         if self._over:
             return
+        self._check_open("finish")
         self.flush()
         self._over = True
         self._next_account = 0.0
@@ -213,7 +224,16 @@ class ArrowFileSink:
         with contextlib.suppress(OSError):
             self._file.close()
         count = counted(self.events, "event")
-        return failure(self.name, number, f"'{self.path}' is whole and holds the first {count}")
+        held = f"'{self.path}' is whole and holds the first {count}"
+        if not self._file.whole:
+            held = f"{count} went to '{self.path}' before"
+        return failure(self.name, number, held)
+
+    def _check_open(self, act: str) -> None:
+        if not self._open:
+            raise UsageError(
+                f"recorder '{self.path}': {act}: it is not open (use it in a with statement)"
+            )
 
     def _ending(
         self,

@@ -8,14 +8,18 @@ import resource
 import struct
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recordings import CLASSES, Opened, Recorded, block
+from recordings import CLASSES, PROGRAMS, Opened, Recorded, block
 
 import syscast as sc
+from syscast.events.ledger import Ledger, LedgerRow
+from syscast.events.schema import record_struct
 from syscast.session.recording import Recorder, provenance_of
 from syscast.sinks.sink import SinkClosed, SinkError
 
@@ -287,6 +291,118 @@ def test_rings_of_two_objects_keep_their_programs_apart(tmp_path):
         events = list(again)
     assert events == one.live + two.live
     assert [each.envelope for each in events] == [each.envelope for each in one.live + two.live]
+
+
+class Pattern(Recorded):
+    """Two programs that are on many functions: events are named by these, the ledger by programs."""
+
+    def batches(self, *, timeout=None):
+        for batch in super().batches(timeout=timeout):
+            for event in batch.events():
+                self.sent[event._raw[6]] += 1
+            yield batch
+
+    def __init__(self, blocks):
+        super().__init__(blocks)
+        self.sent = Counter()
+        named = {key: (5, {}) for key in self.decoder.schemas}
+        self.decoder._origin = replace(self.decoder._origin, functions=named)
+
+    def stats(self):
+        rows = (
+            LedgerRow(probe=each.probe, ran=n, tried=n, read=n, delivered=n)
+            for each in PROGRAMS
+            for n in [self.sent[each.id]]
+        )
+        return Ledger(rows=tuple(rows))
+
+
+@pytest.mark.parametrize("count", [1, 49, 50, 77, 300])
+def test_the_ledger_has_the_events_of_a_pattern_that_are_in_the_file(tmp_path, count):
+    path, copy = tmp_path / "some.arrows", tmp_path / "copy.arrows"
+    rand = random.Random(3)
+    source = Pattern([block(rand, 50, start=n * 50) for n in range(6)])
+    with Recorder(source, path) as recorder:
+        recorder.run(count=count)
+    assert source.live[0].envelope.probe not in {"opened", "other"}
+    with sc.replay(path) as again:
+        raws = [raw for rows in again.tuples() for raw in rows]
+        ledger = again.stats()
+        assert again.account().complete
+    programs = Counter(raw[6] for raw in raws)
+    assert [row.delivered for row in ledger] == [programs[each.id] for each in PROGRAMS]
+    assert ledger.total.delivered == count
+    with sc.replay(path) as again, Recorder(again, copy) as recorder:
+        recorder.run(count=(count + 1) // 2)
+    with sc.replay(copy) as third:
+        assert len(list(third)) == third.stats().total.delivered == (count + 1) // 2
+        assert third.account().complete
+
+
+def test_the_copy_of_a_recording_that_was_cut_off_says_so_too(tmp_path):
+    path, copy = tmp_path / "some.arrows", tmp_path / "copy.arrows"
+    with Recorder(session(2), path) as recorder:
+        recorder.run()
+        recorder.finish(complete=False, reason="the disk was full")
+    with sc.replay(path) as again, Recorder(again, copy) as recorder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", sc.LostEventsWarning)
+        recorder.run()
+    assert "the disk was full" in replayed(copy)[2]
+
+
+def test_classes_of_one_name_and_equal_fields_stay_apart(tmp_path):
+    path = tmp_path / "same.arrows"
+    space = {"sc": sc, "__annotations__": {"n": sc.i64}}
+    one = type(sc.Event)("Same", (sc.Event,), {**space, "__module__": "one"})
+    two = type(sc.Event)("Same", (sc.Event,), {**space, "__module__": "two"})
+    layout = record_struct(one.schema(1))
+    parts = []
+    for n in range(20):
+        header = (n + 1, n, 0, 1, 1, 1 + n % 3 % 2, 0, 0, b"")
+        parts += (struct.pack("<II", layout.size, 0), layout.pack(*header, n))
+    source = Recorded([b"".join(parts)], {1: one, 2: two})
+    with Recorder(source, path) as recorder:
+        recorder.run()
+    with sc.replay(path) as again:
+        events = list(again)
+    assert {type(each) for each in source.live} == {one, two}
+    assert [type(each) for each in events] == [type(each) for each in source.live]
+    assert events == source.live
+    with sc.replay(path) as again:
+        names = again.arrow().to_arrow().column("event").to_pylist()
+    assert names == ["Same" if type(each) is one else "Same_2" for each in events]
+
+
+def test_a_recorder_that_is_not_open_takes_nothing(tmp_path):
+    path = tmp_path / "old.arrows"
+    path.write_text("precious")
+    source = session(1)
+    recorder = Recorder(source, path)
+    (batch,) = source.batches()
+    with pytest.raises(sc.UsageError, match=r"recorder '.*': write: it is not open \(use it in a"):
+        recorder.write(batch)
+    with pytest.raises(sc.UsageError, match=r"recorder '.*': finish: it is not open"):
+        recorder.finish()
+    recorder.close()
+    assert path.read_text() == "precious"
+
+
+def test_a_recorder_takes_no_batch_of_another_session(tmp_path):
+    path = tmp_path / "file.arrows"
+    source = session(1)
+    (batch,) = session(1).batches()
+    with Recorder(source, path) as recorder:
+        with pytest.raises(sc.UsageError, match="the batch is of another session"):
+            recorder.write(batch)
+        recorder.run()
+    with sc.replay(path) as again:
+        assert list(again) == source.live
+
+
+def test_what_is_no_file_is_not_said_to_be_whole():
+    words = r"no space left on device \(.*; 0 events went to '/dev/full' before\)"
+    with pytest.raises(SinkError, match=words), Recorder(session(1), "/dev/full") as recorder:
+        recorder.run()
 
 
 def test_blocks_have_the_sizes_that_the_decoder_wants():

@@ -78,11 +78,18 @@ class Member(msgspec.Struct, frozen=True):
         label: Its name in the column ``event``; two classes of one name get different ones.
         schema: Its layout; the id is of no meaning here.
         envelope: Whether its records have a header.
+        declared: The class, ``module:name``, where the user declared one.
     """
 
     label: str
     schema: SchemaMeta
     envelope: bool = True
+    declared: str = ""
+
+    @property
+    def identity(self) -> bytes:
+        """See `identity`."""
+        return identity(self.schema, envelope=self.envelope, declared=self.declared)
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -113,6 +120,7 @@ class Described(NamedTuple):
     name: str
     schema: SchemaMeta
     envelope: bool = True
+    declared: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -130,7 +138,7 @@ class Table(msgspec.Struct, frozen=True):
         """Number of each class, by `identity`."""
         found: dict[bytes, int] = {}
         for number, each in enumerate(self.members):
-            found.setdefault(identity(each.schema, envelope=each.envelope), number)
+            found.setdefault(each.identity, number)
         return found
 
     def to_json(self) -> bytes:
@@ -152,9 +160,12 @@ def c_type(field: FieldMeta) -> str:
     return _C_TYPES.get(field.kind, field.kind)
 
 
-def identity(schema: SchemaMeta, *, envelope: bool) -> bytes:
-    """Give what is the same for equal event classes, whatever their ids."""
-    return msgspec.msgpack.encode((msgspec.structs.replace(schema, id=0), envelope))
+def identity(schema: SchemaMeta, *, envelope: bool, declared: str = "") -> bytes:
+    """Give what is the same for equal event classes, whatever their ids.
+
+    Two modules may have classes of one name and equal fields: they are not the same.
+    """
+    return msgspec.msgpack.encode((msgspec.structs.replace(schema, id=0), envelope, declared))
 
 
 def check_form(form: Form) -> Form:
@@ -198,11 +209,10 @@ def table_of(classes: Iterable[Described], form: Form) -> Table:
 def _members(classes: Iterable[Described]) -> tuple[Member, ...]:
     found: dict[bytes, Member] = {}
     labels: set[str] = set()
-    for name, schema, envelope in classes:
-        key = identity(schema, envelope=envelope)
-        if key not in found:
-            label = _free(name, labels)
-            found[key] = Member(label, schema, envelope)
+    for each in classes:
+        label = _free(each.name, labels)
+        made = Member(label, each.schema, each.envelope, each.declared)
+        if found.setdefault(made.identity, made) is made:
             labels.add(label)
     return tuple(found.values())
 
