@@ -32,6 +32,7 @@ CALLS = [
     "-c",
     "import os\nfor n in range(7): os.getpriority(os.PRIO_PROCESS, 0)",
 ]
+OFTEN = [sys.executable, "-c", "import os\nfor n in range(50): os.getppid(), os.getpid()"]
 FOREVER = [
     sys.executable,
     "-c",
@@ -146,6 +147,16 @@ def test_record_ends_with_its_session_or_its_limits(path):
         assert session.stats().lost == 0
 
 
+def test_counts_by_key_have_no_place_in_a_recording(path):
+    words = "take the counts by aggregated"
+    with (
+        getppid.attach(pid=ME, pressure="aggregate") as session,
+        pytest.raises(sc.UsageError, match=words),
+    ):
+        session.record(path, timeout=1)
+    assert not path.exists()
+
+
 def test_a_flood_is_recorded_whole_and_accounted_for(path):
     work = "import os, time\nend = time.time() + 0.7\nwhile time.time() < end: os.getppid()"
     with getppid.attach(command=[sys.executable, "-c", work]) as session:
@@ -199,6 +210,16 @@ def test_record_and_replay_by_the_command_line(syscast, path):
     told = syscast("replay", path, "-v", "--count", "1")
     assert "syscast: recorded 20" in told.stderr
     assert len(told.stdout.splitlines()) == 2 - (not told.stdout.startswith("TIME"))
+
+
+def test_the_count_of_a_pattern_is_that_of_its_ledger(syscast, path):
+    done = syscast("record", path, "syscall:getp*id", "--count", "3", "--", *OFTEN)
+    assert "syscast: 3 events delivered" in done.stderr
+    shown = syscast("replay", path)
+    assert "when it was recorded: 3 events delivered" in shown.stderr
+    copy = path.with_name("copy.arrows")
+    assert syscast("replay", path, "--count", "2", "-o", copy).returncode == 0
+    assert "when it was recorded: 2 events delivered" in syscast("replay", copy).stderr
 
 
 @pytest.mark.parametrize("words", [["trace", *TARGET], ["--", "trace", *TARGET], TARGET])

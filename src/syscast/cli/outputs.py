@@ -48,6 +48,11 @@ def _try(options: Options) -> None:
             f"output '{options.output}': write: a recording is no JSON (record it, and then: "
             f"syscast replay {options.output} --json)"
         )
+    if options.delivery().aggregate_by is not None:
+        raise UsageError(
+            f"pressure '{options.pressure}': set: a recording has no place for counts by key (take sample "
+            "or drop, or write text or --json)"
+        )
     if options.output == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError("output '-': write: a recording is nothing for a terminal (name a file)")
     # Now, before anything is attached: it takes 100 ms, in which a flood would fill a ring.

@@ -269,6 +269,11 @@ class Session(Reading[E_co]):
                 says how many events it holds.
         """
         self._check_open()
+        if self._counts is not None:
+            raise UsageError(
+                "session: record: a recording has no place for counts by key (take another pressure, or "
+                "write batches with recorder() and take the counts by aggregated())"
+            )
         with self.recorder(path) as recorder:
             recorder.run(timeout=timeout, count=count)
         return recorder.events

@@ -60,6 +60,15 @@ def test_command_lines_that_say_nothing(said, words, message):
     assert not Path("x.arrows").exists()
 
 
+@pytest.mark.parametrize("words", [["record", "x.arrows"], ["trace", "-o", "x.arrows"]])
+@pytest.mark.parametrize("pressure", ["aggregate", "aggregate by comm"])
+def test_counts_by_key_are_refused_before_anything_is_attached(said, words, pressure):
+    code, out, err = said(*words, "syscall:getpriority", "--pressure", pressure, "--count", "1")
+    assert (code, out) == (2, "")
+    assert f"pressure '{pressure}': set: a recording has no place for counts by key" in err
+    assert not Path("x.arrows").exists()
+
+
 def test_help_shows_how_it_is_called(said):
     code, out, _ = said("record", "--help")
     assert code == 0

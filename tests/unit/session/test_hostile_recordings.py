@@ -162,11 +162,14 @@ def test_names_that_nothing_should_have(tmp_path, monkeypatch, name, where):
             recorded,
             schemas=(replace(schema, fields=tuple(fields)), *recorded.schemas[1:]),
             programs=programs,
-            classes={1: name} if where == "class" else {},
+            classes=recorded.classes if where == "class" else {},
         )
         return replace(found, recorded=recorded), bases
 
     monkeypatch.setattr(recording, "_header", header)
+    if where == "class":
+        for module in ("syscast.session.recording", "syscast.events.batch"):
+            monkeypatch.setattr(f"{module}.declared_as", lambda _: name)
     path = tmp_path / "file.arrows"
     data = [block(random.Random(3), 6)] if where in {"probe", "class"} else []
     with Recorder(Recorded(data), path) as recorder:
