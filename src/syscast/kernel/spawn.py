@@ -55,6 +55,10 @@ class StoppedCommand:
             UsageError: No command, or none of that name, or not executable.
             KernelError: fork(2) failed.
         """
+        if isinstance(argv, str):
+            raise UsageError(
+                f"command {argv!r}: start: a command is a list of words ({argv.split()!r})"
+            )
         self.argv: tuple[str, ...] = tuple(argv)
         environment = dict(os.environ if env is None else env)
         path = _find(self.argv, environment)

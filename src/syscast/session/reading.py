@@ -15,6 +15,7 @@ from syscast.session.every import Every
 from syscast.session.merging import Merging
 from syscast.session.part import PIECE
 from syscast.session.stream import EventStream, Limit
+from syscast.session.timeouts import deadline_of
 from syscast.session.waiting import Waiting
 from syscast.session.wallclock import SessionClock
 
@@ -413,10 +414,16 @@ class Reading(Generic[E_co]):
         from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
 
         self._check_open()
+        deadline_of(timeout)
         self._check_events(timeout)
         described = [each for part in self._parts for each in part.decoder.described()]
         form = Form(raw, addresses, dictionaries)
-        return stream_of(described, form, lambda: self.batches(timeout=timeout))
+
+        def begin() -> Iterator[Batch]:
+            self._check_open()
+            return self.batches(timeout=timeout)
+
+        return stream_of(described, form, begin)
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, faster than events and without numpy.
@@ -540,11 +547,6 @@ def _counts(delivery: Delivery, parts: Sequence[Part]) -> SessionCounts | None:
     from syscast.session.counts import SessionCounts  # noqa: PLC0415  (few sessions)
 
     return SessionCounts(parts)
-
-
-def deadline_of(timeout: float | None) -> float | None:
-    """The monotonic time so many seconds from now; None for never."""
-    return None if timeout is None else time.monotonic() + timeout
 
 
 def _soon(deadline: float | None) -> float:

@@ -246,6 +246,7 @@ class Replay(Generic[E_co]):
         from syscast.events.arrow.columns import Form  # noqa: PLC0415  (few ask for it)
         from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
 
+        _deadline(timeout)  # a mistake is told now, not by the consumer
         form = Form(raw, addresses, dictionaries)
         return stream_of(self._decoder.described(), form, lambda: self.batches(timeout=timeout))
 
@@ -559,4 +560,6 @@ def _speed(speed: float | str | None) -> float:
 
 
 def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+    from syscast.session.timeouts import deadline_of  # noqa: PLC0415  (few give one)
+
+    return deadline_of(timeout)

@@ -15,7 +15,8 @@ from syscast.errors import UsageError
 from syscast.events.event import boot_time, sender
 from syscast.session.delivery import DEFAULT, duration_ns
 from syscast.session.every import Every
-from syscast.session.reading import E_co, Reading, deadline_of
+from syscast.session.reading import E_co, Reading
+from syscast.session.timeouts import deadline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -88,7 +88,7 @@ class Table(Generic[E]):
         from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
 
         form = Form(raw, addresses, dictionaries)
-        return stream_of(self._part.decoder.described(), form, self.batches)
+        return stream_of(self._part.decoder.described(), form, self.batches, once=False)
 
     def _blocks(self) -> Iterator[bytes]:
         from syscast.features.recordclock import record_clock  # noqa: PLC0415  (declaring one loads nothing)

@@ -56,18 +56,27 @@ _TASK = (
     Column("COMM", 15, cut=True, style=CYAN),
     Column("PID", 7, right=True),
 )
+_TASK_NAMES = ("time", "comm", "pid")
 
 
 def table_of(cls: type[Event]) -> Table:
-    """Make the table of one event class: time, comm and pid, then a column per field."""
-    names = {field.name for field in fields_of(cls)}
-    task = [column for column in _TASK if column.title.lower() not in names]
-    shown = [column.title.lower() for column in task]
+    """Make the table of one event class: time, comm and pid of the task, then a column per field.
+
+    A field that has the name of one of the first three stands beside it, as ``PID (FIELD)``.
+    """
 
     def cells(event: Event) -> list[str]:
-        return [*_task_cells(event, shown), *field_texts(event)]
+        return [*_task_cells(event, _TASK_NAMES), *field_texts(event)]
 
-    return Table((*task, *(column_of(field) for field in fields_of(cls))), cells)
+    return Table((*_TASK, *(_told_apart(column_of(field)) for field in fields_of(cls))), cells)
+
+
+def _told_apart(column: Column) -> Column:
+    """A field's column, which is not to be taken for one of the task's."""
+    if column.title.lower() not in _TASK_NAMES:
+        return column
+    title = f"{column.title} (FIELD)"
+    return column._replace(title=title, width=max(column.width, len(title)))
 
 
 def mixed_table() -> Table:
@@ -76,7 +85,7 @@ def mixed_table() -> Table:
     def cells(event: Event) -> list[str]:
         envelope = event.envelope
         probe = type(event).__name__ if envelope is None else envelope.probe
-        return [*_task_cells(event, ("time", "comm", "pid")), probe, fields_text(event)]
+        return [*_task_cells(event, _TASK_NAMES), probe, fields_text(event)]
 
     probe = Column("PROBE", 20, style=GREEN)
     return Table((*_TASK, probe, Column("FIELDS", 30)), cells)

@@ -143,3 +143,8 @@ def test_the_child_dies_with_a_parent_that_is_killed() -> None:
             return
         time.sleep(0.01)
     pytest.fail("the child still waits")
+
+
+def test_a_command_in_one_text_is_refused():
+    with pytest.raises(UsageError, match=r"a list of words \(\['cat', '/etc/hostname'\]\)"):
+        StoppedCommand("cat /etc/hostname")

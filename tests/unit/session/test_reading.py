@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from syscast.errors import UsageError
 from syscast.kernel.descriptors import Fd
 from syscast.session import part as parts
 from syscast.session.session import Session
+from syscast.session.timeouts import deadline_of
 
 SIZE = 100
 """Bytes of a record here."""
@@ -148,3 +150,10 @@ def test_an_iteration_in_pieces_starts_with_few(opened):
     source, session = opened()
     next(iter(session))
     assert source.given <= parts.PIECE // SIZE
+
+
+def test_a_timeout_that_is_no_number_is_refused():
+    assert deadline_of(None) is None
+    assert deadline_of(1) > time.monotonic()
+    with pytest.raises(UsageError, match="timeout 'soon': read: it is no number of seconds"):
+        deadline_of("soon")

@@ -4,6 +4,8 @@ import termios
 
 import pytest
 
+from syscast.events.event import Event
+from syscast.events.fieldtypes import i32
 from syscast.events.lost import Lost
 from syscast.sinks.console import Column, ConsoleSink, Table, cell_width, cut
 
@@ -176,3 +178,15 @@ def test_a_loss_between_events_of_a_table_of_ones_own(seen, listen):
     table = Table((Column("PORT", 5),), lambda event: [str(event.port)])
     event = seen(listen, (HOST, 80, 5))
     assert piped([event, loss(), event], table=table).split("\n")[1].startswith("... 1,234 events")
+
+
+class Kill(Event):
+    pid: i32
+    sig: i32
+
+
+def test_a_field_does_not_take_the_place_of_the_tasks_pid(seen, terminal):
+    header, line = on(terminal, [seen(Kill, (77, 9))])
+    assert header.split() == ["TIME", "COMM", "PID", "PID", "(FIELD)", "SIG"]
+    assert line.split()[1:] == ["python3", "1234", "77", "9"]
+    assert piped([seen(Kill, (77, 9))]).split("\t")[1:] == ["python3", "1234", "77", "9\n"]

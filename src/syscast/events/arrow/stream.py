@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import nanoarrow as na
 from nanoarrow.c_array_stream import CArrayStream
 
+from syscast.errors import UsageError
 from syscast.events.arrow.build import columns_of, schema_of
 from syscast.events.arrow.columns import table_of
 from syscast.events.arrow.exports import Columns
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
 
 
 def stream_of(
-    classes: Iterable[Described], form: Form, batches: Callable[[], Iterator[Source]]
+    classes: Iterable[Described],
+    form: Form,
+    batches: Callable[[], Iterator[Source]],
+    *,
+    once: bool = True,
 ) -> Stream:
     """Make a stream over batches of some event classes; raises as `table_of`."""
-    return Stream(table_of(classes, form), batches)
+    return Stream(table_of(classes, form), batches, once=once)
 
 
 class _End(bytearray):
@@ -43,23 +48,35 @@ class Stream(Handing):
 
     DuckDB, polars, pandas, pyarrow and whatever else knows the Arrow PyCapsule interface take it;
     or iterate over it: each step gives the columns of a batch. Nothing is read before somebody
-    asks for the first batch. Every consumer begins with the events that nobody has read yet.
+    asks for the first batch. What was read is gone: a stream has one consumer, and who comes after it gets
+    a UsageError; only the rows of a table are read anew for each.
 
     Attributes:
         table: The columns.
         schema: nanoarrow's ``CSchema`` of them.
     """
 
-    def __init__(self, table: Table, batches: Callable[[], Iterator[Source]]) -> None:
+    def __init__(
+        self, table: Table, batches: Callable[[], Iterator[Source]], *, once: bool = False
+    ) -> None:
         """Make a stream.
 
         Args:
             table: Of all classes that the batches may have.
             batches: Begins to read.
+            once: What was read is gone.
         """
         self.table = table
         self.schema: ArrowSchema = schema_of(table)
         self._batches = batches
+        self._once = once
+        self._begun = False
+
+    def __repr__(self) -> str:
+        """The columns, and that it is read once."""
+        names = ", ".join(each.name for each in self.table.columns)
+        once = "; read once" + (", and it was" if self._begun else "") if self._once else ""
+        return f"<arrow stream of {names}{once}>"
 
     def __iter__(self) -> Iterator[Columns]:
         for array in self._arrays():
@@ -79,6 +96,11 @@ class Stream(Handing):
         return cast("object", stream.__arrow_c_stream__(requested_schema))
 
     def _arrays(self) -> Generator[ArrowArray]:
+        if self._begun and self._once:
+            raise UsageError(
+                "arrow 'stream': read: this stream was read (keep its to_arrow(), or ask arrow() again)"
+            )
+        self._begun = True
         for batch in self._batches():
             if len(batch):
                 yield columns_of(batch, self.table, self.schema)

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from syscast.errors import UsageError
 from syscast.events.arrow.columns import Described, Form, table_of
 from syscast.events.arrow.stream import Stream
 
@@ -144,3 +145,20 @@ def test_in_another_thread(stream):
     thread.start()
     thread.join()
     assert found[0].num_rows == 6
+
+
+def test_what_was_read_is_not_read_again_as_nothing(stream, world):
+    def batches():
+        yield world.made([(world.Every, HEAD, world.every())], classes=world.classes)
+
+    events = Stream(stream.table, batches, once=True)
+    assert repr(events).startswith("<arrow stream of event, time, probe, ")
+    assert repr(events).endswith("; read once>")
+    assert events.to_arrow().num_rows == 1
+    assert repr(events).endswith("; read once, and it was>")
+    with pytest.raises(UsageError, match=r"this stream was read .*ask arrow\(\) again"):
+        next(iter(events))
+    with pytest.raises(Exception, match="this stream was read"):
+        pa.RecordBatchReader.from_stream(events).read_all()
+    with pytest.raises(Exception, match="this stream was read"):
+        duckdb.sql("select count(*) from events").fetchall()
