@@ -305,6 +305,51 @@ def test_counting_while_it_is_taken_out_loses_nothing():
     assert sum(each.count for each in counted) == row.aggregated > 0
 
 
+def test_each_count_is_given_to_one_of_those_who_take():
+    over = threading.Event()
+    took = [[], []]
+
+    def take(mine):
+        while not over.is_set():
+            mine += session.aggregated()
+
+    with sc.attach(getpriority, pid=ME, pressure="aggregate by who", ring_size=4096) as session:
+        threads = [threading.Thread(target=take, args=(each,)) for each in took]
+        for thread in threads:
+            thread.start()
+        for _ in range(60):
+            ask(200, 50)
+        over.set()
+        for thread in threads:
+            thread.join()
+        events = drained(session)
+        took.append(session.aggregated())
+        row = check(session, 12000, events)
+    assert sum(each.count for mine in took for each in mine) == row.aggregated > 0
+
+
+def test_taking_while_another_closes_says_that_it_is_closed():
+    problems = []
+
+    def take():
+        try:
+            while True:
+                session.aggregated()
+        except Exception as error:  # noqa: BLE001  (the test looks at it)
+            problems.append(error)
+
+    for pause in (0.05, 0.1, 0.15):
+        with sc.attach(getpriority, pid=ME, pressure="aggregate", ring_size=4096) as session:
+            thread = threading.Thread(target=take)
+            thread.start()
+            end = time.monotonic() + pause
+            while time.monotonic() < end:
+                ask(50)
+        thread.join(30)
+    assert [type(each) for each in problems] == [sc.UsageError] * 3
+    assert {str(each) for each in problems} == {"session: read: it is closed"}
+
+
 def test_a_stream_has_the_counts_among_its_events():
     with sc.attach(getpriority, pid=ME, pressure="aggregate", ring_size=4096) as session:
         ask(500)

@@ -376,6 +376,16 @@ def test_the_last_calls_of_a_command():
     assert len(found) > 10
 
 
+def test_a_paused_ring_does_not_wait_for_busy_threads(monkeypatch):
+    """Each sleep while it is paused would let another thread keep the interpreter for 5 ms."""
+    monkeypatch.setenv("SYSCAST_DISABLE", "ringbuf_overwrite")
+    with getpriority.attach(pid=ME, pressure="overwrite", ring_size=1 << 16) as session:
+        ask(FIRST_TOKEN)
+        with monkeypatch.context() as patch:
+            patch.setattr("syscast.buffers.perfflight.time.sleep", None)
+            assert tokens(session.dump()) == [0]
+
+
 @pytest.mark.skipif(
     IN_VM, reason="starting the command line takes too long in an emulated machine"
 )

@@ -263,6 +263,74 @@ def test_a_process_forked_in_the_middle_of_an_iteration(mode):
     assert (reader.seen, reader.problem) == (300, None)
 
 
+def test_a_child_that_only_waits_leaves_its_parents_programs_alone():
+    with getpriority.attach(pid=ME, pressure="sample", ring_size=4096) as session:
+
+        def work():
+            for act in (
+                lambda: session.wait(0.3),
+                lambda: session.every(1, int),
+                session.dump,
+                session.aggregated,
+            ):
+                with pytest.raises(sc.UsageError, match="it belongs to process"):
+                    act()
+            for part in session._parts:
+                part.control.set("keep_one_in", 1000)
+
+        for number in range(500):
+            ask(FIRST_TOKEN + number)
+        pid = forked(work)
+        assert os.waitpid(pid, 0)[1] == 0
+        for number in range(500):
+            ask(FIRST_TOKEN + number)
+        stats = session.stats()
+        assert (stats.total.ran, stats.total.sampled) == (1000, 0)
+        assert stats.problems() == []
+
+
+def test_two_readers_of_a_full_ring_get_each_event_once():
+    with flooded(ring_size=4096) as session:
+        seen = [[], []]
+
+        def read(mine):
+            for event in session:
+                mine.append((event.cpu, event.envelope.seq))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sc.LostEventsWarning)
+            threads = [threading.Thread(target=read, args=(each,)) for each in seen]
+            for thread in threads:
+                thread.start()
+            time.sleep(2.5)
+            session.stop()
+            for thread in threads:
+                thread.join(30)
+        session.detach()
+        found = seen[0] + seen[1]
+        stats = session.stats()
+    assert stats.total.dropped > 0
+    assert len(found) == len(set(found)) == stats.total.delivered
+
+
+def test_a_reader_that_refuses_a_warning_leaves_its_events_to_the_next():
+    with getpriority.attach(pid=ME, ring_size=4096) as session:
+        for number in range(500):
+            ask(FIRST_TOKEN + number)
+        kept = session.read(0)
+        for number in range(500):
+            ask(FIRST_TOKEN + number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", sc.LostEventsWarning)
+            with pytest.raises(sc.LostEventsWarning):
+                session.read(0)
+            session.detach()
+            kept += session.read(0)
+        while found := session.read(0):
+            kept += found
+        assert len(kept) == session.stats().total.delivered > 0
+
+
 def test_a_child_that_ends_while_its_parent_iterates():
     """Its exit runs destructors and closes descriptors; nothing of it reaches the parent."""
     with getpriority.attach(pid=ME) as session:

@@ -74,7 +74,19 @@ def _what(ctx: click.Context, file: str, rest: Sequence[str]) -> list[str]:
     if given is not None:
         cure = f"syscast replay {file} {given}" if given == "--json" else f"it goes to {file}"
         raise click.UsageError(f"{given} has no place in a recording ({cure})", ctx)
+    if _overwrites(own):
+        raise click.UsageError(
+            "--pressure overwrite keeps events in the kernel for dumps, which a recording cannot "
+            "read (record without it, or: syscast trace ... --pressure overwrite --json -o FILE)",
+            ctx,
+        )
     return words if words[0] in _COMMANDS else ["trace", *words]
+
+
+def _overwrites(words: Sequence[str]) -> bool:
+    """Whether the words ask for a flight recorder."""
+    text = "\0".join(["", *words, ""])
+    return any(f"\0--pressure{sign}overwrite\0" in text for sign in "=\0")
 
 
 @click.command("record", cls=RecordCommand, help=_HELP, short_help="Record events in a file.")

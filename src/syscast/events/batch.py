@@ -331,6 +331,13 @@ class Batch(Handing):
         """Program id to probe."""
         return {} if self._origin is None else self._origin.probes
 
+    def as_read(self) -> npt.NDArray[np.uint64]:
+        """Boot clock in ns of each record, in the order they were read."""
+        at = _OBSERVED[-1]
+        if self._uniform is not None:
+            return self._words[at :: self._layouts.dtype(self._uniform).itemsize // 8]
+        return self._words[self._places + at]
+
     def observe(self, tracker: SequenceTracker) -> None:
         """Note the sequence numbers, in the order they were read."""
         if self._uniform is not None:

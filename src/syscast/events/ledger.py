@@ -70,7 +70,8 @@ class Ledger(msgspec.Struct, frozen=True):
         damaged: Records that could not be decoded and so belong to no probe.
         drained: The programs are detached and the rings were read to their end: the last
             numbers are known.
-        late: Events that came after one of a later time, over all rings and probes.
+        late: Events that came after one of a later time, over all rings and probes; of batches,
+            over all rings of one object.
         delivery: How events came.
         pressure: What is held back at present.
         cost: What tracing cost; None where it was not asked for.
@@ -169,12 +170,17 @@ class Ledger(msgspec.Struct, frozen=True):
         """Whether some probe's misses are unknown, so that ``missed`` is a lower bound."""
         return any(row.missed is None for row in self.rows if row.role != "follow")
 
-    def problems(self, *, drained: bool = True) -> list[str]:
-        """Check the equations of every row; see `LedgerRow.problems`."""
-        return [line for row in self.rows for line in row.problems(drained=drained)]
+    def problems(self, *, drained: bool | None = None) -> list[str]:
+        """Check the equations of every row; see `LedgerRow.problems`.
 
-    def consistent(self, *, drained: bool = True) -> bool:
-        """Tell whether all equations hold."""
+        Args:
+            drained: Whether the last numbers are known; None for what the ledger itself says.
+        """
+        final = self.drained if drained is None else drained
+        return [line for row in self.rows for line in row.problems(drained=final)]
+
+    def consistent(self, *, drained: bool | None = None) -> bool:
+        """Tell whether all equations hold; see `problems`."""
         return not self.problems(drained=drained)
 
     def disagreements(self) -> list[str]:

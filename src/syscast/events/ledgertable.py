@@ -57,9 +57,14 @@ def by_cpu(cpus: Sequence[CpuRow]) -> list[str]:
         "RAN": lambda row: row.ran,
         "TRIED": lambda row: row.tried,
         "READ": lambda row: row.read,
+        "AGGREGATED": lambda row: row.aggregated,
+        "OVERWRITTEN": lambda row: row.overwritten,
         "RING FULL": lambda row: row.dropped,
         "GAPS": lambda row: row.gaps,
     }
+    rare = ("AGGREGATED", "OVERWRITTEN")
+    unused = [name for name in rare if not any(columns[name](row) for row in cpus)]
+    columns = {name: value for name, value in columns.items() if name not in unused}
     cells = [[str(row.cpu), *(_number(value(row)) for value in columns.values())] for row in cpus]
     return grid([["CPU", *columns], *cells])
 

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from syscast.events.envelope import RawRecord
 
 _Item = TypeVar("_Item")
@@ -170,3 +173,25 @@ class Order:
         if key(items[0]) < self._last:
             self.late += bisect_left(items, self._last, key=key)
         self._last = max(self._last, key(items[-1]))
+
+    def note_as_read(self, times: list[int]) -> None:
+        """Note what is delivered next in the order of its ring, where it need not be in that of time."""
+        if not times:
+            return
+        if times[0] >= self._last and sorted(times) == times:
+            self._last = times[-1]
+            return
+        for time in times:
+            if time < self._last:
+                self.late += 1
+            else:
+                self._last = time
+
+    def note_column(self, times: npt.NDArray[np.uint64]) -> None:
+        """`note_as_read`, of a batch's column."""
+        if not len(times):
+            return
+        if times[0] >= self._last and bool((times[1:] >= times[:-1]).all()):
+            self._last = int(times[-1])
+        else:
+            self.note_as_read(times.tolist())

@@ -32,7 +32,7 @@ class PressureStats(msgspec.Struct, frozen=True):
         """For people."""
         found = [f"sampling: {keeping(self.keep_one_in)} (at most 1 of {self.highest} so far)"]
         if self.budget is not None and self.used is not None:
-            text = f"budget: {percent(self.used)} of {percent(self.budget)} of a CPU used"
+            text = f"budget: {percent(self.used)} of a CPU used, {percent(self.budget)} allowed"
             if self.floor is not None:
                 text += f" ({over(self.floor, self.budget)})"
             found.append(text)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _thread import RLock  # threading costs a start 2 ms
 from typing import TYPE_CHECKING
 
 from syscast.errors import FullError, KernelError, UsageError
@@ -61,6 +62,8 @@ class StateMaps:
         self._outer = made[outer.name] if outer is not None else None
         self._spare: LoadedMap | None = None
         self.cpus: int = self._active.cpus
+        self._lock = RLock()
+        self._closed = False
 
     def maps(self) -> dict[str, LoadedMap]:
         """The maps that an object's programs name; still owned here."""
@@ -116,7 +119,9 @@ class StateMaps:
         return next(iter(self._active.keys()), None) is None
 
     def drain(self) -> list[tuple[bytes, Rows]]:
-        """Take everything out; raises KernelError, and UsageError in a forked child.
+        """Take everything out; raises KernelError, and UsageError in a forked child or when closed.
+
+        Several threads may drain: each element is given to one of them.
 
         What programs write from now on goes into the other map. If the reading fails, what was not
         read is in the spare map, and is seen after the next exchange.
@@ -128,9 +133,18 @@ class StateMaps:
                 f"map '{self._name}': drain: only the process that attached the probes can "
                 "(this one was forked from it)"
             )
+        with self._lock:
+            try:
+                return self._exchange(self._outer)
+            except (KernelError, ValueError, OSError):
+                if not self._closed:  # by a signal handler, in between
+                    raise
+            raise UsageError(f"map '{self._name}': drain: it is closed")
+
+    def _exchange(self, outer: LoadedMap) -> list[tuple[bytes, Rows]]:
         spare = self._spare or self._make_spare()
         self._spare = spare
-        self._outer.update(0, slot(spare.fd))
+        outer.update(0, slot(spare.fd))
         self._active, self._spare = spare, self._active
         return [(key, self._rows(value)) for key, value in _emptied(self._spare)]
 
@@ -159,7 +173,15 @@ class StateMaps:
         return tuple(value[at : at + size] for at in range(0, len(value), stride))
 
     def close(self) -> None:
-        """Close every descriptor; a second call does nothing."""
+        """Close every descriptor, once nobody drains; a second call does nothing."""
+        if os.getpid() != self._owner:  # the lock may be held by a thread that is not here
+            self._close()
+            return
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
         for each in (self._active, self._spare, self._outer):
             if each is not None:
                 each.fd.close()

@@ -42,18 +42,20 @@ def ledger_of(parts: Sequence[Part], pending: Counter[str], late: int = 0) -> Le
 
 
 def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
+    sequence = part.decoder.sequence
+    # Before the kernel's counters: another thread may be reading, and what it reads is counted there.
+    received, gaps = sequence.received(program.id), sequence.gaps(program.id)
+    numbers = sequence.cpus(program.id)
     by_cpu = counters(part, program)
     totals = [sum(column) for column in zip(*by_cpu, strict=True)] or [0] * len(LEDGER)
     counted = dict(zip(LEDGER, totals, strict=True))
     tried = {cpu: row[_TRIED] for cpu, row in enumerate(by_cpu)}
-    sequence = part.decoder.sequence
-    received = sequence.received(program.id)
     sifted, raised = _sifted(part, program)
     counted["filtered"] += sifted - raised
     counted["raised"] += raised
     waiting = min(pending[program.probe], received)
     pending[program.probe] -= waiting
-    missing = sequence.missing(program.id, tried) if part.drained else sequence.gaps(program.id)
+    missing = sequence.missing(program.id, tried) if part.drained else gaps
     if part.flight is not None:
         counted["overwritten"] = _overwritten(counted, missing)
     return LedgerRow(
@@ -66,7 +68,7 @@ def _row(part: Part, program: ProgramMeta, pending: Counter[str]) -> LedgerRow:
         sifted=sifted,
         delivered=received - waiting - sifted,
         gaps=missing,
-        cpus=_cpus(part, program, by_cpu),
+        cpus=_cpus(part, numbers, by_cpu),
         **counted,
     )
 
@@ -75,10 +77,9 @@ _TRIED, _UNRETURNED = LEDGER.index("tried"), LEDGER.index("unreturned")
 
 
 def _cpus(
-    part: Part, program: ProgramMeta, by_cpu: Sequence[tuple[int, ...]]
+    part: Part, numbers: Mapping[int, tuple[int, int]], by_cpu: Sequence[tuple[int, ...]]
 ) -> tuple[CpuRow, ...]:
     """What each CPU counted, and what was read of it."""
-    numbers = part.decoder.sequence.cpus(program.id)
     found = []
     for cpu in range(max(len(by_cpu), *(each + 1 for each in numbers), 0)):
         values = by_cpu[cpu] if cpu < len(by_cpu) else (0,) * len(LEDGER)

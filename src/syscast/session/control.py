@@ -6,6 +6,7 @@ costs one store. It is mapped when the first word is written, which most session
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from syscast.kernel.bpfmaps import F_MMAPABLE
@@ -19,9 +20,9 @@ _PLACES = {name: (offset, size) for name, offset, size in CONTROL}
 
 
 class Control:
-    """Writes the words; a closed one takes no more."""
+    """Writes the words; a closed one takes no more, and one in a forked child none."""
 
-    __slots__ = ("_closed", "_map", "_pages", "_values", "_views")
+    __slots__ = ("_closed", "_map", "_owner", "_pages", "_values", "_views")
 
     def __init__(self, held: LoadedMap) -> None:
         self._map = held
@@ -29,6 +30,7 @@ class Control:
         self._views: dict[str, memoryview] = {}
         self._values = bytearray(CONTROL_SIZE)
         self._closed = False
+        self._owner = os.getpid()
 
     @property
     def shared(self) -> bool:
@@ -36,20 +38,21 @@ class Control:
         return bool(self._map.spec.flags & F_MMAPABLE)
 
     def set(self, name: str, value: int) -> None:
-        """Write one word, by its name in `CONTROL`; does nothing once closed.
+        """Write one word, by its name in `CONTROL`; does nothing once closed, or in a forked child.
 
         Raises:
             KernelError: The page cannot be mapped, or the map not be written.
         """
+        if os.getpid() != self._owner:  # the programs are the parent's
+            return
         view = self._views.get(name)
         if view is None:
             view = self._view(name)
             if view is None:
                 return
-        # Another thread closes, or this is a forked child, where the page is not.
         try:
             view[0] = value
-        except ValueError:
+        except ValueError:  # another thread closes
             return
         if self._pages is None:
             self._map.update(0, bytes(self._values))

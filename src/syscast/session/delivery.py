@@ -67,6 +67,7 @@ class Delivery(msgspec.Struct, frozen=True):
     cost: bool = False
 
     def __post_init__(self) -> None:
+        self._check_texts()
         for what, value, known in (
             ("mode", self.mode, MODES),
             ("rings", self.rings, RINGS),
@@ -95,6 +96,18 @@ class Delivery(msgspec.Struct, frozen=True):
                 "(take 'one' or 'per-cpu')"
             )
         _ = self.rate, self.share, self.aggregate_by  # read, they raise
+
+    def _check_texts(self) -> None:
+        for what, text in (
+            ("mode", self.mode),
+            ("rings", self.rings),
+            ("pressure", self.pressure),
+            ("limit", self.limit),
+        ):
+            if not isinstance(text, str) and not (what == "limit" and text is None):
+                raise UsageError(
+                    f"{what} {text!r}: set: it is no text (leave it out for the default)"
+                )
 
     @property
     def latency_ns(self) -> int:

@@ -46,6 +46,11 @@ class Merging:
         self.order: Order = Order()
 
     @property
+    def late(self) -> int:
+        """How many events were given after one of a later time."""
+        return self.order.late + sum(part.order.late for part in self._parts)
+
+    @property
     def holding(self) -> bool:
         """Whether something was read and is held back."""
         return any(part.intake is not None and part.intake.holding for part in self._parts)
@@ -81,6 +86,8 @@ class Merging:
         if len(self._parts) == 1 and not self._several(self._parts[0]):
             taken = self._parts[0].tuples()
             if taken is not None:
+                if not self._parts[0].meta.foreign:
+                    self.order.note_as_read(list(map(_TIME, taken)))
                 yield taken
             return
         records = [each for _, found in self._round(_PIECE, last=last) for each in found]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from syscast.buffers.opening import open_reader
 from syscast.buffers.reader import BLOCK_SIZE
 from syscast.errors import KernelError, UsageError
-from syscast.events.merge import EVER
+from syscast.events.merge import EVER, Order
 from syscast.events.records import Decoder
 from syscast.loader.load import load
 from syscast.probes import registry
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from syscast.events.batch import Batch
     from syscast.events.envelope import RawRecord
     from syscast.events.event import Event
-    from syscast.events.merge import Order
     from syscast.events.where import Where
     from syscast.link.protocol import Link
     from syscast.loader.loaded import LoadedObject, LoadedProgram
@@ -102,6 +101,7 @@ class Part:
         self.decoder: Decoder = _decoder(meta, plan.classes)
         self.sieve: Sieve | None = None
         self.calls: KeptCalls | None = _kept_calls(loaded, meta)
+        self.order: Order = Order()  # of batches from one ring, which come for each part by itself
         self.control: Control | None = (
             Control(loaded.maps[CONTROL_MAP]) if CONTROL_MAP in loaded.maps else None
         )
@@ -284,7 +284,12 @@ class Part:
         if self.intake.several:
             return self.intake.batch(now, order, last=last, flush=flush)
         data = self.take(self.reader.lanes[0], BLOCK_SIZE)
-        return self.decoder.batch(data) if data else None
+        if not data:
+            return None
+        made = self.decoder.batch(data)
+        if not self.meta.foreign:
+            self.order.note_column(made.as_read())
+        return made
 
     def sift_by(self, refused: Mapping[int, Where]) -> None:
         """Run these filters, by program id, on whatever is read from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from _thread import RLock  # threading costs a start 2 ms
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
@@ -85,6 +86,7 @@ class Reading(Generic[E_co]):
             self._waiting.schedule.add(cast("Every[object]", look))
         self._end: int | None = None  # of the bytes in the rings: where they ended at `stop`
         self._pending: list[E_co] = []
+        self._keeping = RLock()  # of `_pending`; not that of the reader, who may sleep with it
         self._sequences = [each.decoder.sequence for each in self._parts if not each.meta.foreign]
         self._begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._noticed: Losses | None = None
@@ -136,8 +138,9 @@ class Reading(Generic[E_co]):
                 raise
 
     def _look(self, deadline: float | None, most: int) -> list[E_co]:
-        if self._pending:
+        with self._keeping:
             waiting, self._pending = self._pending, []
+        if waiting:
             return waiting
         while True:
             self._waiting.before(self._merging.by(deadline))
@@ -182,10 +185,17 @@ class Reading(Generic[E_co]):
     def _warned(self, events: list[E_co]) -> list[E_co]:
         """Warn of losses before events are handed out; they stay where the warning is an error."""
         if self._noticed is not None and self._noticed.waiting:
-            self._pending = events
-            self._noticed.warn(_TO_USER)
-            self._pending = []
+            try:
+                self._noticed.warn(_TO_USER)
+            except BaseException:
+                self._put_back(events)
+                raise
         return events
+
+    def _put_back(self, events: list[E_co]) -> None:
+        """Have events that were taken and not given found by the next reading, in any thread."""
+        with self._keeping:
+            self._pending = events + self._pending
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events.
@@ -208,7 +218,7 @@ class Reading(Generic[E_co]):
             finally:
                 # Who leaves the loop early finds the rest at the next reading.
                 left = list(rest)
-                self._pending = left + self._pending
+                self._put_back(left)
             if count is not None:
                 count -= len(batch) - len(left)
                 if not count:
@@ -305,7 +315,7 @@ class Reading(Generic[E_co]):
         finally:
             left = list(rest)
             events = [each for each in left if not is_loss(each)]
-            self._pending = cast("list[E_co]", events) + self._pending
+            self._put_back(cast("list[E_co]", events))
             if self._counts is not None:
                 self._counts.keep(left)
             if losses := [each for each in left if is_loss(each) and hasattr(each, "cause")]:
@@ -364,7 +374,7 @@ class Reading(Generic[E_co]):
                 for event in rest:
                     yield event
             finally:
-                self._pending = list(rest) + self._pending
+                self._put_back(list(rest))
             if last or self._waiting.closed:
                 self._warn_last()
                 return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 import msgspec
 
-from syscast.errors import UsageError
+from syscast.errors import KernelError, UsageError
 from syscast.events.event import boot_time, sender
 from syscast.session.delivery import DEFAULT, duration_ns
 from syscast.session.every import Every
@@ -74,6 +74,9 @@ class Session(Reading[E_co]):
 
         Returns:
             Whether the session has ended; False when the time is over.
+
+        Raises:
+            UsageError: The session is closed, or this is a forked child.
         """
         self._check_open()
         deadline = deadline_of(timeout)
@@ -105,6 +108,7 @@ class Session(Reading[E_co]):
             UsageError: The interval is no duration, or 0.
         """
         self._check_open()
+        self._waiting.check_own("every")
         seconds = duration_ns(interval, "interval") / 1e9
         if not seconds:
             raise UsageError(f"interval '{interval}': set: it is zero (give a time such as 1s)")
@@ -164,6 +168,7 @@ class Session(Reading[E_co]):
 
     def _check_dump(self) -> None:
         self._check_open()
+        self._waiting.check_own("dump")
         self._refresh_clock()
         if not self.is_flight_recorder:
             raise UsageError(
@@ -221,7 +226,7 @@ class Session(Reading[E_co]):
         merging = self._merging
         waiting = Counter(map(sender, self._pending)) + merging.waiting()
         try:
-            found = ledger_of(self._parts, waiting, merging.order.late)
+            found = ledger_of(self._parts, waiting, merging.late)
         except (UsageError, ValueError, OSError):
             if not self._waiting.is_closed():
                 raise
@@ -237,10 +242,21 @@ class Session(Reading[E_co]):
     def aggregated(self) -> list[Aggregated]:
         """Take out what was counted by key instead of being dropped, with ``pressure="aggregate"``.
 
-        All counts taken out so far add up to the ledger's ``aggregated``. It costs some ms each time.
+        All counts taken out so far add up to the ledger's ``aggregated``. It costs some ms each time. Several threads may take: each count is
+        given to one of them.
+
+        Raises:
+            UsageError: The session is closed, or this is a forked child.
         """
         self._check_open()
-        return self._counts.take() if self._counts is not None else []
+        self._waiting.check_own("aggregated")
+        if self._counts is None:
+            return []
+        try:
+            return self._counts.take()
+        except (UsageError, KernelError, ValueError, OSError):
+            self._check_open()  # another thread has closed
+            raise
 
     # ------------------------------------------------------------ recording
 

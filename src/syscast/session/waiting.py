@@ -106,15 +106,18 @@ class Waiting:
         """``closed``, asked again where another thread may have changed it."""
         return self.closed
 
-    def check_own(self) -> None:
+    def check_own(self, act: str = "read") -> None:
         """Refuse to read in a forked child: what it shares with its parent is the parent's.
+
+        Args:
+            act: What is refused.
 
         Raises:
             UsageError: This is another process.
         """
         if not self.own:
             raise UsageError(
-                f"session: read: it belongs to process {self._owner}, from which this one was forked "
+                f"session: {act}: it belongs to process {self._owner}, from which this one was forked "
                 "(attach in the process that reads)"
             )
 
@@ -300,7 +303,11 @@ class Waiting:
 
         Returns:
             Whether a function was called.
+
+        Raises:
+            UsageError: This is a forked child.
         """
+        self.check_own("wait")
         while not self.over:
             if deadline is not None and time.monotonic() >= deadline:
                 return False

@@ -45,6 +45,11 @@ def path(tmp_path):
             ["x.arrows", "trace", "f", "--json"],
             "--json has no place in a recording (syscast replay",
         ),
+        (
+            ["x.arrows", "f", "--pressure", "overwrite"],
+            "--pressure overwrite keeps events in the kernel for dumps",
+        ),
+        (["x.arrows", "trace", "f", "--pressure=overwrite"], "--pressure overwrite keeps events"),
         (["x.arrows", "f", "-o", "y"], "-o has no place in a recording (it goes to x.arrows)"),
         (["x.arrows", "f", "--output=y"], "--output=y has no place in a recording"),
         (["x.arrows", "count", "f"], "count has no events to record"),

@@ -57,11 +57,11 @@ def test_sampling_and_budget_are_said():
     budget = PressureStats("drop", 8, 16, 4, 0.01, 0.009, None)
     assert str(budget).splitlines() == [
         "sampling: keeping 1 of 8 events (at most 1 of 16 so far)",
-        "budget: 0.90 % of 1.0 % of a CPU used",
+        "budget: 0.90 % of a CPU used, 1.0 % allowed",
     ]
     over = PressureStats("drop", 4096, 4096, 3, 0.01, 0.032, 0.032)
     assert over.lines()[1] == (
-        "budget: 3.2 % of 1.0 % of a CPU used (tracing takes 3.2 % of a CPU even where next to "
+        "budget: 3.2 % of a CPU used, 1.0 % allowed (tracing takes 3.2 % of a CPU even where next to "
         "nothing is sent: the budget of 1.0 % cannot be kept)"
     )
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,3 +155,18 @@ def test_none_is_lost_or_waits_for_ever(rings, bound):
         late += time < highest
         highest = max(highest, time)
     assert order.late == late
+
+
+def test_what_a_single_ring_has_out_of_order_is_counted():
+    order = Order()
+    order.note_as_read([5, 7, 6, 6, 9])
+    assert order.late == 2
+    order.note_as_read([8, 10])
+    assert order.late == 3
+    order.note_column(np.array([10, 12, 11, 13], np.uint64))
+    order.note_column(np.array([13, 14], np.uint64))
+    order.note_column(np.array([], np.uint64))
+    order.note_as_read([])
+    assert order.late == 4
+    order.note_as_read([13])
+    assert order.late == 5

@@ -131,3 +131,16 @@ def test_a_name_that_no_event_has_gets_near_matches():
         UsageError, match=r"\(there are addr, port, comm, pid, tid, uid, cgroup, cpu, none\)$"
     ):
         check_names([CONNECT], ("xyzzyx",), "limit")
+
+
+@pytest.mark.parametrize("value", [None, 5, b"drop", ["drop"]])
+@pytest.mark.parametrize(
+    "option", ["mode", "rings", "pressure", "limit", "latency", "budget", "ring_size"]
+)
+def test_a_value_that_is_no_text_is_refused(option, value):
+    if (option, value) in [("limit", None), ("budget", None), ("ring_size", None)] or (
+        option in {"latency", "ring_size"} and value == 5
+    ):
+        return
+    with pytest.raises(UsageError, match=f"^{option.replace('_', ' ')} .*: set: "):
+        Delivery(**{option: value})
