@@ -81,6 +81,8 @@ def _expression(text: str, where: str) -> tuple[ast.expr, SourceText]:
 
 
 def _hint(text: str) -> str:
+    if re.match(r"\s*\.{0,2}/", text):
+        return "a command to trace stands behind --"
     if "&&" in text or "||" in text:
         return "Python writes `and`, `or`, `not`"
     if "->" in text:

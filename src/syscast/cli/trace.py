@@ -14,6 +14,7 @@ from syscast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from syscast.diagnostics import Diagnostic
     from syscast.probes.kind import Role, Whom
     from syscast.session.filters import Filters
     from syscast.session.plan import Job
@@ -115,16 +116,26 @@ def _open(jobs: Sequence[Job], filters: Filters, options: Options) -> Session:
     except CompileError as error:
         findings = [
             replace(each, hint=_hint(each.source, jobs[0].target, filters.whom) or each.hint)
-            if each.message.startswith("no such name") and "did you mean" not in each.hint
+            if each.message.startswith("no such name") and not _is_clear(each)
             else each
             for each in error.diagnostics
         ]
         raise CompileError(findings) from None
 
 
+def _is_clear(found: Diagnostic) -> bool:
+    """Whether a finding's hint is the best: not where a near name may as well be a command."""
+    from shutil import which  # noqa: PLC0415  (only for what is wrong)
+
+    if "did you mean" not in found.hint:
+        return False
+    return "current." in found.hint or not which(found.source)
+
+
 def _hint(text: str, target: str, whom: Whom) -> str:
     """What a name was meant to be that is no argument: a function to trace too, or an argument."""
     import difflib  # noqa: PLC0415  (only for what is wrong)
+    from shutil import which  # noqa: PLC0415
 
     from syscast.btf import source  # noqa: PLC0415
     from syscast.btf.types import Func  # noqa: PLC0415
@@ -139,6 +150,8 @@ def _hint(text: str, target: str, whom: Whom) -> str:
         return f"did you mean {' or '.join(near)}?"
     if source.kernel().find(text, Func) is not None:
         return f"it is a function; to trace both: {target},{text}"
+    if which(text):
+        return f"a command to trace stands behind --: -- {text}"
     return f"the arguments are {', '.join(known)}" if known else ""
 
 

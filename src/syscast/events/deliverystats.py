@@ -73,9 +73,9 @@ class DeliveryStats(msgspec.Struct, frozen=True):
         if self.now == "poll":
             state += f" every {self.interval * 1e3:.2g} ms"
         shown = f"{self.mode} ({bound})" + (f", now {state.strip()}" if state else "")
+        each = f", {self.records_per_wakeup:.3g} records a wake-up" if self.wakeups else ""
         return (
             f"delivery: {shown}; {self.wakeups} wake-ups ({self.wakeups_per_s:.3g}/s), "
-            f"{self.rounds} timer rounds ({self.rounds_per_s:.3g}/s), {self.records_per_wakeup:.3g} "
-            f"records a wake-up; {1 - self.share_polled:.0%} of the time push, "
+            f"{self.rounds} timer rounds ({self.rounds_per_s:.3g}/s){each}; {1 - self.share_polled:.0%} of the time push, "
             f"{self.share_polled:.0%} poll"
         )

@@ -103,7 +103,10 @@ class Ledger(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         from syscast.events import ledgertable  # noqa: PLC0415  (only where it is shown)
 
-        found = ledgertable.by_probe(list(self.probes.values()), self.total)
+        # What follows forks is no probe of the user's, and counts nothing of his.
+        own = {row.probe for row in self.rows if row.role != "follow"}
+        shown = [row for row in self.probes.values() if row.probe in own]
+        found = ledgertable.by_probe(shown or list(self.probes.values()), self.total)
         cpus = list(self.by_cpu.values())
         if len(cpus) > 1:
             found += ["", *ledgertable.by_cpu(cpus)]

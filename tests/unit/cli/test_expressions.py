@@ -76,3 +76,9 @@ def test_what_does_not_parse_is_shown_with_a_caret(texts, condition, column, hin
 def test_wrong_names_are_refused(texts, message):
     with pytest.raises((UsageError, CompileError), match=message):
         parse(texts, None)
+
+
+def test_a_command_without_its_dashes_is_told_apart():
+    with pytest.raises(CompileError) as caught:
+        parse(["cat", "/etc/hostname"], None)
+    assert caught.value.diagnostics[0].hint == "a command to trace stands behind --"

@@ -3,6 +3,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from syscast.events.deliverystats import DeliveryStats
 from syscast.events.ledger import CpuRow, Ledger, LedgerRow, RaisedSite
 from syscast.spec.meta import SiteMeta
 
@@ -203,4 +204,18 @@ def test_rows_by_cause_and_by_cpu():
 def test_what_was_held_back_stands_in_the_summary_only_if_there_was_some():
     assert Ledger((row(overwritten=3, read=38, delivered=38, gaps=7),)).summary() == (
         "38 events delivered, 4 lost (ring full 4, missed 0), 3 filtered, 3 overwritten, 2 raised"
+    )
+
+
+def test_the_table_leaves_out_what_follows_forks():
+    rows = (row(), row(probe="follow_fork", role="follow", missed=7))
+    text = str(Ledger(rows))
+    assert "follow_fork" not in text
+    assert "inet_listen" in text
+
+
+def test_records_a_wakeup_are_told_only_where_there_was_one():
+    assert "a wake-up;" not in str(DeliveryStats("push", "push", 0.01, records=34))
+    assert "17 records a wake-up;" in str(
+        DeliveryStats("push", "push", 0.01, records=34, wakeups=2)
     )

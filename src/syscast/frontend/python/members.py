@@ -614,6 +614,10 @@ def _near_names(low: Lowering, wanted: str) -> str:
     if low.context.returns is not None:
         arguments.append("ret")
     typed_in = low.text.file.startswith(("<expression ", "<--"))
+    if typed_in and (wanted in _ITEMS or wanted == "comm"):
+        return f"did you mean current.{wanted}?"
+    if typed_in and low.context.returns is not None:
+        arguments.append("duration")
     known = {*low.locals, *(arguments if typed_in else ())}
     if low.outer is not None:
         known |= low.outer.names()
