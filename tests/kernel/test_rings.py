@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -435,3 +437,165 @@ def _until_attached(pid):
             return
         time.sleep(0.05)
     pytest.fail("the command does not begin to record")
+
+
+# ---------------------------------------------------------------- changing the way of reading
+
+FLOOD_S = 0.3
+WAYS = {
+    "events": lambda session, timeout: len(list(session.events(timeout=timeout))),
+    "batches": lambda session, timeout: sum(map(len, session.batches(timeout=timeout))),
+    "read": lambda session, timeout: len(session.read(timeout)),
+}
+
+
+@contextlib.contextmanager
+def calling(seconds, *cpus):
+    """A child on each CPU asks for so long."""
+
+    def act(cpu):
+        os.sched_setaffinity(0, {cpu})
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for token in range(FIRST_TOKEN, FIRST_TOKEN + 50):
+                ask(token)
+
+    pids = [forked(partial(act, cpu)) for cpu in cpus]
+    yield
+    for pid in pids:
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("batches", "read"), ("batches", "events"), ("events", "batches"), ("read", "batches")],
+)
+def test_another_way_of_reading_takes_over_what_is_held_back(first, then):
+    need_ring_buffer()
+    with getpriority.attach(pid=ME, follow=True, rings="per-cpu", ring_size=32 << 20) as session:
+        with calling(FLOOD_S, *CPUS):
+            count = WAYS[first](session, 0.1)
+        intake = session._parts[0].intake
+        if first == "batches":  # as a batch leaves what another ring may still come before
+            ask(FIRST_TOKEN)
+            intake._blocks += [
+                intake._source.fetch(ring, 1 << 20) for ring in intake._reader.lanes
+            ]
+        else:
+            ask(FIRST_TOKEN)
+            intake.gather(1 << 20, 0, 0, last=False)
+        assert intake.holding
+        assert session.stats().problems(drained=False) == []
+        started = time.monotonic()
+        while found := WAYS[then](session, 0.1):
+            count += found
+        assert time.monotonic() - started < 10
+        session.detach()
+        stats = session.stats()
+        row = stats["getpriority"]
+        assert not intake.holding
+    assert count == row.tried == row.delivered
+    assert stats.problems() == []
+    assert stats.late == 0 or IN_VM
+
+
+def test_what_batches_have_left_is_in_the_ledger_at_the_end():
+    need_ring_buffer()
+    with getpriority.attach(pid=ME, rings="per-cpu") as session:
+        for token in range(FIRST_TOKEN, FIRST_TOKEN + 10):
+            ask(token)
+        intake = session._parts[0].intake
+        intake._blocks = [intake._source.fetch(ring, 1 << 20) for ring in intake._reader.lanes]
+        session.detach()
+        assert session.stats().disagreements() == []
+    row = session.stats()["getpriority"]
+    assert (row.tried, row.delivered, row.dropped) == (10, 0, 0)
+    assert session.stats().disagreements() == []
+    assert session.stats().unexplained == 0
+
+
+# ---------------------------------------------------------------- while a flood goes on
+
+
+@pytest.mark.parametrize("how", ["iteration", "stream"])
+def test_other_tasks_have_their_turns_during_a_flood(how):
+    need_ring_buffer()
+    turns = 0
+
+    async def beat():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.005)
+            turns += 1
+
+    async def read(session):
+        async for event in session if how == "iteration" else session.stream():
+            str(event)  # slower than the flood
+
+    async def both(session):
+        task = asyncio.create_task(beat())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(read(session), 0.5)
+        task.cancel()
+
+    with getpriority.attach(pid=ME, follow=True) as session, calling(2, CPUS[-1]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sc.LostEventsWarning)
+            started = time.monotonic()
+            asyncio.run(both(session))
+        took = time.monotonic() - started
+        assert session.stats().lost or session._parts[0].reader.available()
+    assert took < 1.5 or IN_VM
+    assert turns >= 5
+
+
+def test_an_async_iteration_ends_behind_what_was_there_at_the_end():
+    need_ring_buffer()
+    each = 10_000  # more than one look takes
+
+    async def read(session):
+        return [event.token async for event in session]
+
+    with getpriority.attach(pid=ME) as session:
+        for token in range(FIRST_TOKEN, FIRST_TOKEN + 50):
+            for _ in range(each // 50):
+                ask(token)
+        session.stop()
+        assert len(asyncio.run(read(session))) == each
+
+
+@pytest.mark.parametrize("how", ["stream", "collect"])
+def test_a_flood_gets_rings_of_its_own_however_it_is_read(how):
+    need_ring_buffer()
+    if len(CPUS) < 2:
+        pytest.skip("a single processor")
+    with (
+        getpriority.attach(pid=ME, follow=True, rings="auto", ring_size=1 << 18) as session,
+        calling(2, *CPUS),
+    ):
+        end = time.monotonic() + 2
+        if how == "stream":
+            for item in session.stream(timeout=2):
+                str(item)
+                if rings_of(session) > 1:
+                    break
+        else:
+            while rings_of(session) == 1 and time.monotonic() < end:
+                for item in session.collect(0.1):
+                    str(item)
+        assert rings_of(session) > len(CPUS)
+
+
+def test_a_stream_hands_out_what_it_has_read_before_it_reads_more():
+    need_ring_buffer()
+    with (
+        getpriority.attach(pid=ME, follow=True, ring_size=32 << 20) as session,
+        calling(1.5, CPUS[-1]),
+    ):
+        time.sleep(0.3)  # the ring has much when the first look comes
+        longest, last = 0.0, time.monotonic()
+        for item in session.stream(timeout=0.5):
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            str(item)
+    assert longest < 0.3 or IN_VM
+    assert session.stats().unexplained == 0

@@ -19,6 +19,7 @@ from syscast.events.sequence import SequenceTracker
 from syscast.spec.meta import RECORD_HEADER_SIZE
 
 if TYPE_CHECKING:
+    import struct
     from collections.abc import Callable, Iterable, Mapping
 
     from syscast.events.arrow.columns import Described
@@ -39,6 +40,9 @@ _TIME_WORD = RING_HEADER_SIZE // 8
 _SEQ_WORD = (RING_HEADER_SIZE + 8) // 8
 _IDS_WORD = (RING_HEADER_SIZE + SCHEMA_AT) // 8
 """The u64 of schema id, program id and CPU, counted from the ring header."""
+
+_SCHEMA_ITEM = 5
+"""Where an unpacked record has its schema id."""
 
 _TAIL = 8
 """A perf buffer pads its records; fewer bytes than this may follow the payload."""
@@ -224,19 +228,37 @@ class Decoder:
 
     def batch(self, block: Buffer) -> Batch:
         """Decode a block of whole ring records into numpy arrays."""
-        from syscast.events.batch import ArrayLayouts, Batch  # noqa: PLC0415 - numpy costs 100 ms
-
-        if self._arrays is None:
-            self._arrays = ArrayLayouts(
-                self.schemas, self.classes, header=self._origin is not None
-            )
-        made = Batch(block, self._arrays, self._origin, self.uniform(block))
+        made = self.counted_batch(block)
         self.seen += made.read
         self.decoded += len(made)
         self.decode_errors += made.read - len(made)
         if block is not self._observed:
             made.observe(self.sequence)
         return made
+
+    def counted_batch(self, block: Buffer) -> Batch:
+        """Make a batch of records that were decoded before, and are not to be counted again."""
+        from syscast.events.batch import ArrayLayouts, Batch  # noqa: PLC0415 - numpy costs 100 ms
+
+        if self._arrays is None:
+            self._arrays = ArrayLayouts(
+                self.schemas, self.classes, header=self._origin is not None
+            )
+        return Batch(block, self._arrays, self._origin, self.uniform(block))
+
+    def encoded(self, records: Iterable[RawRecord]) -> bytes:
+        """Put unpacked records into a block as they came from the ring."""
+        structs: dict[int, tuple[bytes, struct.Struct]] = {}
+        parts: list[bytes] = []
+        for record in records:
+            number = cast("int", record[_SCHEMA_ITEM])
+            if number not in structs:
+                size = self._layouts[number].size
+                whole = record_struct(self.schemas[number], stride=pad(size))
+                structs[number] = (size.to_bytes(RING_HEADER_SIZE, "little"), whole)
+            header, whole = structs[number]
+            parts += (header, whole.pack(*record))
+        return b"".join(parts)
 
     def described(self) -> list[Described]:
         """The event classes, as `syscast.events.arrow.columns.table_of` takes them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from syscast.events.merge import EVER, Lane, Merge
@@ -17,6 +18,9 @@ _BLOCK = 1 << 18
 """Bytes taken from a ring at once when each record becomes an object."""
 _BATCH = 1 << 19
 """As many for a batch that is put together from several rings."""
+
+_LOOK_S = 0.1
+"""A look at a ring that never runs dry ends after so long, whatever it may take."""
 
 _AHEAD_NS = 1_000_000
 """A ring may be read so much further than the others."""
@@ -65,7 +69,9 @@ class Intake:
         self._source = source
         self._bound = bound_ns
         self._lanes: dict[Reader, Lane] = {}
-        self._blocks: list[bytes] = []  # of batches, undecoded
+        self._blocks: list[
+            bytes
+        ] = []  # of batches, undecoded: no event of them was counted as read
         self.merge: Merge = Merge()
 
     @property
@@ -77,6 +83,18 @@ class Intake:
     def holding(self) -> bool:
         """Whether something is held back."""
         return bool(self.merge.held or self._blocks)
+
+    @property
+    def undecoded(self) -> bool:
+        """Whether some of it is what `batch` left, which the decoder has not counted yet."""
+        return bool(self._blocks)
+
+    def hand_over(self) -> None:
+        """Decode what `batch` left, so that it waits with what `gather` reads."""
+        while self._blocks:
+            left = self._source.sift(self._blocks.pop(0))
+            if left:
+                self.merge.add(self._decoder.block_tuples(left))
 
     def gather(self, most: int, now: int, behind: int, *, last: bool) -> int:
         """Read what is in the rings and decode it.
@@ -91,8 +109,10 @@ class Intake:
         Returns:
             Up to which time the rings are read.
         """
+        self.hand_over()
         lanes = self._begin(now)
         more = False
+        until = time.monotonic() + _LOOK_S
         for ring, lane in lanes:
             if not self._wanted(ring, lane, behind):
                 more = True
@@ -102,6 +122,8 @@ class Intake:
             while left > 0 and (data := self._source.take(ring, min(most, _BLOCK))):
                 left -= len(data)
                 found += self._decoder.block_tuples(data)
+                if left > 0 and time.monotonic() >= until:
+                    left = 0
             lane.end(found[-1][0] if found else 0)
             self.merge.add(found)
             more = more or left <= 0
@@ -134,7 +156,7 @@ class Intake:
             lane.end(int(times(data, stride)[-1]) if stride else 0)
             if data:
                 blocks.append(data)
-        if not blocks:
+        if not self.holding:
             return None
         complete = min(lane.awaited for _, lane in lanes)
         if flush or (last and not more):
@@ -142,11 +164,26 @@ class Intake:
         stride = self._stride(blocks)
         done, rest = merged(blocks, stride, complete)
         self._blocks = [rest] if rest else []
+        if earlier := self.merge.take(complete):
+            return self._together(earlier, done, order)
         if not done:
             return None
         order.note(times(done, stride), int)
         left = self._source.sift(done)
         return self._decoder.batch(left) if left else None
+
+    def _together(self, earlier: list[RawRecord], done: bytes, order: Order) -> Batch:
+        """One batch of what `gather` has decoded and held back, and of a block."""
+        from syscast.events.sorting import merged, times  # noqa: PLC0415  (numpy costs 100 ms)
+
+        blocks = [self._decoder.encoded(earlier)]
+        if done and (left := self._source.sift(done)):
+            self._decoder.batch(left)  # counts it, as the others were when they were decoded
+            blocks.append(left)
+        stride = self._stride(blocks)
+        whole, _ = merged(blocks, stride, EVER)
+        order.note(times(whole, stride), int)
+        return self._decoder.counted_batch(whole)
 
     def _begin(self, now: int) -> list[tuple[Reader, Lane]]:
         lanes = self._lanes

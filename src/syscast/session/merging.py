@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from syscast.events.event import boot_time, sender
 from syscast.events.merge import EVER, Order
+from syscast.features.recordclock import record_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from syscast.events.event import Event
     from syscast.session.part import Part
 
-_PIECE = 1 << 18
-"""Bytes that a round of tuples takes from each ring, where there are several."""
+PIECE_OF_SEVERAL = 1 << 18
+"""Bytes that a round takes from each ring, where there are several and nobody asks for all."""
 _TIME: Callable[[RawRecord], int] = itemgetter(0)
-_BLINK_S = 0.00005
+BLINK_S = 0.00005
 """Sleep where nothing has come but what waits for a ring that is being written."""
 
 
@@ -43,6 +44,7 @@ class Merging:
         self._bound = bound
         self._complete = 0
         self._flushing = False
+        self._clock = record_clock()
         self.order: Order = Order()
 
     @property
@@ -90,7 +92,7 @@ class Merging:
                     self.order.note_as_read(list(map(_TIME, taken)))
                 yield taken
             return
-        records = [each for _, found in self._round(_PIECE, last=last) for each in found]
+        records = [each for _, found in self._round(PIECE_OF_SEVERAL, last=last) for each in found]
         records.sort(key=_TIME)
         self.order.note(records, _TIME)
         if records:
@@ -100,9 +102,23 @@ class Merging:
         """Read and take a batch of each part."""
         for part in self._parts:
             if part.reader is not None and not part.reader.closed:
-                made = part.batch(now(), self.order, last=last, flush=self._flushing)
+                made = part.batch(self._now(), self.order, last=last, flush=self._flushing)
                 if made is not None:
                     yield made
+
+    def hand_over(self) -> None:
+        """Decode what batches left, so that the ledger knows of it."""
+        for part in self._parts:
+            if part.intake is not None:
+                part.intake.hand_over()
+
+    def patience(self, deadline: float | None) -> Patience:
+        """How long to wait for what is held back.
+
+        Args:
+            deadline: Monotonic time; None for never, 0 for a look that must not wait.
+        """
+        return Patience(deadline, 2 * self._bound if deadline else 0.0)
 
     def flush(self) -> None:
         """Hold nothing back from now on, whatever comes late."""
@@ -122,10 +138,10 @@ class Merging:
     @staticmethod
     def blink() -> None:
         """Wait for a ring that is being written, before the next look."""
-        time.sleep(_BLINK_S)
+        time.sleep(BLINK_S)
 
     def _round(self, most: int, *, last: bool) -> list[tuple[Part, list[RawRecord]]]:
-        begun = now()
+        begun = self._now()
         parts = [
             part for part in self._parts if part.reader is not None and not part.reader.closed
         ]
@@ -144,7 +160,30 @@ class Merging:
     def _several(part: Part) -> bool:
         return part.intake is not None and part.intake.several
 
+    def _now(self) -> int:
+        """The records' clock, in ns."""
+        return time.clock_gettime_ns(self._clock)
 
-def now() -> int:
-    """Boot clock in ns, as the records have it."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+class Patience:
+    """Ends a bound later than the first look that came after a deadline.
+
+    What is held back is given by then, so that it need not wait for the next reading.
+    """
+
+    __slots__ = ("_bound", "_deadline", "_until")
+
+    def __init__(self, deadline: float | None, bound: float) -> None:
+        self._deadline = deadline
+        self._bound = bound
+        self._until: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether to leave now; to be asked after each look."""
+        now = time.monotonic()
+        if self._deadline is None or now < self._deadline:
+            return False
+        if self._until is None:
+            self._until = now + self._bound
+        return now >= self._until

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ and in memory that Python has at hand, which makes them twice as fast."""
 
 _SIFTED = 1 << 23
 """Bytes that filters in Python may hold back before others have their turn."""
+_SIFTED_S = 0.005
+"""And how long they may."""
 
 _ORDER = {"follow": 0, "exit": 1, "probe": 2, "entry": 3}
 """Exits before entries: an exit without its entry does nothing, an entry without its exit leaks."""
@@ -305,13 +308,13 @@ class Part:
 
     def take(self, ring: Reader, most: int) -> bytes:
         """Read a block from a ring, and filter it."""
-        end = self.taken + _SIFTED
+        end, until = self.taken + _SIFTED, time.monotonic() + _SIFTED_S
         while True:
             data = self.fetch(ring, most)
             if not data:
                 return data
             left = self.sift(data)
-            if left or self.taken >= end:
+            if left or self.taken >= end or time.monotonic() >= until:
                 return left
 
     def fetch(self, ring: Reader, most: int) -> bytes:
@@ -357,6 +360,8 @@ class Part:
             return False
         if self.flight is not None:
             return self.flight.complete
+        if self.intake is not None and self.intake.undecoded:
+            return False
         reader = self.reader
         try:
             return reader is None or reader.closed or not reader.available()

@@ -13,7 +13,7 @@ from syscast.errors import UsageError
 from syscast.events.event import boot_time, is_loss
 from syscast.session.delivery import GAPS_ON_PURPOSE
 from syscast.session.every import Every
-from syscast.session.merging import Merging
+from syscast.session.merging import BLINK_S, PIECE_OF_SEVERAL, Merging
 from syscast.session.part import PIECE
 from syscast.session.stream import EventStream, Limit
 from syscast.session.timeouts import deadline_of
@@ -44,7 +44,11 @@ take all of a CPU, and every one makes the kernel interrupt the probe to say tha
 _LOOK_S = 0.1
 """How often sampling and budget are looked after while the session only waits."""
 _MOST = 8 << 20
-"""Bytes taken from one ring before the others have their turn."""
+"""Bytes that `read` takes from one ring at most."""
+_REFUSED_S = 0.1
+"""So long after its time is over, a reading goes on with what filters in Python refuse."""
+_AT_ONCE = 0.0
+"""A deadline that is over: of loops that must not sleep."""
 _COUNT_S = 1.0
 """How often the kernel's counters are asked for losses."""
 _TO_USER = 3
@@ -120,7 +124,7 @@ class Reading(Generic[E_co]):
         deadline = deadline_of(timeout)
         while True:
             ending = self._waiting.over
-            events = self._read(_soon(deadline), _MOST)
+            events = self._read(_soon(deadline), self._piece)
             over = ending or (deadline is not None and time.monotonic() >= deadline)
             found = self._merged(events, count=over and not events)
             if found or over:
@@ -142,19 +146,48 @@ class Reading(Generic[E_co]):
             waiting, self._pending = self._pending, []
         if waiting:
             return waiting
+        patience = self._merging.patience(deadline)
         while True:
             self._waiting.before(self._merging.by(deadline))
             # Before looking: what comes in between has to be seen by another look.
             ending = self._waiting.ending
+            before = self._taken
             events = self._take(most, last=ending)
             self._waiting.after(most)
-            holding = self._merging.holding
-            if events or (ending and not holding):
+            if events:
                 return events
-            if holding:
+            refused = self._taken != before
+            if self._merging.holding:
+                if patience.over:
+                    return events
                 self._merging.blink()
+            elif refused:  # by filters in Python: there may be more
+                if self._is_late(deadline) or (ending and self._are_rings_read()):
+                    return events
+            elif ending:
+                return events
             elif not self._waiting.until(deadline):
                 return self._take(most, last=True)
+
+    @property
+    def _piece(self) -> int:
+        """Bytes of one look at a ring where events are used before the next ones are read."""
+        return PIECE if len(self._parts) == 1 else PIECE_OF_SEVERAL
+
+    @property
+    def _taken(self) -> int:
+        """Bytes read from all rings so far."""
+        return sum(part.taken for part in self._parts)
+
+    def _is_late(self, deadline: float | None) -> bool:
+        """Whether to stop though filters may leave something of what is still there."""
+        if deadline is None or time.monotonic() < deadline + _REFUSED_S:
+            return False
+        return deadline == _AT_ONCE or not all(part.detached for part in self._parts)
+
+    def _are_rings_read(self) -> bool:
+        """Whether all was read that was there when the session was stopped."""
+        return self._taken >= self._where_rings_end()
 
     def _take(self, most: int, *, last: bool) -> list[E_co]:
         self._refresh_clock()
@@ -208,10 +241,8 @@ class Reading(Generic[E_co]):
             return
         self._check_events(timeout)
         deadline = deadline_of(timeout)
-        # Several rings are read as far as they go, because their events are sorted by time.
-        most = PIECE if len(self._parts) == 1 else _MOST
         while not self._waiting.closed:
-            batch = self._warned(self._read(deadline, most))
+            batch = self._warned(self._read(deadline, self._piece))
             rest = iter(batch)
             try:
                 yield from rest if count is None else islice(rest, count)
@@ -252,8 +283,9 @@ class Reading(Generic[E_co]):
         while not self._waiting.closed and not limit.reached:
             # Nothing wakes a reader for losses that no event follows: it looks by itself.
             kept = bool(self._pending)  # then the rings were not looked at
-            events = self._read(_soon(deadline), _MOST)
-            if not events and self._waiting.over:
+            ending = self._waiting.over
+            events = self._read(_soon(deadline), self._piece)
+            if not events and ending:
                 break
             yield from self._given(limit, self._merged(events))
             if not kept and self._is_over(deadline, idle=False):
@@ -266,21 +298,29 @@ class Reading(Generic[E_co]):
         self._check_events(seconds)
         deadline = deadline_of(seconds)
         limit = Limit(count)
-        last = False
         while not self._waiting.closed and not limit.reached:
             kept = bool(self._pending)
-            events = self._read(0.0, _MOST)
+            ending, before = self._waiting.ending, self._taken
+            events = self._read(_AT_ONCE, self._piece)
+            idle = not (kept or events or self._taken != before or self._merging.holding)
             given = self._given(limit, self._merged(events))
             with contextlib.closing(given):
                 for item in given:
                     yield item
-            if not kept and (last or self._is_over(deadline, idle=False)):
+            if not kept and ((ending and idle) or self._is_over(deadline, idle=False)):
                 break
-            last = self._waiting.ending  # what came before the end is read once more
-            if not events and not last:
-                await self._waiting.turn(_soon(deadline))
+            await self._let_others(_soon(deadline), idle=idle)
         for item in self._merged([], count=True):
             yield item
+
+    async def _let_others(self, deadline: float | None, *, idle: bool) -> None:
+        """Give the event loop its turn, and sleep where nothing is to be read."""
+        import asyncio  # noqa: PLC0415  (costs 30 ms, for those who use it)
+
+        if not idle:
+            await asyncio.sleep(BLINK_S if self._merging.holding else 0)
+        elif not self._waiting.ending:
+            await self._waiting.turn(deadline)
 
     def _merged(self, events: list[E_co], *, count: bool = False) -> list[E_co | Lost]:
         """Events and what is known to be missing, by time.
@@ -354,7 +394,7 @@ class Reading(Generic[E_co]):
             return True
         if not self._waiting.ending or self._pending:
             return False
-        if sum(part.taken for part in self._parts) < self._where_rings_end():
+        if not self._are_rings_read():
             return False
         if self._merging.holding:
             self._merging.flush()
@@ -366,22 +406,21 @@ class Reading(Generic[E_co]):
 
     async def __aiter__(self) -> AsyncIterator[E_co]:
         self._check_events(None)
-        last = False
         while not self._waiting.closed:
-            batch = self._warned(self._read(0.0, _MOST))
+            kept = bool(self._pending)
+            ending, before = self._waiting.ending, self._taken
+            batch = self._warned(self._read(_AT_ONCE, self._piece))
+            idle = not (kept or batch or self._taken != before or self._merging.holding)
             rest = iter(batch)
             try:
                 for event in rest:
                     yield event
             finally:
                 self._put_back(list(rest))
-            if last or self._waiting.closed:
+            if (ending and idle) or self._is_over(None, idle=False):
                 self._warn_last()
                 return
-            if self._waiting.ending:
-                last = True  # what came before the end is read once more
-                continue
-            await self._waiting.turn()
+            await self._let_others(None, idle=idle)
 
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
         """Iterate over batches: numpy structured arrays, no Python object for each event.
@@ -455,25 +494,24 @@ class Reading(Generic[E_co]):
         """Yield what each ring has, again and again, up to so many bytes at once."""
         self._check_events(timeout)
         deadline = deadline_of(timeout)
+        patience = self._merging.patience(deadline)
         last = False
         while not self._waiting.closed:
             idle = True
-            before = sum(part.taken for part in self._parts)
+            before = self._taken
             for found in self._round(take, most, deadline, last=last):
                 idle = False
                 yield found
-            if idle and self._merging.holding:
+            if idle and self._merging.holding and not patience.over:
                 self._merging.blink()
                 continue
+            idle = idle and self._taken == before  # else filters in Python have refused it all
             if last if idle else self._is_over(deadline, idle=False):
                 return
             if idle:
                 with self._waiting.inside:
                     last = not self._waiting.until(deadline)
-            elif (
-                self._delivery.gathers
-                and sum(part.taken for part in self._parts) - before < PIECE // 2
-            ):
+            elif self._delivery.gathers and self._taken - before < PIECE // 2:
                 time.sleep(_GATHER_S)
 
     def _round(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from syscast.state.state import State
 
 _Given = TypeVar("_Given")
+_LEAVE_S = 2.0
+"""How long `close` waits for a thread that is just reading."""
 
 
 class Session(Reading[E_co]):
@@ -353,7 +355,20 @@ class Session(Reading[E_co]):
             if self._command is not None and self._waiting.own:
                 self._end_command(self._command)
             self.detach()
+            self._settle()
             self._final = self.stats()
+
+    def _settle(self) -> None:
+        """Count what batches have left as read and not delivered."""
+        waiting = self._waiting
+        if waiting.own and waiting.inside.acquire(timeout=_LEAVE_S):
+            try:
+                with contextlib.suppress(
+                    UsageError
+                ):  # of a filter: who reads has got it, or never will
+                    self._merging.hand_over()
+            finally:
+                waiting.inside.release()
 
     def announce(self) -> None:
         """Let ``syscast stats`` find this session."""
