@@ -10,6 +10,7 @@ import pytest
 from syscast.errors import UsageError
 from syscast.kernel.descriptors import Fd
 from syscast.session import part as parts
+from syscast.session.merging import Merging
 from syscast.session.session import Session
 from syscast.session.timeouts import deadline_of
 
@@ -157,3 +158,18 @@ def test_a_timeout_that_is_no_number_is_refused():
     assert deadline_of(1) > time.monotonic()
     with pytest.raises(UsageError, match="timeout 'soon': read: it is no number of seconds"):
         deadline_of("soon")
+
+
+def test_rings_are_read_by_the_clock_of_their_records(monkeypatch):
+    """Kernels without ``bpf_ktime_get_boot_ns`` stamp records by CLOCK_MONOTONIC."""
+    clock = time.CLOCK_PROCESS_CPUTIME_ID  # far from any clock that may be taken instead
+    monkeypatch.setattr("syscast.session.merging.record_clock", lambda: clock)
+    looked = []
+    monkeypatch.setattr(
+        Source, "gather", lambda _, __, now, *___, **____: looked.append(now) or now
+    )
+    monkeypatch.setattr(Source, "release", lambda *_: [])
+    source = Source()
+    Merging([source], 0.01).events(1, last=False)
+    source.close()
+    assert 0 < looked[0] <= time.clock_gettime_ns(clock)
