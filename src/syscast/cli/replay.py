@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from syscast.cli.options import Options, read_duration
+from syscast.events.event import is_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from syscast.events.event import Event
     from syscast.session.replay import Replay
     from syscast.sinks.console import Table
-    from syscast.sinks.sink import Sink
+    from syscast.sinks.sink import Sink, Stream
 
 _HELP = """Show the events of a recording, as they were shown when they came.
 
@@ -66,7 +69,7 @@ def command(file: str, speed: str | None, **given: object) -> int:
 
     options = Options(**given)  # type: ignore[arg-type]  # they are the options above
     try:
-        with outputs.opened(options) as target, _opened(file, speed) as found:
+        with _opened(file, speed) as found, _output(found, options) as target:
             if options.verbose:
                 _introduce(found)
             lost = _show(found, options, lambda table: outputs.make(target, options, table))
@@ -86,6 +89,17 @@ def _opened(file: str, speed: str | None) -> Replay:
     found.close()
     importlib.import_module("syscast.cli.listening")
     return replay(file, speed=speed)
+
+
+def _output(found: Replay, options: Options) -> AbstractContextManager[Stream | None]:
+    """Open the output; opening what is read for writing would empty it."""
+    from syscast.cli import outputs  # noqa: PLC0415  (once the options are right)
+    from syscast.errors import UsageError  # noqa: PLC0415
+
+    target = options.output or "-"
+    if found.reads(target):
+        raise UsageError(f"output '{target}': open: it is the file that is read")
+    return outputs.opened(options)
 
 
 def _show(found: Replay, options: Options, sink: Callable[[Table | None], Sink]) -> bool:
@@ -127,14 +141,22 @@ def _write(found: Replay, options: Options, output: Sink) -> None:
             timeout = None if deadline is None else deadline - time.monotonic()
             if timeout is not None and timeout <= 0:
                 return
-            with warnings.catch_warnings(action="ignore"):  # it is said at the end
-                events = found.read(timeout)
-            chosen = events if left is None else events[:left]
+            with warnings.catch_warnings(action="ignore"):  # that it is cut off is said at the end
+                items = found.collect(timeout)
+            chosen, left = _first(items, left)
             if chosen:
                 output.write(chosen)
-            left = None if left is None else left - len(chosen)
     finally:
         output.close()
+
+
+def _first(items: list[Event], most: int | None) -> tuple[list[Event], int | None]:
+    """Cut behind so many events, and say how many are to come; losses do not count."""
+    if most is None:
+        return items, None
+    places = [at for at, item in enumerate(items, 1) if not is_loss(item)][:most]
+    cut = places[-1] if len(places) == most else len(items)
+    return items[:cut], most - len(places)
 
 
 def _table(found: Replay) -> Table | None:

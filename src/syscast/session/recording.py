@@ -14,6 +14,7 @@ from syscast._version import __version__
 from syscast.errors import FormatError, UsageError
 from syscast.events.event import declared_as
 from syscast.events.recorded import Account, Header, Provenance, Recorded, account_of, ledger_of
+from syscast.session.replay import Replay
 from syscast.sinks.arrowfile import ArrowFileSink
 
 if TYPE_CHECKING:
@@ -89,15 +90,18 @@ class Recorder(ArrowFileSink):
         """Open the file.
 
         Raises:
-            UsageError: It cannot be opened.
+            UsageError: It cannot be opened, or is the file that is replayed.
         """
+        target = os.fspath(path)
+        if isinstance(session, Replay) and session.reads(target):
+            raise UsageError(f"output '{target}': open: it is the file that is read")
         header, bases = _header(session)
         self._session = session
         self._cut: Counter[int] = Counter()
         self._copied: Counter[int] = Counter()
         self._programs = header.recorded.programs
         self.full: bool = False
-        super().__init__(os.fspath(path), header, self._as_of_now, bases)
+        super().__init__(target, header, self._as_of_now, bases)
 
     def open(self) -> None:
         """Write what stands before the events."""
@@ -159,7 +163,7 @@ class Recorder(ArrowFileSink):
             yield from session.batches(timeout=_STEP_S if left is None else min(left, _STEP_S))
             self.tick()
         session.detach()
-        drained = False
+        drained = isinstance(session, Replay)  # what it has left was not due yet
         while not drained:  # one reading takes no more than a part
             drained = True
             for batch in session.batches(timeout=0):

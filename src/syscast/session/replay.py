@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
+from _thread import RLock  # threading costs a start 2 ms
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from syscast.errors import FormatError, LostEventsWarning, UsageError
+from syscast.events import cutting
 from syscast.events.event import Event, boot_time, declared_as, is_loss
 from syscast.events.recorded import Sender, ledger_of
 from syscast.events.recording import Piece, RecordingReader, read_account_of
@@ -45,6 +48,8 @@ ORIGINAL = "original"
 _MAX_SPEED = 1e9
 _ASYNC_S = 0.02
 """How often an asynchronous reader looks whether the next event is due."""
+_LEAVE_S = 1.0
+"""How long `close` waits for a reader, which may be in a pipe that nobody writes to."""
 
 _Taken = TypeVar("_Taken")
 if TYPE_CHECKING:
@@ -104,7 +109,9 @@ class Replay(Generic[E_co]):
             self._reader = RecordingReader(self._file, self.path)
             self._decoder = _decoder(self._reader.header.recorded, tuple(classes), self.path)
             undo.pop_all()
+        self._seekable = self._file.seekable()
         self._pieces = self._reader.pieces()
+        self._kept: Piece | None = None  # taken by a reading whose time was over before it was due
         self._pending: list[E_co | Lost] = []
         self._missing: tuple[Lost, ...] = ()  # before the next batch
         self.on_last_losses: Callable[[Sequence[Lost]], None] | None = None
@@ -113,6 +120,8 @@ class Replay(Generic[E_co]):
         self._over = False
         self._ending = False
         self._closed = False
+        self._inside = RLock()
+        self._readers = 0
 
     # ------------------------------------------------------------ reading
 
@@ -142,6 +151,23 @@ class Replay(Generic[E_co]):
         return self._collect(_deadline(timeout))
 
     def _collect(self, deadline: float | None) -> list[E_co | Lost]:
+        with self._reading():
+            found = self._next_due(deadline)
+            return [] if self._closed else found
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep the file open meanwhile, whoever closes the replay."""
+        with self._inside:
+            self._readers += 1
+            try:
+                yield
+            finally:
+                self._readers -= 1
+                if self._closed:
+                    self._release()
+
+    def _next_due(self, deadline: float | None) -> list[E_co | Lost]:
         while not self._ending:
             if not self._pending:
                 piece = self._next_piece()
@@ -159,7 +185,11 @@ class Replay(Generic[E_co]):
 
     def events(self, *, timeout: float | None = None, count: int | None = None) -> Iterator[E_co]:
         """Iterate over events; arguments as for `Session.events`, errors as for `read`."""
-        for item in self._each(_deadline(timeout), Limit(count)):
+        self._check_open()
+        return self._events(timeout, Limit(count))
+
+    def _events(self, timeout: float | None, limit: Limit) -> Generator[E_co]:
+        for item in self._each(_deadline(timeout), limit):
             if is_loss(item):
                 self._warn([cast("Lost", item)])
             else:
@@ -169,6 +199,7 @@ class Replay(Generic[E_co]):
         self, *, timeout: float | None = None, count: int | None = None
     ) -> EventStream[E_co | Lost]:
         """Iterate over events and over what was missing between them; see `Session.stream`."""
+        self._check_open()
         return EventStream(
             lambda: self._each(_deadline(timeout), Limit(count)),
             lambda: self._each_async(_deadline(timeout), Limit(count)),
@@ -198,6 +229,8 @@ class Replay(Generic[E_co]):
         rest = iter(items)
         try:
             for item in rest:
+                if self._closed:
+                    return
                 yield item
                 if not is_loss(item) and limit.count():
                     break
@@ -207,7 +240,11 @@ class Replay(Generic[E_co]):
     def __iter__(self) -> Iterator[E_co]:
         return self.events()
 
-    async def __aiter__(self) -> AsyncIterator[E_co]:
+    def __aiter__(self) -> AsyncIterator[E_co]:
+        self._check_open()
+        return self._events_async()
+
+    async def _events_async(self) -> AsyncGenerator[E_co]:
         async for item in self._each_async(None, Limit(None)):
             if is_loss(item):
                 self._warn([cast("Lost", item)])
@@ -215,7 +252,14 @@ class Replay(Generic[E_co]):
                 yield cast("E_co", item)
 
     def batches(self, *, timeout: float | None = None) -> Iterator[Batch]:
-        """Iterate over batches; with a speed, each comes when its last event is due."""
+        """Iterate over batches; with a speed, each comes when its last event is due.
+
+        Where the time is over before, it is cut: what is due comes now, the rest at the next reading.
+        """
+        self._check_open()
+        return self._batches(timeout)
+
+    def _batches(self, timeout: float | None) -> Generator[Batch]:
         yield from self._rounds(self._batch, timeout)
         if self._over and self._missing:
             losses, self._missing = self._missing, ()
@@ -246,32 +290,46 @@ class Replay(Generic[E_co]):
         from syscast.events.arrow.columns import Form  # noqa: PLC0415  (few ask for it)
         from syscast.events.arrow.stream import stream_of  # noqa: PLC0415  (numpy costs 100 ms)
 
+        self._check_open()
         _deadline(timeout)  # a mistake is told now, not by the consumer
         form = Form(raw, addresses, dictionaries)
         return stream_of(self._decoder.described(), form, lambda: self.batches(timeout=timeout))
 
     def tuples(self, *, timeout: float | None = None) -> Iterator[list[RawRecord]]:
         """Iterate over lists of plain tuples, as `Session.tuples`; timing as for `batches`."""
+        self._check_open()
         return self._rounds(self._tuples, timeout)
 
     def _rounds(self, take: Callable[[Piece], _Taken], timeout: float | None) -> Iterator[_Taken]:
         deadline = _deadline(timeout)
         while not self.ended:
-            piece = self._next_piece()
-            if piece is None:
-                return
-            while self._speed and piece.last and not self._ending:
-                if self._wait_for(piece.last) <= 0:
-                    break
-                if not self._sleep(piece.last, deadline):
-                    break
-            if self._ending:
-                return
-            found = take(piece)
+            with self._reading():
+                piece = self._due_piece(deadline)
+                if piece is None or self._closed:
+                    return
+                found = take(piece)
             if piece.block:
                 yield found
             if deadline is not None and time.monotonic() >= deadline:
                 return
+
+    def _due_piece(self, deadline: float | None) -> Piece | None:
+        """Wait for the next records to be due; what is not when the time is over is kept."""
+        piece = self._next_piece()
+        if piece is None or not self._speed or not piece.last:
+            return None if self._ending else piece
+        self._wait_for(cutting.begin(piece))  # the first of all is due at once
+        while not self._ending:
+            if self._wait_for(piece.last) <= 0:
+                return piece
+            if not self._sleep(piece.last, deadline) and self._wait_for(piece.last) > 0:
+                due, later = cutting.part_until(piece, self._now())
+                if not due.block and not due.losses:
+                    break
+                self._kept = later
+                return due
+        self._kept = piece
+        return None
 
     def run(self, callback: Callable[[E_co], object], *, timeout: float | None = None) -> None:
         """Call a function with each event until the recording ends, `stop` is called or time is over."""
@@ -288,6 +346,9 @@ class Replay(Generic[E_co]):
         """The next records; None at the end, where it is said if the recording had none."""
         if self._over or self._closed:
             return None
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            return kept
         self._over = True  # also if this raises
         piece = next(self._pieces, None)
         if piece is None and self._reader.losses:
@@ -363,10 +424,13 @@ class Replay(Generic[E_co]):
         if not self._speed or not boot_time(self._pending[0]):
             return len(self._pending)
         self._wait_for(boot_time(self._pending[0]))
+        return bisect_right(self._pending, self._now(), key=boot_time)
+
+    def _now(self) -> int:
+        """The boot clock of then, once something was waited for."""
         assert self._begun is not None
         start, first = self._begun
-        now = first + int((time.monotonic() - start) * self._speed * 1e9)
-        return bisect_right(self._pending, now, key=boot_time)
+        return first + int((time.monotonic() - start) * self._speed * 1e9)
 
     def _wait_for(self, moment: int) -> float:
         """Seconds until something of this boot time is due."""
@@ -446,7 +510,7 @@ class Replay(Generic[E_co]):
         """
         if self._reader.account is not None:
             return self._reader.account
-        if not self._file.seekable():
+        if not self._seekable:
             raise UsageError(
                 f"recording '{self.path}': read the ledger: it stands at the end (read all events before)"
             )
@@ -460,14 +524,35 @@ class Replay(Generic[E_co]):
     def detach(self) -> None:
         """Do nothing: nothing is attached."""
 
+    def reads(self, path: str) -> bool:
+        """Whether a path is the file that is read, whatever it is called; ``-`` is stdout."""
+        if self._closed:
+            return False
+        try:
+            other = os.fstat(1) if path == "-" else os.stat(path)  # noqa: PTH116  (1 has no path)
+        except OSError:
+            return False
+        own = os.fstat(self._file.fileno())
+        return stat.S_ISREG(other.st_mode) and os.path.samestat(own, other)
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, once who reads in another thread has left it; that reading gives nothing."""
         if self._closed:
             return
         self._closed = True
         self.stop()
-        self._file.close()
-        self._poller.close()
+        if not self._inside.acquire(timeout=_LEAVE_S):
+            return  # the reader closes it when it leaves
+        try:
+            self._release()
+        finally:
+            self._inside.release()
+
+    def _release(self) -> None:
+        """Close the file, unless this thread is reading: a signal handler has closed the replay."""
+        if not self._readers:
+            self._file.close()
+            self._poller.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,8 @@
 """The grammar of ``syscast record``, and what ``replay`` says, without a kernel."""
 
+import json
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from syscast.cli.main import run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "session"))
-from recordings import Recorded, block
+from recordings import NOON, Recorded, block
 
+from syscast.events.lost import lost
 from syscast.session.recording import Recorder
 
 
@@ -123,3 +126,49 @@ def test_damage_comes_behind_the_events(said, path):
     assert len(out.splitlines()) == 30
     assert "damaged at byte" in err
     assert "(the 30 events before it are whole)" in err
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_replay_does_not_write_over_what_it_reads(said, path, more, tmp_path):
+    before = path.read_bytes()
+    (tmp_path / "link").hardlink_to(path)
+    for name in (path, tmp_path / "link"):
+        code, out, err = said("replay", path, "-o", name, *more)
+        assert (code, out) == (2, "")
+        assert f"output '{name}': open: it is the file that is read" in err or more
+    assert path.read_bytes() == before
+
+
+def test_replay_does_not_append_to_what_it_reads(path):
+    before = path.read_bytes()
+    with path.open("ab") as out:
+        line = [sys.executable, "-m", "syscast", "replay", str(path)]
+        done = subprocess.run(line, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"output '-': open: it is the file that is read" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_replay_of_what_is_no_recording_leaves_the_output_alone(said, path):
+    path.write_text("no recording")
+    other = path.with_name("other")
+    other.write_text("precious")
+    assert said("replay", path, "-o", other)[0] == 1
+    assert other.read_text() == "precious"
+
+
+def test_replay_shows_losses_among_the_events(said, tmp_path):
+    session = Recorded([block(random.Random(1), 30, (3,))])
+    gap = lost(
+        "opened", "ring full", 7, start=5_400_000, end=5_500_000, cpu=2, wall=lambda at: at + NOON
+    )
+    session.lost = [(gap,)]
+    path = tmp_path / "lossy.arrows"
+    with Recorder(session, path) as recorder:
+        recorder.run()
+    _, out, _ = said("replay", path)
+    assert len(out.splitlines()) == 31
+    assert "ring full" in out
+    _, out, _ = said("replay", path, "--json", "--count", "6")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line.get("cause") for line in lines] == [None] * 5 + ["ring full", None]

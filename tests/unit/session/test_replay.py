@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -281,7 +282,111 @@ def test_a_closed_replay_is_closed(path):
     again.close()
     with pytest.raises(sc.UsageError, match="replay: read: it is closed"):
         again.read()
-    assert list(again.batches()) == []
+    for reading in (list, lambda p: p.batches(), lambda p: p.tuples()):
+        with pytest.raises(sc.UsageError, match="replay: read: it is closed"):
+            reading(again)
+    for reading in (again.arrow, again.stream, again.events, again.__aiter__):
+        with pytest.raises(sc.UsageError, match="replay: read: it is closed"):
+            reading()
+    assert sum(row.delivered for row in again.stats().rows) == 40
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        lambda again: again.read(),
+        lambda again: list(again.events()),
+        lambda again: list(again.batches()),
+        lambda again: list(again.tuples()),
+    ],
+    ids=["read", "events", "batches", "tuples"],
+)
+def test_close_from_another_thread_ends_a_wait_and_gives_nothing_more(path, reading):
+    recorded(path, blocks=1, count=40)
+    again = sc.replay(path, speed=0.01)  # 100 ms from event to event
+    assert len(again.read()) == 1
+    closed_at = []
+
+    def close():
+        again.close()
+        closed_at.append(time.monotonic())
+
+    timer = threading.Timer(0.05, close)
+    timer.start()
+    found = reading(again)
+    ended = time.monotonic()
+    timer.join()
+    assert found == []
+    assert ended - closed_at[0] < 0.05
+    assert again.ended
+
+
+def test_close_from_a_signal_handler_ends_a_wait(path):
+    recorded(path, blocks=1, count=40)
+    again = sc.replay(path, speed=0.01)
+    before = signal.signal(signal.SIGALRM, lambda *_: again.close())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        assert list(again.batches()) == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert again.ended
+
+
+def test_who_closes_in_a_loop_gets_no_further_event(path):
+    recorded(path, blocks=1, count=40)
+    again = sc.replay(path)
+    found = []
+    for event in again:
+        found.append(event)
+        again.close()
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("form", ["batches", "tuples"])
+def test_what_is_not_due_when_the_time_is_over_comes_at_the_next_reading(path, form):
+    session = recorded(path, blocks=2, count=20)
+    with sc.replay(path, speed=0.1) as again:  # 10 ms from event to event
+        parts = [[len(each) for each in getattr(again, form)(timeout=0.05)] for _ in range(3)]
+        counts = [sum(each) for each in parts]
+        assert 1 <= counts[0] < 20
+        assert sum(counts) < 40
+        rest = [event for batch in again.batches() for event in batch.events()]
+    assert rest == session.live[sum(counts) :]
+
+
+def test_losses_are_cut_with_the_events_around_them(path, lossy):
+    del lossy
+    with sc.replay(path) as again:
+        whole = list(again.stream())
+    with sc.replay(path, speed=0.1) as again:
+        found = []
+        while not again.ended:
+            for batch in again.batches(timeout=0.03):
+                found += [*batch.lost, *batch.events()]
+        found += again.missing()
+    assert sorted(map(repr, found)) == sorted(map(repr, whole))
+
+
+def test_a_replay_is_recorded_as_far_as_it_came(path, tmp_path):
+    session = recorded(path, blocks=4, count=20)
+    with sc.replay(path, speed=0.1) as again, Recorder(again, tmp_path / "cut.arrows") as recorder:
+        recorder.run(timeout=0.1)
+    with sc.replay(tmp_path / "cut.arrows") as cut:
+        events = list(cut)
+    assert 2 <= len(events) < 40
+    assert events == session.live[: len(events)]
+
+
+def test_a_replay_is_not_recorded_into_its_own_file(path, tmp_path):
+    recorded(path)
+    before = path.read_bytes()
+    (tmp_path / "link.arrows").symlink_to(path)
+    with sc.replay(path) as again:
+        for name in (path, tmp_path / "link.arrows"):
+            with pytest.raises(sc.UsageError, match=r"open: it is the file that is read"):
+                Recorder(again, name)
+    assert path.read_bytes() == before
 
 
 def whole(path):
