@@ -68,6 +68,8 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
 class _View:
     """A table of counts."""
 
+    name = "count"
+
     def __init__(self, top: int | None) -> None:
         self._top = top
 

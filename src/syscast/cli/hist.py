@@ -93,6 +93,8 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
 class _View:
     """Histograms."""
 
+    name = "hist"
+
     def __init__(self, value: str, top: int | None) -> None:
         self._value = value
         self._top = top

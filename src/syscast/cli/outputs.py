@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from syscast.errors import UsageError
@@ -27,8 +28,13 @@ def opened(options: Options) -> Iterator[Stream | None]:
         UsageError: The file cannot be opened.
     """
     if options.records:
-        _try(options)
-        yield None
+        made = _try(options)
+        try:
+            yield None
+        except BaseException:
+            if made:
+                _remove_if_empty(str(options.output))
+            raise
         return
     if options.output is None or options.output == "-":
         yield sys.stdout
@@ -42,7 +48,23 @@ def opened(options: Options) -> Iterator[Stream | None]:
         yield file
 
 
-def _try(options: Options) -> None:
+def no_recording(options: Options, name: str) -> None:
+    """Refuse a recording of a command that has no events.
+
+    Raises:
+        UsageError: The options ask for one.
+    """
+    if options.records:
+        stem = str(options.output).rpartition(".")[0]
+        other = f"{stem}.{'jsonl' if options.json else 'txt'}"
+        raise UsageError(
+            f"output '{options.output}': write: a recording holds events, {name} has none "
+            f"(give another name, such as {other})"
+        )
+
+
+def _try(options: Options) -> bool:
+    """See whether it can be written; tells whether there is a file now where none was."""
     if options.json:
         raise UsageError(
             f"output '{options.output}': write: a recording is no JSON (record it, and then: "
@@ -59,13 +81,21 @@ def _try(options: Options) -> None:
     from syscast.session import recording  # noqa: F401, PLC0415  (recordings only)
 
     if options.output in {None, "-"}:
-        return
+        return False
+    made = not os.path.lexists(str(options.output))
     try:
         with open(str(options.output), "ab"):  # noqa: PTH123  (pathlib costs a start 5 ms)
-            pass
+            return made
     except OSError as error:
         cause = (error.strerror or "cannot be opened").lower()
         raise UsageError(f"output '{options.output}': open: {cause}") from None
+
+
+def _remove_if_empty(path: str) -> None:
+    """Take away what only the trial has left."""
+    with suppress(OSError):
+        if os.path.getsize(path) == 0:  # noqa: PTH202  (pathlib costs a start 5 ms)
+            os.unlink(path)  # noqa: PTH108  (as above)
 
 
 def make(

@@ -27,6 +27,17 @@ syscast record probe.arrows run probe.py --pid 4711
 syscast replay opens.arrows --json
 """
 _COMMANDS = ("trace", "listen", "run")
+_TABLE = "has no events to record (write what it shows with -o FILE.txt)"
+_NOTHING = {
+    "count": "has no events to record (record what it counts, and count that)",
+    "hist": "has no events to record (record what it counts, and count that)",
+    "snapshot": _TABLE,
+    "replay": "has its events in a file already (syscast replay FILE -o OTHER.arrows)",
+    "stats": "has no events to record",
+    "show": "has no events to record",
+    "list": "has no events to record",
+}
+"""Commands that are not taken for targets of trace."""
 _TEXTS = {"--json", "-o", "--output"}
 
 
@@ -65,10 +76,8 @@ def _what(ctx: click.Context, file: str, rest: Sequence[str]) -> list[str]:
             f"syscast record {file} syscall:openat -- {words[0]})",
             ctx,
         )
-    if words[0] in {"count", "hist"}:
-        raise click.UsageError(
-            f"{words[0]} has no events to record (record what it counts, and count that)", ctx
-        )
+    if words[0] in _NOTHING:
+        raise click.UsageError(f"{words[0]} {_NOTHING[words[0]]}", ctx)
     own = words[: words.index("--")] if "--" in words else words
     given = next((each for each in own if each.partition("=")[0] in _TEXTS), None)
     if given is not None:

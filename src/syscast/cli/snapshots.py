@@ -76,6 +76,7 @@ def run(asked: Asked) -> int:
     from syscast.sinks.sink import SinkClosed  # noqa: PLC0415
 
     options = Options(json=asked.as_json, output=asked.output)
+    outputs.no_recording(options, "snapshot")
     with Stopper(), outputs.opened(options) as stream:
         check_rights(f"iterator '{asked.kind}'")
         choice = registry.choose(KIND + asked.kind)

@@ -84,7 +84,9 @@ class TallyingCommand(TracingCommand):
 
 
 class View(Protocol):
-    """How to show what was counted."""
+    """How to show what was counted; ``name`` is the command's."""
+
+    name: str
 
     def lines(self, running: Tallying, *, take: bool) -> Iterable[str]:
         """As text; ``take`` starts from zero."""
@@ -105,6 +107,7 @@ def run(query: Query, options: Options, every: float | None, view: View) -> int:
 
     if options.count is not None and every is None:
         raise click.UsageError("--count is the number of tables, and needs --every")
+    outputs.no_recording(options, view.name)
     with outputs.opened(options) as stream, Stopper() as stopper:
         output = Output(stream, "stdout" if stream is sys.stdout else "output")
         filters, command = options.filters(), list(options.command) or None

@@ -69,6 +69,16 @@ class Refused(NamedTuple):
     reason: str
 
 
+def reason(text: str) -> str:
+    """A message without its subject and act: what is behind the last colon outside of parentheses."""
+    depth, start = 0, 0
+    for at, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if not depth and text.startswith(": ", at):
+            start = at + 2
+    return text[start:]
+
+
 class ManyLink(OwnedLink):
     """Base of both forms.
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from syscast.btf.types import Func
 from syscast.errors import NotSupportedError, SyscastError, UsageError
 from syscast.ir.program import FUNCTION, ArgFrom, ArgumentSource, Guard, ProgramContext
-from syscast.link.many import KprobeEachLinks, KprobeMultiLinks, Place, Refused
+from syscast.link.many import KprobeEachLinks, KprobeMultiLinks, Place, Refused, reason
 from syscast.probes import registers, registry, syscall_table
 from syscast.probes.kind import Target, refusal
 from syscast.probes.kprobe import MULTI
@@ -154,7 +154,9 @@ class ManyFunctions(ManyKind):
 
     def unavailable(self) -> str | None:
         """Why the kernel has no kprobes; None where they work."""
-        return refusal("kprobe_multi", "kprobe")
+        why = refusal("kprobe_multi", "kprobe")
+        # Which function was asked for to find it out says nothing to those who named others.
+        return None if why is None else reason(why)
 
     def prepare(self, program: ProgramSpec) -> ProgramSpec:
         """Choose between one kprobe.multi link and many perf events."""
@@ -364,7 +366,7 @@ def _classes(match: Match, used: frozenset[str], role: Role) -> tuple[list[_Clas
         try:
             key = _used_by(match, each, used, role)
         except SyscastError as error:
-            skipped.append(Refused(each.name, str(error).rpartition(": ")[2]))
+            skipped.append(Refused(each.name, reason(str(error))))
             continue
         if isinstance(key, str):
             skipped.append(Refused(each.name, key))

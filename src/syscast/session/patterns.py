@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from syscast.errors import KernelError, TargetError, UsageError
-from syscast.link.many import Refused
+from syscast.link.many import Refused, reason
 from syscast.probes import many, matching, names, registry
 from syscast.session.plan import Job
 
@@ -79,8 +79,8 @@ def expand(jobs: Sequence[Job], whom: Whom) -> tuple[list[Job], list[Refused]]:
         skipped += refused
         if not found:
             raise TargetError(
-                f"pattern '{job.target}': attach: none of the {len(match.found)} that match will do "
-                f"({refused[0].name}: {refused[0].reason})"
+                f"pattern '{job.target}': attach: none of the {len(match.found)} that match will do, "
+                f"such as {refused[0].name}: {refused[0].reason}"
             )
         made += found
     return made, skipped
@@ -144,7 +144,7 @@ def _each(
         try:
             choices = registry.choose_all(text, _role_of_one(job, match, used), whom=whom)
         except (TargetError, KernelError) as error:
-            refused.append(Refused(found.name, str(error).rpartition(": ")[2]))
+            refused.append(Refused(found.name, reason(str(error))))
             continue
         for choice in choices:
             arguments = {each.name: each for each in choice.target.arguments}

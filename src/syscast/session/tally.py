@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from syscast.btf.record import Record
 from syscast.errors import KernelError, SyscastError, TargetError, UsageError
 from syscast.ir.program import FUNCTION
-from syscast.link.many import Refused
+from syscast.link.many import Refused, reason
 from syscast.probes import many, matching, names, registry
 from syscast.session.plan import Job
 
@@ -260,8 +260,8 @@ class _Plans:
         number = len(match.found) - len(skipped)
         if not number:
             raise TargetError(
-                f"pattern '{target}': attach: none of the {len(match.found)} that match will do "
-                f"({skipped[0].name}: {skipped[0].reason})",
+                f"pattern '{target}': attach: none of the {len(match.found)} that match will do, "
+                f"such as {skipped[0].name}: {skipped[0].reason}",
                 [near for name in sorted(used) for near in near_words(name, ())],
             )
         self.targets += number
@@ -285,7 +285,7 @@ class _Plans:
                 self._single(match.target(found), of_many=True)
             except (TargetError, KernelError) as error:
                 failure = error
-                self.skipped.append(Refused(found.name, str(error).rpartition(": ")[2]))
+                self.skipped.append(Refused(found.name, reason(str(error))))
         if self.targets == before and failure is not None:
             raise failure
 

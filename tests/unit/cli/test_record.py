@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from syscast.cli import outputs
 from syscast.cli.main import run
+from syscast.cli.options import Options
+from syscast.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "session"))
 from recordings import NOON, Recorded, block
@@ -56,6 +59,12 @@ def path(tmp_path):
         (["x.arrows", "f", "-o", "y"], "-o has no place in a recording (it goes to x.arrows)"),
         (["x.arrows", "f", "--output=y"], "--output=y has no place in a recording"),
         (["x.arrows", "count", "f"], "count has no events to record"),
+        (["x.arrows", "hist", "f", "ret"], "hist has no events to record"),
+        (["x.arrows", "snapshot", "tcp"], "snapshot has no events to record (write what it shows"),
+        (["x.arrows", "replay", "y.arrows"], "replay has its events in a file already"),
+        (["x.arrows", "stats"], "stats has no events to record"),
+        (["x.arrows", "show", "vfs_read"], "show has no events to record"),
+        (["x.arrows", "list"], "list has no events to record"),
         (["x.arrows", "trace"], "no target is given"),
         (["x.arrows", "f", "--nonsense"], "no such option"),
         (["/", "f"], "'/' is a directory; FILE comes first"),
@@ -172,3 +181,31 @@ def test_replay_shows_losses_among_the_events(said, tmp_path):
     _, out, _ = said("replay", path, "--json", "--count", "6")
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line.get("cause") for line in lines] == [None] * 5 + ["ring full", None]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["count", "vfs_*"], "count"),
+        (["hist", "syscall:read", "ret"], "hist"),
+        (["snapshot", "tcp"], "snapshot"),
+    ],
+)
+@pytest.mark.parametrize(("more", "end"), [([], "txt"), (["--json"], "jsonl")])
+def test_commands_without_events_make_no_recording(said, tmp_path, words, name, more, end):
+    path = tmp_path / "x.arrows"
+    code, out, err = said(*words, "-o", path, *more)
+    assert (code, out) == (2, "")
+    assert f"output '{path}': write: a recording holds events, {name} has none" in err
+    assert f"(give another name, such as {tmp_path / 'x'}.{end})" in err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("before", [None, b"", b"precious"])
+def test_what_fails_before_the_events_leaves_no_empty_file(tmp_path, before):
+    path = tmp_path / "x.arrows"
+    if before is not None:
+        path.write_bytes(before)
+    with pytest.raises(UsageError), outputs.opened(Options(output=str(path))):
+        raise UsageError("nothing is attached")
+    assert (path.read_bytes() if path.exists() else None) == before

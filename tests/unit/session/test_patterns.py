@@ -6,6 +6,8 @@ import pytest
 
 from syscast.cli.expressions import parse
 from syscast.errors import TargetError, UsageError
+from syscast.link.many import reason
+from syscast.probes import many
 from syscast.probes.kind import NOBODY
 from syscast.session import patterns
 from syscast.session.naming import named
@@ -64,10 +66,38 @@ def test_forms_of_one_pattern_have_one_class_of_events():
 
 
 def test_nothing_with_the_argument():
-    with pytest.raises(TargetError, match=r"none of the \d+ that match will do .*no argument 'x'"):
+    with pytest.raises(
+        TargetError, match=r"none of the \d+ that match will do, .*no argument 'x'"
+    ):
         patterns.expand([Job("syscall:get*", "probe", expressions("x"))], NOBODY)
 
 
 def test_what_is_no_probe():
     with pytest.raises(UsageError, match="no function written in Python"):
         patterns.expand([Job("syscall:get*", "probe", 3)], NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("f 'x': attach: no way", "no way"),
+        (
+            "f 'x': load: refused (all are held: a module forbids it)",
+            "refused (all are held: a module forbids it)",
+        ),
+        (
+            "f 'x': load: refused (a: b) (say function:x here)",
+            "refused (a: b) (say function:x here)",
+        ),
+        ("plain", "plain"),
+    ],
+)
+def test_reasons_keep_their_parentheses_whole(message, cause):
+    assert reason(message) == cause
+
+
+def test_a_kernel_without_kprobes_is_said_to_have_none(monkeypatch):
+    why = "kprobe 'bpf_fentry_test1': open: the kernel has no kprobe events (no /sys/x: built without)"
+    monkeypatch.setattr("syscast.probes.many.refusal", lambda *_: why)
+    said = many.ManyFunctions((), "vfs_*").unavailable()
+    assert said == "the kernel has no kprobe events (no /sys/x: built without)"
