@@ -100,7 +100,8 @@ class Stream(Handing):
             raise UsageError(
                 "arrow 'stream': read: this stream was read (keep its to_arrow(), or ask arrow() again)"
             )
+        batches = self._batches()
         self._begun = True
-        for batch in self._batches():
+        for batch in batches:
             if len(batch):
                 yield columns_of(batch, self.table, self.schema)
