@@ -124,7 +124,7 @@ class Reading(Generic[E_co]):
         deadline = deadline_of(timeout)
         while True:
             ending = self._waiting.over
-            events = self._read(_soon(deadline), self._piece)
+            events = self._read(_soon(deadline), _MOST)
             over = ending or (deadline is not None and time.monotonic() >= deadline)
             found = self._merged(events, count=over and not events)
             if found or over:
@@ -280,11 +280,12 @@ class Reading(Generic[E_co]):
         self._check_events(timeout)
         deadline = deadline_of(timeout)
         limit = Limit(count)
+        most = self._piece if timeout != 0 else _MOST  # who only looks gets all that is there
         while not self._waiting.closed and not limit.reached:
             # Nothing wakes a reader for losses that no event follows: it looks by itself.
             kept = bool(self._pending)  # then the rings were not looked at
             ending = self._waiting.over
-            events = self._read(_soon(deadline), self._piece)
+            events = self._read(_soon(deadline), most)
             if not events and ending:
                 break
             yield from self._given(limit, self._merged(events))
@@ -298,10 +299,11 @@ class Reading(Generic[E_co]):
         self._check_events(seconds)
         deadline = deadline_of(seconds)
         limit = Limit(count)
+        most = self._piece if seconds != 0 else _MOST
         while not self._waiting.closed and not limit.reached:
             kept = bool(self._pending)
             ending, before = self._waiting.ending, self._taken
-            events = self._read(_AT_ONCE, self._piece)
+            events = self._read(_AT_ONCE, most)
             idle = not (kept or events or self._taken != before or self._merging.holding)
             given = self._given(limit, self._merged(events))
             with contextlib.closing(given):
